@@ -1,1 +1,18 @@
+//! What every process needs and no domain: configuration, telemetry, the clock, databases, retries, HTTP and gRPC
+//! seams, and errors that say what to do.
+//!
+//! This crate knows nothing of tenants, datasets, queues or licences.
 
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod directory;
+pub mod error;
+pub mod grpc;
+pub mod http;
+pub mod retry;
+pub mod telemetry;
+
+pub use clock::Clock;
+pub use error::Problem;
+pub use tokio_util::sync::CancellationToken;

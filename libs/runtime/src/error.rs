@@ -1,0 +1,85 @@
+//! Errors that help: a code to look up, what went wrong and where, and what to do.
+
+use std::fmt;
+
+/// A failure as a person reads it. Never holds a secret.
+#[derive(Debug)]
+pub struct Problem {
+    /// Stable code, `LW-` and four digits: 1 configuration, 2 credentials, 3 Graph, 4 storage and queue, 5 ledger,
+    /// 6 sinks. `leastwise` prints it first.
+    pub code: &'static str,
+    /// What went wrong, and where.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// Exit code of the process when this ends it.
+    pub exit: Exit,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Exit codes of every process; 0 is success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It failed.
+    Failure = 1,
+    /// It worked, but something is held or incomplete.
+    Incomplete = 3,
+    /// The command line or the configuration is wrong (sysexits EX_USAGE).
+    Usage = 64,
+    /// Reading or writing a file failed, for example on a full disk (sysexits EX_IOERR).
+    Io = 74,
+    /// Somebody else uses the data directory or the port; try again later (sysexits EX_TEMPFAIL).
+    Busy = 75,
+}
+
+impl Problem {
+    /// A problem that ends a process with [`Exit::Failure`].
+    pub fn new(code: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Problem { code, what: what.into(), remedy: remedy.into(), exit: Exit::Failure, source: None }
+    }
+
+    /// Sets the exit code.
+    #[must_use]
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// Adds the underlying error; its text must hold no secret.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.what)?;
+        if !self.remedy.is_empty() {
+            write!(f, " What to do: {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|s| s.as_ref() as _)
+    }
+}
+
+/// Prints an error and everything below it on one line.
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)?;
+        let mut next = self.0.source();
+        while let Some(e) = next {
+            write!(f, ": {e}")?;
+            next = e.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! The seam to gRPC: tonic's generated server is a tower service, so a server in the same process and one behind a
+//! socket have one type of channel.
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt};
+
+/// Any error of a transport.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What generated clients are made from.
+pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+
+/// A channel to a server in this process.
+pub fn local<S>(server: S) -> Channel
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(server.map_err(|never| match never {}))
+}
+
+/// A channel to a server behind a Unix socket.
+///
+/// # Errors
+/// When nobody listens there.
+pub async fn unix(path: &Path) -> Result<Channel, tonic::transport::Error> {
+    let path = path.to_owned();
+    let channel = tonic::transport::Endpoint::from_static("http://socket.localhost")
+        .connect_with_connector(tower::service_fn(move |_| {
+            let path = path.clone();
+            async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }
+        }))
+        .await?;
+    Ok(BoxCloneSyncService::new(channel.map_err(Into::into)))
+}

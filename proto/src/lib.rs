@@ -7,6 +7,7 @@
 pub mod ids;
 pub mod kind;
 pub mod message;
+pub mod rules;
 
 mod generated {
     #![allow(missing_docs, clippy::all, clippy::pedantic)]

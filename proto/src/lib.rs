@@ -9,11 +9,9 @@ pub mod kind;
 pub mod message;
 pub mod rules;
 
-mod generated {
-    #![allow(missing_docs, clippy::all, clippy::pedantic)]
-    include!("gen/mod.rs");
-}
-pub use generated::leastwise::*;
+#[path = "gen/mod.rs"]
+mod generated;
+pub use generated::{admin, feed, inventory, pages, token};
 
 /// The compiled descriptors of every `.proto` file, with comments, as an encoded `FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");

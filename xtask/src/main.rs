@@ -1,1 +1,28 @@
-fn main() {}
+//! The developer's commands: code generation, tests, checks and benches.
+//!
+//! `cargo xtask --help` lists them. Nothing here is shipped, and nothing here uses the product's crates:
+//! a command that builds the product must work while the product does not build.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line talks by printing"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a command line measures and waits in real time"
+)]
+
+mod bench;
+mod check;
+mod cli;
+mod command;
+mod needs;
+mod proto;
+mod suite;
+mod tally;
+mod tools;
+mod workspace;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

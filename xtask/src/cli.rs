@@ -1,0 +1,54 @@
+//! What can be typed, and which module does it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{bench, check, proto, suite};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The developer's commands"
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Generate proto/src/gen from the .proto files
+    Proto {
+        /// Change nothing, fail if a generated file is not what the .proto files say
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the tests, and install first what they need of the machine
+    Test {
+        /// Passed on to the test runner, e.g. `-p bus`, or part of a test's name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Formatting, lints, documentation, licences, duplicate and unused dependencies
+    Check,
+    /// Run a benchmark
+    Bench(bench::Args),
+}
+
+/// Parses the command line and runs the task.
+///
+/// A task that has already said what failed returns a failing code, so that its own closing line stays the last one.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Proto { check } => proto::run(check),
+        Task::Test { args } => suite::run(&args),
+        Task::Check => check::run(),
+        Task::Bench(args) => bench::run(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,1 +1,29 @@
+//! The collector: leases tenants that are due, reads Microsoft Graph, publishes the raw pages and seals each run.
+//!
+//! It does not know what a page means: only how many objects it holds and where the next one is. Its entry point is
+//! [`Collector`].
 
+mod admin;
+mod config;
+mod error;
+mod graph;
+mod graph_error;
+mod page;
+mod publish;
+mod read {
+    pub mod chain;
+    pub mod delta;
+    pub mod objects;
+}
+pub mod run;
+mod schedule;
+mod scheduler;
+mod status;
+mod store;
+mod tenants;
+mod verdicts;
+mod worker;
+
+pub use config::Config;
+pub use scheduler::{Collector, Deps};
+pub use store::MIGRATIONS;

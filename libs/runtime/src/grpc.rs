@@ -4,16 +4,15 @@
 use std::convert::Infallible;
 use std::path::Path;
 
+use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-/// Any error of a transport.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What generated clients are made from.
-pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+/// What generated clients are made from. The error of the transport is a status too: with a boxed error the
+/// compiler can't prove that a client's future is `Send`.
+pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
 /// A channel to a server in this process.
 pub fn local<S>(server: S) -> Channel
@@ -41,5 +40,5 @@ pub async fn unix(path: &Path) -> Result<Channel, tonic::transport::Error> {
             async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }
         }))
         .await?;
-    Ok(BoxCloneSyncService::new(channel.map_err(Into::into)))
+    Ok(BoxCloneSyncService::new(channel.map_err(|e| Status::unavailable(e.to_string()))))
 }

@@ -1,0 +1,54 @@
+//! Settings of a collector.
+
+use std::time::Duration;
+
+use proto::ids::Pool;
+use serde::Deserialize;
+
+/// Settings of a collector. Durations are in seconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Works for the tenants of this pool.
+    pub pool: Pool,
+    /// Tenants worked for at the same time.
+    pub concurrent_tenants: usize,
+    /// How long a replica of Graph may be behind: a change that the delta named is asked for again after this time,
+    /// and so is a suspect. Graph documents no bound.
+    pub lateness: u64,
+    /// How long a lease lasts without a heartbeat.
+    pub lease: u64,
+    /// How long a verdict may take before the run is read again; doubled with each repetition.
+    pub verdict_within: u64,
+    /// Pages on their way to the queue without its confirmation.
+    pub publish_window: usize,
+    /// Whether datasets become due by their cadence; without it only by command.
+    pub scheduled: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            pool: "default".parse().unwrap_or_else(|_| unreachable!("a constant")),
+            concurrent_tenants: 4,
+            lateness: 600,
+            lease: 30,
+            verdict_within: 1800,
+            publish_window: 8,
+            scheduled: true,
+        }
+    }
+}
+
+impl Config {
+    /// What the state machine must know of a dataset.
+    pub(crate) fn rules(&self, dataset: &catalog::Declaration) -> crate::run::Rules {
+        crate::run::Rules {
+            by_delta: dataset.by_id(),
+            declaration: dataset.version,
+            lateness: Duration::from_secs(self.lateness),
+            full_every: catalog::FULL_EVERY,
+            verdict_within: Duration::from_secs(self.verdict_within),
+        }
+    }
+}

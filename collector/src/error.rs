@@ -1,0 +1,51 @@
+//! Why a run could not go on.
+
+use bus::PublishError;
+use runtime::Problem;
+
+use crate::graph_error::GraphError;
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Graph, or the way to it.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The collector's database.
+    #[error("the collector's database failed")]
+    Store(#[from] sqlx::Error),
+    /// The state in the database can't be read.
+    #[error("the state of a dataset in the collector's database can't be read")]
+    State(#[from] serde_json::Error),
+    /// The queue.
+    #[error("a page or seal could not be published")]
+    Publish(#[from] PublishError),
+    /// Another process has the tenant now, or the run is no longer the open one.
+    #[error("the lease on the tenant was lost")]
+    Fenced,
+    /// The page chain started again too often.
+    #[error("Graph let the continuation of a page expire {0} times in a row")]
+    Restarts(u32),
+}
+
+impl Error {
+    /// What an operator reads.
+    pub fn problem(&self) -> Problem {
+        let chain = runtime::error::Chain(self).to_string();
+        match self {
+            Error::Graph(e) => e.problem(),
+            Error::Store(e) => Problem::new("LW-4020", format!("{chain}."), runtime::db::advice(e)),
+            Error::State(_) => {
+                Problem::new("LW-4021", format!("{chain}."), "restore the data directory or start with a new one")
+            }
+            Error::Publish(_) => Problem::new("LW-4022", format!("{chain}."), "see that the queue runs and has space; it is tried again"),
+            Error::Fenced => Problem::new("LW-4023", format!("{chain}."), "nothing: the other process goes on"),
+            Error::Restarts(_) => Problem::new("LW-3008", format!("{chain}."), "it is tried again later; a smaller page size may help"),
+        }
+    }
+
+    /// Whether nothing but waiting helps (Graph asks for it).
+    pub fn is_skip(&self) -> bool {
+        matches!(self, Error::Graph(GraphError::Denied { .. }))
+    }
+}

@@ -1,0 +1,61 @@
+//! A page of Graph's as far as the collector looks into it: objects as raw text, and the links.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::graph_error::GraphError;
+
+/// A page, borrowed from its text.
+#[derive(Deserialize)]
+pub struct Page<'a> {
+    /// The objects.
+    #[serde(borrow)]
+    pub value: Vec<&'a RawValue>,
+    /// Where the next page is.
+    #[serde(rename = "@odata.nextLink", borrow, default)]
+    pub next: Option<Cow<'a, str>>,
+    /// Delta only: where the next round starts.
+    #[serde(rename = "@odata.deltaLink", borrow, default)]
+    pub delta: Option<Cow<'a, str>>,
+}
+
+/// Reads a page; one that was cut off on the way is none.
+pub fn parse<'a>(path: &str, body: &'a [u8]) -> Result<Page<'a>, GraphError> {
+    let text = std::str::from_utf8(body).map_err(|e| answer(path, &e.to_string()))?;
+    // The parser's message names a place, not content.
+    serde_json::from_str(text).map_err(|e| answer(path, &format!("not a page at line {} column {}", e.line(), e.column())))
+}
+
+/// An answer that can't be used.
+pub fn answer(path: &str, why: &str) -> GraphError {
+    GraphError::Answer { path: path.split('?').next().unwrap_or_default().to_owned(), why: why.to_owned() }
+}
+
+/// The request for the first page of a dataset.
+pub fn first(dataset: &catalog::Declaration) -> String {
+    let mut query = vec![];
+    if !dataset.select.is_empty() {
+        query.push(format!("$select={}", dataset.select.join(",")));
+    }
+    if let Some(size) = dataset.page_size {
+        query.push(format!("$top={size}"));
+    }
+    format!("v1.0/{}?{}", dataset.path, query.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_was_cut_off_is_none() {
+        let whole = br#"{"value":[{"id":"a"},{"id":"b"}],"@odata.nextLink":"https:\/\/g\/v1.0\/users?x"}"#;
+        let page = parse("users", whole).unwrap();
+        assert_eq!((page.value.len(), page.next.as_deref()), (2, Some("https://g/v1.0/users?x")));
+        for cut in 1..whole.len() {
+            assert!(parse("users", &whole[..cut]).is_err());
+        }
+    }
+}

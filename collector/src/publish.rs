@@ -1,0 +1,109 @@
+//! Pages on their way to the queue: a window of them without confirmation, positions stored in order behind them.
+
+use bus::{Bus, PublishError};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use proto::ids::{Attempt, RunId, Timestamp};
+use proto::message::Body;
+use proto::pages::v1::{PageFetched, RunMode};
+use serde_json::value::RawValue;
+
+use crate::run::Todo;
+
+/// zstd's fastest level: pages are regular, and the ledger behind is slower anyway.
+const LEVEL: i32 = 1;
+
+/// What was read, and where reading goes on behind it.
+pub struct Step {
+    /// The page's number within the attempt.
+    pub sequence: u32,
+    /// Objects on the page, gone and missing ones included.
+    pub objects: u64,
+    /// What remains to be read behind it.
+    pub rest: Todo,
+}
+
+/// Pages that the queue has not confirmed yet.
+pub struct Window<'a> {
+    bus: &'a Bus,
+    size: usize,
+    flying: FuturesOrdered<BoxFuture<'a, Result<Step, PublishError>>>,
+}
+
+impl<'a> Window<'a> {
+    /// Of at most `size` pages.
+    pub fn new(bus: &'a Bus, size: usize) -> Self {
+        Window { bus, size: size.max(1), flying: FuturesOrdered::new() }
+    }
+
+    /// Whether another page may be published before one is confirmed.
+    pub fn has_room(&self) -> bool {
+        self.flying.len() < self.size
+    }
+
+    /// Whether every page is confirmed.
+    pub fn is_empty(&self) -> bool {
+        self.flying.is_empty()
+    }
+
+    /// Sends a page on its way.
+    pub fn publish(&mut self, page: PageFetched, step: Step) {
+        let bus = self.bus;
+        self.flying.push_back(Box::pin(async move {
+            bus.publish(&Body::Page(page)).await?;
+            Ok(step)
+        }));
+    }
+
+    /// The next confirmed page, in the order of publishing; pending while there is none.
+    pub async fn confirmed(&mut self) -> Result<Step, PublishError> {
+        match self.flying.next().await {
+            Some(step) => step,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The name of a page.
+#[derive(Clone, Copy)]
+pub struct Name<'a> {
+    /// Directory (tenant) id.
+    pub tenant: &'a str,
+    /// Name of the dataset.
+    pub dataset: &'a str,
+    /// The run.
+    pub run: RunId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The number within the attempt.
+    pub sequence: u32,
+}
+
+/// A page of raw objects.
+pub fn page(name: Name<'_>, mode: RunMode, objects: &[&RawValue], request_id: String, now: Timestamp) -> std::io::Result<PageFetched> {
+    let size = objects.iter().map(|o| o.get().len() + 1).sum::<usize>();
+    let mut json = String::with_capacity(size + 16);
+    json.push_str("{\"value\":[");
+    for (n, object) in objects.iter().enumerate() {
+        if n > 0 {
+            json.push(',');
+        }
+        json.push_str(object.get());
+    }
+    json.push_str("]}");
+    Ok(PageFetched {
+        tenant_id: name.tenant.to_owned(),
+        dataset: name.dataset.to_owned(),
+        run: name.run.0,
+        attempt: name.attempt.0,
+        sequence: name.sequence,
+        mode: mode.into(),
+        body: zstd::bulk::compress(json.as_bytes(), LEVEL)?,
+        objects: u32::try_from(objects.len()).unwrap_or(u32::MAX),
+        gone: Vec::new(),
+        missing: Vec::new(),
+        graph_request_id: request_id,
+        fetched_at: now.0,
+    })
+}

@@ -1,0 +1,67 @@
+//! A full read: pages follow each other by nextLink.
+
+use proto::pages::v1::RunMode;
+
+use crate::error::Error;
+use crate::graph_error::GraphError;
+use crate::page;
+use crate::publish::{self, Step, Window};
+use crate::run::{Link, Todo};
+use crate::worker::Turn;
+
+/// A chain that starts again more often than this is given up for now.
+const RESTARTS: u32 = 5;
+
+/// More pages than any tenant has; a chain that is longer runs in circles.
+const LONGEST: u32 = 1_000_000;
+
+/// Reads from `from` (`None`: the beginning) to the end.
+pub async fn read(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {
+    let mut from = from;
+    for _ in 0..=RESTARTS {
+        match pages(turn, from.take()).await {
+            Err(Error::Graph(GraphError::PageExpired)) => {
+                tracing::info!(tenant = %turn.tenant, dataset = turn.declaration.name, "the chain of pages expired and starts again");
+                turn.update(|open, _| open.restart_chain()).await?;
+            }
+            done => return done,
+        }
+    }
+    Err(Error::Restarts(RESTARTS))
+}
+
+async fn pages(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {
+    let mut next = Some(from.unwrap_or_else(|| Link(page::first(turn.declaration))));
+    let mut window = Window::new(turn.bus, turn.window);
+    let mut fetched = 0;
+    while next.is_some() || !window.is_empty() {
+        let room = window.has_room();
+        // A fetch that is dropped because a confirmation came first would be asked twice; so it is kept until done.
+        if let Some(link) = next.take_if(|_| room) {
+            let mut fetch = std::pin::pin!(turn.graph.get(&link));
+            let reply = loop {
+                tokio::select! {
+                    reply = &mut fetch => break reply?,
+                    step = window.confirmed() => turn.confirm(step?).await?,
+                }
+            };
+            let page = page::parse(&link.0, &reply.body)?;
+            let following = page.next.as_deref().map(|l| turn.graph.relative(l)).transpose()?;
+            if following.as_ref() == Some(&link) || fetched == LONGEST {
+                return Err(page::answer(&link.0, "the pages run in circles").into());
+            }
+            fetched += 1;
+            let rest = following.clone().map_or(Todo::Nothing, |l| Todo::Chain(Some(l)));
+            let step = Step { sequence: turn.draw(), objects: page.value.len() as u64, rest };
+            let name = turn.name(step.sequence);
+            let message = publish::page(name, RunMode::Full, &page.value, reply.request_id, turn.now())
+                .map_err(|e| page::answer(&link.0, &e.to_string()))?;
+            window.publish(message, step);
+            next = following;
+        } else {
+            let step = window.confirmed().await?;
+            turn.confirm(step).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! The collector's side of the protocol, as a pure state machine: what is read next, what an answer means, when the
+//! cursor moves. No clock, no database, no network; docs/protocol.md tells why each rule is there.
+
+mod begin;
+mod close;
+mod progress;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proto::ids::{Attempt, RunId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+pub use close::Verdict;
+pub use progress::Answer;
+
+/// Everything that the collector knows of one dataset of one tenant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// What the last complete run left.
+    pub cursor: Cursor,
+    /// The run that is being read.
+    pub open: Option<Open>,
+    /// The run that waits for its verdict.
+    pub sealed: Option<Sealed>,
+}
+
+/// Where the next run starts from. Moves only when the ledger has applied a run completely.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The newest run that was begun.
+    pub run: RunId,
+    /// The newest run that was applied completely; a run of named objects builds upon it.
+    pub base: RunId,
+    /// The delta link, relative to the Graph base. It may hold tokens.
+    pub link: Option<Link>,
+    /// Version of the declaration that made the link.
+    pub declaration: u32,
+    /// Somebody wants a full read; only a full read answers it.
+    pub full: bool,
+    /// The first full read began then; it is repeated once replicas have caught up.
+    pub twice: Option<Timestamp>,
+    /// Suspects that the ledger wants asked for, and since when they are suspect.
+    pub check: BTreeMap<String, Timestamp>,
+    /// Ids that the delta named, to be asked for again once replicas have caught up.
+    pub again: BTreeMap<String, Named>,
+    /// When the last complete full read began.
+    pub last_full: Option<Timestamp>,
+    /// Objects in the last complete full read.
+    pub known_objects: u64,
+    /// Seals in a row that got no verdict in time.
+    pub unanswered: u32,
+}
+
+/// A change that the delta named.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Named {
+    /// When it was named.
+    pub at: Timestamp,
+    /// Whether it was named as removed.
+    pub removed: bool,
+}
+
+/// A delta link or a continuation, relative to the Graph base. May hold tokens, so it is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Link(pub String);
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Link(…)")
+    }
+}
+
+/// A run that is being read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// Its number.
+    pub run: RunId,
+    /// The run that it builds upon; 0 for a full run.
+    pub base: RunId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// What remains to be read.
+    pub todo: Todo,
+    /// The link that the cursor gets when this run is applied completely.
+    pub link: Option<Link>,
+    /// As in the cursor, for when this run is applied completely.
+    pub twice: Option<Timestamp>,
+    /// As in the cursor, for when this run is applied completely.
+    pub again: BTreeMap<String, Named>,
+    /// Suspects that are old enough for a 404 to mean "gone".
+    pub check: BTreeMap<String, Timestamp>,
+    /// Ids named by the delta, this one or the one that they are asked again for, and whether as removed.
+    pub removed: BTreeMap<String, bool>,
+    /// Pages that count: attempt, first and last sequence number.
+    pub pages: Vec<(Attempt, u32, u32)>,
+    /// Objects on these pages.
+    pub objects: u64,
+    /// HTTP requests so far.
+    pub requests: u32,
+}
+
+/// What remains to be read of an open run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Todo {
+    /// A first full read: take a delta link before anything is read.
+    TakeLink,
+    /// The whole collection, from here; `None` is its beginning.
+    Chain(Option<Link>),
+    /// The delta, to learn which ids changed.
+    Delta(Link),
+    /// Named objects.
+    Ids(BTreeSet<String>),
+    /// Nothing: the run can be sealed.
+    Nothing,
+}
+
+/// A run that waits for its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The run as it was read.
+    pub read: Open,
+    /// The attempt that sealed it: the verdict names it.
+    pub by: Attempt,
+    /// When it was sealed.
+    pub at: Timestamp,
+    /// Whether the queue has confirmed the seal.
+    pub published: bool,
+}
+
+/// What the state machine must know of a dataset and of Graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Changes are named by a delta query, and objects can be asked for by id.
+    pub by_delta: bool,
+    /// Version of the declaration.
+    pub declaration: u32,
+    /// How long a replica of Graph may be behind. Zero: nothing has to age.
+    pub lateness: Duration,
+    /// A full read is repeated after this time at the latest.
+    pub full_every: Duration,
+    /// How long a verdict may take before the run is read again; doubled with each repetition.
+    pub verdict_within: Duration,
+}
+
+impl Open {
+    /// Whether the whole collection is read.
+    pub fn is_full(&self) -> bool {
+        self.base == RunId(0)
+    }
+}
+
+impl State {
+    /// The newest run, open, sealed or closed.
+    pub fn newest(&self) -> Option<&Open> {
+        self.open.as_ref().or(self.sealed.as_ref().map(|s| &s.read))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Reading: what the delta named, what an answer by id means, which pages count.
+
+use std::collections::BTreeMap;
+
+use proto::ids::{Attempt, RunId, Timestamp};
+use proto::rules::{Rule, on};
+
+use super::{Link, Named, Open, Rules, State, Todo};
+
+/// What Graph's answer to a question by id means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// 404, and the delta had named it removed, or it had been suspect for long enough.
+    Gone,
+    /// 404, and nobody had said that it is gone: it becomes a suspect.
+    Missing,
+}
+
+impl Open {
+    /// A delta link was taken before a first full read.
+    pub fn link_taken(&mut self, link: Link) {
+        self.link = Some(link);
+        self.todo = Todo::Chain(None);
+    }
+
+    /// The delta was read to its end: `named` holds each id with "is it removed?". Nothing else of it is used,
+    /// because its objects may be partial.
+    pub fn delta_read(
+        &mut self,
+        named: BTreeMap<String, bool>,
+        link: Link,
+        asked_before: &BTreeMap<String, Named>,
+        known_objects: u64,
+        rules: &Rules,
+        now: Timestamp,
+    ) {
+        self.link = Some(link);
+        let due: BTreeMap<String, bool> =
+            asked_before.iter().filter(|(k, _)| !self.again.contains_key(*k)).map(|(k, n)| (k.clone(), n.removed)).collect();
+        if full_is_cheaper(named.len() + due.len(), known_objects) {
+            self.base = RunId(0);
+            self.todo = Todo::Chain(None);
+            self.read_twice(rules, now);
+            return;
+        }
+        // The first answer may be older than the change that was named: ask once more, later.
+        if !rules.lateness.is_zero() && on(Rule::AskedAgain) {
+            self.again.extend(named.iter().map(|(k, removed)| (k.clone(), Named { at: now, removed: *removed })));
+        }
+        self.removed = due;
+        self.removed.extend(named);
+        self.todo = Todo::Ids(self.removed.keys().chain(self.check.keys()).cloned().collect());
+        self.settle();
+    }
+
+    /// Graph refused the link: the run becomes a first full read.
+    pub fn link_refused(&mut self, rules: &Rules, now: Timestamp) {
+        self.link = None;
+        self.pages.clear();
+        self.objects = 0;
+        self.read_first(rules, now);
+    }
+
+    /// What a 404 for this id means.
+    pub fn not_found(&self, id: &str) -> Answer {
+        let said_gone = self.removed.get(id).copied().unwrap_or(false);
+        if self.check.contains_key(id) || said_gone || !on(Rule::MissingIsSuspect) {
+            Answer::Gone
+        } else {
+            Answer::Missing
+        }
+    }
+
+    /// The queue has confirmed a page, in the order of the pages: it counts, and reading goes on from `rest`.
+    pub fn confirmed(&mut self, attempt: Attempt, sequence: u32, objects: u64, rest: Todo) {
+        match self.pages.last_mut() {
+            Some((a, _, last)) if *a == attempt && *last + 1 == sequence => *last = sequence,
+            _ => self.pages.push((attempt, sequence, sequence)),
+        }
+        self.objects += objects;
+        self.todo = rest;
+        self.settle();
+    }
+
+    /// The chain has to start again: its pages don't count.
+    pub fn restart_chain(&mut self) {
+        self.pages.clear();
+        self.objects = 0;
+        self.todo = Todo::Chain(None);
+    }
+
+    /// Number of pages that count.
+    pub fn page_count(&self) -> u32 {
+        self.pages.iter().map(|(_, first, last)| last - first + 1).sum()
+    }
+
+    fn settle(&mut self) {
+        if matches!(&self.todo, Todo::Ids(ids) if ids.is_empty()) {
+            self.todo = Todo::Nothing;
+        }
+    }
+}
+
+impl State {
+    /// Whether this attempt may write on: it still holds the lease, and the run is still the open one.
+    pub fn mine(&self, run: RunId, held: Attempt, attempt: Attempt) -> bool {
+        held == attempt && self.open.as_ref().is_some_and(|o| o.run == run)
+    }
+}
+
+/// Named objects come 300 a request, pages of the collection 999.
+fn full_is_cheaper(named: usize, known_objects: u64) -> bool {
+    let named = named as u64;
+    named > 300 && named / 300 > known_objects / 999
+}

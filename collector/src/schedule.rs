@@ -1,0 +1,86 @@
+//! When a dataset is read next, apart from what the protocol wants.
+
+use std::time::Duration;
+
+use proto::ids::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::run::{Rules, State};
+
+/// A dataset's place in the schedule, and what became of its last run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Schedule {
+    /// Due by cadence at this moment.
+    pub next_at: Timestamp,
+    /// Nothing is tried before this moment, after a failure.
+    pub rest_until: Timestamp,
+    /// Due by command, once.
+    pub forced: bool,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The last failure as an operator reads it; empty after a success.
+    pub problem: String,
+    /// The last failure was a denial: the dataset is left out until that changes.
+    pub skipped: bool,
+    /// Runs that got their verdict.
+    pub closed_runs: u32,
+    /// Whether the last of them was complete.
+    pub complete: bool,
+}
+
+/// After a failure: 1 minute, doubling up to an hour.
+const FIRST_REST: Duration = Duration::from_secs(60);
+const LONGEST_REST: Duration = Duration::from_secs(3600);
+
+impl Schedule {
+    /// The next moment at which there is something to do, given what the protocol wants.
+    pub fn wake_at(&self, state: &State, rules: &Rules, scheduled: bool, now: Timestamp) -> Timestamp {
+        if state.sealed.as_ref().is_some_and(|s| !s.published) {
+            return self.rest_until;
+        }
+        if let Some(sealed) = &state.sealed {
+            return sealed.at.plus(rules.verdict_within.saturating_mul(1 << state.cursor.unanswered.min(10)));
+        }
+        if self.forced || state.askable(rules, now) {
+            return self.rest_until;
+        }
+        let cadence = scheduled.then_some(self.next_at);
+        let due = cadence.into_iter().chain(state.next_age(rules)).min();
+        due.map_or(Timestamp(u64::MAX >> 1), |t| t.max(self.rest_until))
+    }
+
+    /// A run could not go on.
+    pub fn failed(&mut self, problem: String, skipped: bool, cadence: Duration, now: Timestamp) {
+        self.failures += 1;
+        self.problem = problem;
+        self.skipped = skipped;
+        self.forced = false;
+        let rest = FIRST_REST.saturating_mul(1 << (self.failures - 1).min(10)).min(LONGEST_REST);
+        self.rest_until = now.plus(if skipped { cadence } else { rest });
+    }
+
+    /// A run got its verdict.
+    pub fn closed(&mut self, complete: bool, cadence: Duration, jitter: f64, now: Timestamp) {
+        self.closed_runs += 1;
+        self.complete = complete;
+        self.skipped = false;
+        if complete {
+            self.failures = 0;
+            self.problem.clear();
+            self.rest_until = Timestamp(0);
+            self.next_at = now.plus(cadence.mul_f64(0.95 + jitter * 0.1));
+            return;
+        }
+        self.failures += 1;
+        self.problem = "LW-5001: the run was applied with gaps, so nothing was removed and its cursor did not move. What to do: \
+                        nothing, it is read again; look for dead letters if it keeps happening"
+            .to_owned();
+        // The first time at once: a page that was lost on the way is read again. Then at the cadence, doubling.
+        self.rest_until = match self.failures {
+            1 => now,
+            n => now.plus(cadence.saturating_mul(1 << (n - 2).min(6))),
+        };
+        self.forced = self.failures == 1;
+    }
+}

@@ -1,0 +1,229 @@
+//! Who works for which tenant when: leases, wake-ups, failures.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Bus;
+use proto::admin::v1::collector_admin_server::CollectorAdminServer;
+use proto::ids::{Attempt, TenantId, Timestamp};
+use runtime::db::Db;
+use runtime::grpc::Channel;
+use runtime::{CancellationToken, Clock, Problem};
+use tokio::sync::{Notify, RwLock, watch};
+use tokio::task::JoinSet;
+
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::error::Error;
+use crate::store::{Row, Store};
+use crate::tenants::{self, Tenant};
+use crate::worker::{self, Shared};
+use crate::verdicts;
+
+/// The list of tenants is asked for again after this time.
+const TENANTS_EVERY: Duration = Duration::from_secs(60);
+
+/// What a collector works with.
+pub struct Deps {
+    /// The queue.
+    pub bus: Bus,
+    /// The database, opened with [`crate::MIGRATIONS`].
+    pub db: Db,
+    /// The token-broker.
+    pub tokens: Channel,
+    /// The way to Graph.
+    pub http: runtime::http::Client,
+    /// The time.
+    pub clock: Clock,
+    /// Names this process in leases.
+    pub holder: String,
+    /// True where a lock guarantees that no other collector works on the database: old leases end at start.
+    pub alone: bool,
+}
+
+/// Reads Graph for the tenants of a pool.
+#[derive(Clone)]
+pub struct Collector(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) wake: Notify,
+    pub(crate) tenants: RwLock<BTreeMap<TenantId, Tenant>>,
+    holder: String,
+    alone: bool,
+}
+
+impl Collector {
+    /// A collector that does nothing yet.
+    pub fn new(config: Config, deps: Deps) -> Self {
+        let scheduled = config.scheduled;
+        let shared = Shared {
+            config,
+            store: Store::new(deps.db, scheduled),
+            bus: deps.bus,
+            clock: deps.clock,
+            tokens: deps.tokens,
+            http: deps.http,
+            changed: watch::Sender::new(0),
+        };
+        Collector(Arc::new(Inner {
+            shared: Arc::new(shared),
+            wake: Notify::new(),
+            tenants: RwLock::new(BTreeMap::new()),
+            holder: deps.holder,
+            alone: deps.alone,
+        }))
+    }
+
+    /// The operator's service.
+    pub fn admin(&self) -> CollectorAdminServer<Admin> {
+        CollectorAdminServer::new(Admin(Arc::clone(&self.0)))
+    }
+
+    /// Works until `stop`.
+    ///
+    /// # Errors
+    /// When the database or the queue fails for good.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), Problem> {
+        if self.0.alone {
+            self.0.shared.store.void_leases().await.map_err(|e| e.problem())?;
+        }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(verdicts::consume(Arc::clone(&self.0), stop.clone()));
+        let inner = Arc::clone(&self.0);
+        let stopped = stop.clone();
+        tasks.spawn(async move { inner.schedule(stopped).await.map_err(|e| e.problem()) });
+        let mut outcome = Ok(());
+        while let Some(done) = tasks.join_next().await {
+            let done = done.unwrap_or_else(|e| Err(Problem::new("LW-4090", format!("a task of the collector ended: {e}."), "report it")));
+            if done.is_err() {
+                stop.cancel();
+                outcome = outcome.and(done);
+            }
+        }
+        outcome
+    }
+}
+
+impl Inner {
+    async fn schedule(self: Arc<Self>, stop: CancellationToken) -> Result<(), Error> {
+        let mut busy: BTreeMap<TenantId, tokio::task::Id> = BTreeMap::new();
+        let mut tasks: JoinSet<()> = JoinSet::new();
+        let mut listed = None;
+        while !stop.is_cancelled() {
+            let now = self.shared.now();
+            if listed.is_none_or(|t: Timestamp| now.since(t) >= TENANTS_EVERY) {
+                match self.refresh().await {
+                    Ok(()) => listed = Some(now),
+                    Err(e) => tracing::warn!(error = %runtime::error::Chain(&e), "tenants not listed"),
+                }
+            }
+            for (tenant, _) in self.shared.store.due(now).await? {
+                if busy.len() >= self.shared.config.concurrent_tenants.max(1) {
+                    break;
+                }
+                if busy.contains_key(&tenant) || !self.tenants.read().await.contains_key(&tenant) {
+                    continue;
+                }
+                let (inner, stop) = (Arc::clone(&self), stop.clone());
+                let handle = tasks.spawn(async move { inner.tenant(tenant, stop).await });
+                busy.insert(tenant, handle.id());
+            }
+            let poll = now.plus(TENANTS_EVERY);
+            let next = self.shared.store.next_wake(now).await?.map_or(poll, |t| t.min(poll));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.wake.notified() => {}
+                () = self.shared.clock.sleep_until(next.0) => {}
+                Some(done) = tasks.join_next_with_id() => {
+                    let id = match &done {
+                        Ok((id, ())) => *id,
+                        Err(e) => e.id(),
+                    };
+                    busy.retain(|_, task| *task != id);
+                    if let Err(e) = done {
+                        tracing::error!(error = %e, "the work for a tenant ended abnormally");
+                    }
+                }
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// Lists the tenants, and makes rows for datasets that are new.
+    pub(crate) async fn refresh(&self) -> Result<(), Problem> {
+        let list = tenants::list(&self.shared.tokens, &self.shared.config.pool).await?;
+        let known = self.shared.store.all().await.map_err(|e| e.problem())?;
+        for (id, tenant) in list.iter().filter(|(_, t)| !t.removed) {
+            for dataset in &tenant.datasets {
+                if !known.iter().any(|r| r.tenant == *id && r.dataset.as_str() == dataset.name) {
+                    self.shared.store.ensure(*id, &dataset.id()).await.map_err(|e| e.problem())?;
+                }
+            }
+        }
+        *self.tenants.write().await = list;
+        self.shared.touch();
+        Ok(())
+    }
+
+    /// Works for one tenant while it has something due, under one lease.
+    async fn tenant(&self, id: TenantId, stop: CancellationToken) {
+        let Some(tenant) = self.tenants.read().await.get(&id).cloned() else { return };
+        let (store, lease) = (&self.shared.store, Duration::from_secs(self.shared.config.lease.max(3)));
+        let now = self.shared.now();
+        let attempt = match store.lease(id, &self.holder, now, now.plus(lease)).await {
+            Ok(Some(attempt)) => attempt,
+            Ok(None) => return,
+            Err(e) => return tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "no lease on the tenant"),
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.beat(id, attempt, lease) => tracing::warn!(tenant = %id, "the lease on the tenant was lost"),
+            () = self.datasets(id, &tenant, attempt) => {}
+        }
+        // Err: the lease ends by itself.
+        let _ = store.renew(id, attempt, Timestamp(0)).await;
+        self.shared.touch();
+    }
+
+    /// Renews the lease; returns when it was lost.
+    async fn beat(&self, id: TenantId, attempt: Attempt, lease: Duration) {
+        loop {
+            tokio::time::sleep(lease / 3).await;
+            let until = self.shared.now().plus(lease);
+            match self.shared.store.renew(id, attempt, until).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(e) => tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "the lease was not renewed"),
+            }
+        }
+    }
+
+    async fn datasets(&self, id: TenantId, tenant: &Tenant, attempt: Attempt) {
+        for declaration in &tenant.datasets {
+            let due = self.shared.store.due(self.shared.now()).await.unwrap_or_default();
+            if !due.iter().any(|(t, d)| *t == id && d.as_str() == declaration.name) {
+                continue;
+            }
+            match worker::work(&self.shared, id, tenant, declaration, attempt).await {
+                Ok(()) => {}
+                Err(Error::Fenced) => return,
+                Err(e) => self.failed(id, declaration, attempt, &e).await,
+            }
+        }
+    }
+
+    async fn failed(&self, id: TenantId, declaration: &'static catalog::Declaration, attempt: Attempt, e: &Error) {
+        let (now, problem) = (self.shared.now(), e.problem().to_string());
+        tracing::warn!(tenant = %id, dataset = declaration.name, problem, "the run can't go on for now");
+        let skip = e.is_skip();
+        let note = move |row: &mut Row| row.schedule.failed(problem, skip, declaration.cadence, now);
+        let rules = self.shared.config.rules(declaration);
+        if let Err(e) = self.shared.store.update(id, &declaration.id(), Some(attempt), &rules, now, note).await {
+            tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "the failure was not noted");
+        }
+        self.shared.touch();
+    }
+}

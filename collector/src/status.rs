@@ -1,0 +1,57 @@
+//! The state of every dataset as an operator sees it.
+
+use proto::admin::v1::{CollectorStatus, DatasetStatus};
+use proto::ids::Timestamp;
+
+use crate::error::Error;
+use crate::run::Todo;
+use crate::scheduler::Inner;
+use crate::store::Row;
+
+/// The state of every dataset of the tenants that are worked for.
+pub async fn status(inner: &Inner) -> Result<CollectorStatus, Error> {
+    let tenants = inner.tenants.read().await.clone();
+    let now = inner.shared.now();
+    let rows = inner.shared.store.all().await?;
+    let enabled = |r: &Row| {
+        tenants.get(&r.tenant).is_some_and(|t| t.datasets.iter().any(|d| d.name == r.dataset.as_str()))
+    };
+    let datasets: Vec<DatasetStatus> = rows.iter().filter(|r| enabled(r)).map(|r| describe(inner, r, now)).collect();
+    let idle = !tenants.is_empty() && !datasets.is_empty() && datasets.iter().all(|d| matches!(d.phase.as_str(), "waiting" | "failed" | "skipped"));
+    Ok(CollectorStatus { datasets, idle })
+}
+
+fn describe(inner: &Inner, row: &Row, now: Timestamp) -> DatasetStatus {
+    let Row { state, schedule, .. } = row;
+    let next_at = catalog::find(row.dataset.as_str()).map_or(Timestamp(0), |d| {
+        schedule.wake_at(state, &inner.shared.config.rules(d), inner.shared.config.scheduled, now)
+    });
+    let rests = schedule.rest_until > now && !schedule.problem.is_empty();
+    let phase = match (&state.open, &state.sealed) {
+        _ if rests && schedule.skipped => "skipped",
+        _ if rests => "failed",
+        (Some(open), _) if open.todo == Todo::Nothing => "sealed",
+        (Some(_), _) => "reading",
+        (_, Some(_)) => "sealed",
+        _ if next_at <= now => "due",
+        _ => "waiting",
+    };
+    let newest = state.newest();
+    DatasetStatus {
+        tenant_id: row.tenant.to_string(),
+        dataset: row.dataset.to_string(),
+        phase: phase.to_owned(),
+        run: state.cursor.run.0,
+        mode: newest.map(|o| if o.is_full() { "full" } else { "some" }).unwrap_or_default().to_owned(),
+        pages: newest.map_or(0, |o| o.page_count()),
+        objects: newest.map_or(0, |o| o.objects),
+        requests: newest.map_or(0, |o| o.requests),
+        started_at: newest.map_or(0, |o| o.started_at.0),
+        sealed_at: state.sealed.as_ref().map_or(0, |s| s.at.0),
+        next_at: next_at.0,
+        waiting_ids: u32::try_from(state.waiting_ids()).unwrap_or(u32::MAX),
+        problem: schedule.problem.clone(),
+        closed_runs: schedule.closed_runs,
+        complete: schedule.complete,
+    }
+}

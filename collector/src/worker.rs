@@ -1,0 +1,255 @@
+//! One turn at one dataset: begin or go on, read, seal.
+
+use std::sync::Arc;
+
+use bus::Bus;
+use catalog::Declaration;
+use proto::ids::{Attempt, Dataset, RunId, TenantId, Timestamp};
+use proto::message::Body;
+use proto::pages::v1::{PageRange, RunMode, RunSealed};
+use runtime::Clock;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::graph::Graph;
+use crate::graph_error::GraphError;
+use crate::publish::{Name, Step};
+use crate::read::{chain, delta, objects};
+use crate::run::{Open, Rules, Sealed, Todo};
+use crate::store::{Row, Store};
+use crate::tenants::Tenant;
+
+/// What every turn works with.
+pub struct Shared {
+    /// Settings.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// The queue.
+    pub bus: Bus,
+    /// The time.
+    pub clock: Clock,
+    /// The token-broker.
+    pub tokens: runtime::grpc::Channel,
+    /// The way to Graph.
+    pub http: runtime::http::Client,
+    /// Changes whenever a dataset's state does.
+    pub changed: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.clock.micros())
+    }
+
+    /// Says that a dataset's state has changed.
+    pub fn touch(&self) {
+        self.changed.send_modify(|n| *n += 1);
+    }
+}
+
+/// One turn, under one attempt.
+pub struct Turn<'a> {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The dataset.
+    pub declaration: &'static Declaration,
+    /// The run as it stands in the database.
+    pub open: Open,
+    /// The queue.
+    pub bus: &'a Bus,
+    /// Graph, for this tenant and dataset.
+    pub graph: &'a Graph,
+    /// Pages on their way without confirmation.
+    pub window: usize,
+    shared: &'a Shared,
+    dataset: Dataset,
+    tenant_text: String,
+    rules: Rules,
+    attempt: Attempt,
+    sequence: u32,
+}
+
+impl Turn<'_> {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+
+    /// The next sequence number.
+    pub fn draw(&mut self) -> u32 {
+        self.sequence += 1;
+        self.sequence - 1
+    }
+
+    /// The name of a page of this turn.
+    pub fn name(&self, sequence: u32) -> Name<'_> {
+        Name {
+            tenant: &self.tenant_text,
+            dataset: self.declaration.name,
+            run: self.open.run,
+            attempt: self.attempt,
+            sequence,
+        }
+    }
+
+    /// Stores that the queue has confirmed a page.
+    pub async fn confirm(&mut self, step: Step) -> Result<(), Error> {
+        let attempt = self.attempt;
+        self.update(move |open, _| open.confirmed(attempt, step.sequence, step.objects, step.rest)).await
+    }
+
+    /// Changes the open run, while it is ours.
+    pub async fn update(&mut self, change: impl FnOnce(&mut Open, Timestamp) + Send) -> Result<(), Error> {
+        let (now, run, attempt) = (self.now(), self.open.run, self.attempt);
+        let requests = self.graph.take_requests();
+        let (open, _) = self
+            .shared
+            .store
+            .update(self.tenant, &self.dataset, Some(attempt), &self.rules, now, move |row| {
+                let open = row.state.open.as_mut().filter(|o| o.run == run)?;
+                open.requests += requests;
+                change(open, now);
+                Some(open.clone())
+            })
+            .await?;
+        self.open = open.ok_or(Error::Fenced)?;
+        self.shared.touch();
+        Ok(())
+    }
+}
+
+/// Works on one dataset until it is sealed, waits, or can't go on.
+pub async fn work(
+    shared: &Arc<Shared>,
+    id: TenantId,
+    tenant: &Tenant,
+    declaration: &'static Declaration,
+    attempt: Attempt,
+) -> Result<(), Error> {
+    let (rules, dataset) = (shared.config.rules(declaration), declaration.id());
+    let now = shared.now();
+    let removed = tenant.removed;
+    let begin = move |row: &mut Row| {
+        row.state.give_up(&rules, now);
+        row.state.begin(&rules, now);
+        row.schedule.forced = false;
+        if let Some(open) = row.state.open.as_mut().filter(|_| removed) {
+            open.base = RunId(0);
+            open.pages.clear();
+            open.todo = Todo::Nothing;
+        }
+    };
+    let (_, row) = shared.store.update(id, &dataset, Some(attempt), &rules, now, begin).await?;
+    shared.touch();
+    if let Some(open) = row.state.open {
+        let graph = Graph::new(shared.http.clone(), shared.tokens.clone(), tenant.graph_base.clone(), id, dataset.clone());
+        let mut turn = Turn {
+            tenant: id,
+            declaration,
+            open,
+            bus: &shared.bus,
+            graph: &graph,
+            window: shared.config.publish_window,
+            shared,
+            dataset: dataset.clone(),
+            tenant_text: id.to_string(),
+            rules,
+            attempt,
+            sequence: 0,
+        };
+        read(&mut turn).await?;
+        let now = shared.now();
+        let seal = move |row: &mut Row| row.state.seal(attempt, now).map(|_| ());
+        shared.store.update(id, &dataset, Some(attempt), &rules, now, seal).await?;
+        shared.touch();
+    }
+    publish_seal(shared, id, tenant, declaration, attempt).await
+}
+
+async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
+    loop {
+        let (rules, known) = (turn.rules, known_objects(turn).await?);
+        match turn.open.todo.clone() {
+            Todo::TakeLink => {
+                let link = delta::latest(turn.graph, turn.declaration).await?;
+                turn.update(|open, _| open.link_taken(link)).await?;
+            }
+            Todo::Chain(from) => chain::read(turn, from).await?,
+            Todo::Delta(link) => match delta::changes(turn.graph, link).await {
+                Ok((named, link)) => {
+                    let (before, objects) = known;
+                    turn.update(move |open, now| open.delta_read(named, link, &before, objects, &rules, now)).await?;
+                }
+                Err(Error::Graph(GraphError::LinkRefused | GraphError::PageExpired)) => {
+                    tracing::info!(tenant = %turn.tenant, dataset = turn.declaration.name, "Graph no longer knows the delta link, everything is read");
+                    turn.update(move |open, now| open.link_refused(&rules, now)).await?;
+                }
+                Err(e) => return Err(e),
+            },
+            Todo::Ids(ids) => objects::read(turn, ids).await?,
+            Todo::Nothing => return Ok(()),
+        }
+    }
+}
+
+type Known = (std::collections::BTreeMap<String, crate::run::Named>, u64);
+
+async fn known_objects(turn: &Turn<'_>) -> Result<Known, Error> {
+    let now = turn.now();
+    let look = |row: &mut Row| (row.state.cursor.again.clone(), row.state.cursor.known_objects);
+    Ok(turn.shared.store.update(turn.tenant, &turn.dataset, Some(turn.attempt), &turn.rules, now, look).await?.0)
+}
+
+/// Publishes the seal from its row, until the queue has confirmed it.
+async fn publish_seal(
+    shared: &Shared,
+    id: TenantId,
+    tenant: &Tenant,
+    declaration: &'static Declaration,
+    attempt: Attempt,
+) -> Result<(), Error> {
+    let (rules, dataset) = (shared.config.rules(declaration), declaration.id());
+    let rows = shared.store.all().await?;
+    let skipped = |d: &Declaration| rows.iter().any(|r| r.tenant == id && r.dataset.as_str() == d.name && r.schedule.skipped);
+    let read = tenant.datasets.iter().filter(|d| d.name == declaration.name || !skipped(d));
+    let datasets: Vec<String> = read.map(|d| d.name.to_owned()).collect();
+    let Some(sealed) = rows.iter().find(|r| r.tenant == id && r.dataset == dataset).and_then(|r| r.state.sealed.clone()) else {
+        return Ok(());
+    };
+    if sealed.published {
+        return Ok(());
+    }
+    let by = sealed.by;
+    shared.bus.publish(&Body::Sealed(message(shared, id, tenant, &dataset, &sealed, datasets))).await?;
+    let published = move |row: &mut Row| {
+        if let Some(s) = row.state.sealed.as_mut().filter(|s| s.by == by) {
+            s.published = true;
+        }
+    };
+    shared.store.update(id, &dataset, Some(attempt), &rules, shared.now(), published).await?;
+    shared.touch();
+    Ok(())
+}
+
+fn message(shared: &Shared, id: TenantId, tenant: &Tenant, dataset: &Dataset, sealed: &Sealed, datasets: Vec<String>) -> RunSealed {
+    let read = &sealed.read;
+    RunSealed {
+        tenant_id: id.to_string(),
+        dataset: dataset.to_string(),
+        run: read.run.0,
+        attempt: sealed.by.0,
+        mode: if read.is_full() { RunMode::Full } else { RunMode::Some }.into(),
+        base: read.base.0,
+        pages: read.pages.iter().map(|(a, first, last)| PageRange { attempt: a.0, first: *first, last: *last }).collect(),
+        objects: read.objects,
+        started_at: read.started_at.0,
+        sealed_at: sealed.at.0,
+        requests: read.requests,
+        pool: shared.config.pool.to_string(),
+        tenant_removed: tenant.removed,
+        datasets,
+    }
+}

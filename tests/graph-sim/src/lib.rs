@@ -1,1 +1,43 @@
+#![doc = include_str!("../README.md")]
 
+mod access;
+mod batch;
+mod calendar;
+mod catalog;
+mod change;
+pub mod cli;
+mod clock;
+mod config;
+mod control;
+mod day;
+mod delta;
+mod entra;
+mod fault;
+mod graph;
+mod guid;
+mod http;
+mod json;
+mod licence;
+mod log;
+mod mix;
+mod names;
+mod person;
+mod property;
+mod purchase;
+mod query;
+mod reply;
+mod rng;
+mod sealed;
+mod sim;
+mod stock;
+mod tenant;
+mod truth;
+mod user_json;
+mod users;
+mod world;
+
+pub use config::Config;
+pub use fault::Fault;
+pub use log::LogEntry;
+pub use sim::{Sim, Stats};
+pub use tenant::TenantInfo;

@@ -1,0 +1,65 @@
+//! The command line of the `graph-sim` binary.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{Config, Sim};
+
+/// Microsoft Graph v1.0 and the Entra ID token endpoint, simulated.
+#[derive(Debug, clap::Parser)]
+#[command(name = "graph-sim", version)]
+pub struct Args {
+    /// Address to listen on; port 0 takes any free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Users of each tenant on day 0.
+    #[arg(long, default_value_t = 1_000)]
+    pub users: u32,
+    /// Number of tenants.
+    #[arg(long, default_value_t = 1)]
+    pub tenants: u16,
+    /// Equal seeds give equal data.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Seconds that replicas may be late; without it all answers are current.
+    #[arg(long)]
+    pub lag: Option<u64>,
+}
+
+impl Args {
+    /// The simulation that was asked for, reached at `base`. Its time runs with the clock on the wall.
+    pub fn sim(&self, base: &str) -> Sim {
+        Sim::new(Config {
+            users: self.users,
+            tenants: self.tenants,
+            seed: self.seed,
+            lag: self.lag.map(Duration::from_secs),
+            base: Some(base.to_owned()),
+            wall_clock: true,
+            ..Config::default()
+        })
+    }
+}
+
+/// The line that says where everything is.
+pub fn ready(sim: &Sim, base: &str) -> Value {
+    json!({ "tenants": sim.tenants(), "control": format!("{base}/_control") })
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub async fn stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    if let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    let _ = interrupt.await;
+}

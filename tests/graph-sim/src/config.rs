@@ -1,0 +1,50 @@
+//! What a simulation is made of.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Settings of a simulation. Start from [`Config::default`] and change what matters.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Users of each tenant on day 0.
+    pub users: u32,
+    /// Number of tenants.
+    pub tenants: u16,
+    /// Equal seeds give equal tenants, secrets, users and changes.
+    pub seed: u64,
+    /// Late replicas: a read may be answered from the state up to this long ago. None: always current.
+    pub lag: Option<Duration>,
+    /// Application permissions that are stamped into the tokens.
+    pub roles: Vec<String>,
+    /// Other permissions for single tenants, by the tenant's position.
+    pub roles_of: HashMap<usize, Vec<String>>,
+    /// Base URL of the links in answers, such as `http://127.0.0.1:8080`.
+    /// None: the address that a request was sent to.
+    pub base: Option<String>,
+    /// Whether simulated time runs with the wall clock besides [`crate::Sim::tick`].
+    pub wall_clock: bool,
+    /// How many requests the log keeps.
+    pub log_capacity: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            users: 1_000,
+            tenants: 1,
+            seed: 1,
+            lag: None,
+            roles: vec![
+                "User.Read.All".to_owned(),
+                "Organization.Read.All".to_owned(),
+            ],
+            roles_of: HashMap::new(),
+            base: None,
+            wall_clock: false,
+            log_capacity: 100_000,
+        }
+    }
+}
+
+/// The base that stands in links when a request says no host.
+pub(crate) const DEFAULT_BASE: &str = "http://graph-sim.localhost";

@@ -1,0 +1,106 @@
+//! The control endpoints below `/_control`: time, faults, the log and the truth. Only a test asks here.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures::stream;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::fault::Fault;
+use crate::sim::Sim;
+
+/// More days at once than anybody needs; a typing error must not fill the memory.
+const MOST_DAYS: u32 = 3_650;
+
+#[derive(Deserialize)]
+struct Days {
+    days: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Seconds {
+    seconds: u64,
+}
+
+pub(crate) fn router() -> Router<Sim> {
+    Router::new()
+        .route("/advance", post(advance))
+        .route("/tick", post(tick))
+        .route("/faults", post(arm).delete(clear))
+        .route("/log", get(async |State(sim): State<Sim>| Json(sim.log())))
+        .route(
+            "/stats",
+            get(async |State(sim): State<Sim>| Json(sim.stats())),
+        )
+        .route(
+            "/tenants",
+            get(async |State(sim): State<Sim>| Json(sim.tenants().to_vec())),
+        )
+        .route("/truth/{tenant}/{dataset}", get(truth))
+}
+
+async fn advance(State(sim): State<Sim>, Query(Days { days }): Query<Days>) -> Response {
+    let days = days.unwrap_or(1);
+    if days > MOST_DAYS {
+        return (StatusCode::BAD_REQUEST, format!("at most {MOST_DAYS} days")).into_response();
+    }
+    match tokio::task::spawn_blocking(move || sim.advance(days)).await {
+        Ok(day) => Json(json!({ "day": day })).into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+    }
+}
+
+async fn tick(State(sim): State<Sim>, Query(Seconds { seconds }): Query<Seconds>) -> Response {
+    sim.tick(Duration::from_secs(seconds));
+    Json(json!({ "now": sim.now().as_secs() })).into_response()
+}
+
+async fn arm(State(sim): State<Sim>, Json(fault): Json<Fault>) -> Response {
+    if fault.status.is_some_and(|s| !(400..600).contains(&s)) {
+        return (StatusCode::BAD_REQUEST, "a fault's status is 400 to 599").into_response();
+    }
+    sim.fault(fault);
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn clear(State(sim): State<Sim>) -> StatusCode {
+    sim.clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+/// One JSON object a line; users are made while they are sent.
+async fn truth(
+    State(sim): State<Sim>,
+    Path((tenant, dataset)): Path<(String, String)>,
+) -> Response {
+    let named = |(n, t): (usize, &crate::TenantInfo)| t.id == tenant || n.to_string() == tenant;
+    let Some(tenant) = sim.tenants().iter().enumerate().position(named) else {
+        return (StatusCode::NOT_FOUND, "no such tenant").into_response();
+    };
+    let ndjson = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    if dataset == "users" {
+        let chunks = stream::unfold(Some(0), move |from| {
+            let sim = sim.clone();
+            async move {
+                let (lines, next) = sim.truth_chunk(tenant, from?);
+                Some((Ok::<_, Infallible>(Bytes::from(lines)), next))
+            }
+        });
+        return (ndjson, Body::from_stream(chunks)).into_response();
+    }
+    match tokio::task::spawn_blocking(move || sim.truth(tenant, &dataset)).await {
+        Ok(Some(values)) => {
+            let lines: String = values.iter().map(|v| format!("{v}\n")).collect();
+            (ndjson, lines).into_response()
+        }
+        Ok(None) => (StatusCode::NOT_FOUND, "no such dataset").into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+    }
+}

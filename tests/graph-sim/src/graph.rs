@@ -1,0 +1,209 @@
+//! Graph's front door: token, path, permission, then the answer of one resource.
+
+use crate::access::{Claims, Resource};
+use crate::fault::Fault;
+use crate::query::{self, Query};
+use crate::reply::{Failure, Ids, Reply};
+use crate::sim::Sim;
+use crate::stock;
+use crate::tenant::Identity;
+use crate::world::World;
+use crate::{batch, delta, users};
+
+/// One request, from outside or from a batch.
+pub(crate) struct Request<'a> {
+    pub(crate) seq: u64,
+    pub(crate) method: &'a str,
+    /// Below the version root, still encoded.
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) body: &'a [u8],
+    pub(crate) base: &'a str,
+    pub(crate) token: &'a str,
+    pub(crate) asked: Asked,
+    pub(crate) batched: bool,
+}
+
+/// What headers ask for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    /// `ConsistencyLevel: eventual`
+    pub(crate) eventual: bool,
+    /// `Prefer: return=minimal`
+    pub(crate) minimal: bool,
+    /// `Prefer: odata.maxpagesize=n`
+    pub(crate) page: Option<u16>,
+    /// `Accept` insists on JSON.
+    pub(crate) json: bool,
+    pub(crate) client_request_id: Option<String>,
+}
+
+impl Asked {
+    /// Takes one header into account.
+    pub(crate) fn header(&mut self, name: &str, value: &str) {
+        match name.to_ascii_lowercase().as_str() {
+            "consistencylevel" => self.eventual = value.eq_ignore_ascii_case("eventual"),
+            "accept" => self.json = value.starts_with("application/json"),
+            "client-request-id" if value.len() <= 100 => {
+                self.client_request_id = Some(value.to_owned())
+            }
+            "prefer" => {
+                for part in value.split([',', ';']).map(str::trim) {
+                    self.minimal |= part == "return=minimal";
+                    let size = part
+                        .strip_prefix("odata.maxpagesize=")
+                        .and_then(|n| n.parse::<u16>().ok());
+                    self.page = size.filter(|n| *n > 0).or(self.page);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A request that passed the door, and the state of the world that it sees.
+pub(crate) struct Call<'a> {
+    pub(crate) sim: &'a Sim,
+    pub(crate) tenant: usize,
+    pub(crate) who: &'a Identity,
+    pub(crate) roles: &'a [String],
+    pub(crate) base: &'a str,
+    pub(crate) asked: &'a Asked,
+    pub(crate) world: &'a World,
+    /// The day that the answering replica knows; with late replicas it may be behind `today`.
+    pub(crate) day: u32,
+    pub(crate) today: u32,
+}
+
+/// Answers a request; also says whose it was.
+pub(crate) fn answer(sim: &Sim, request: &Request) -> (Reply, Option<usize>) {
+    let ids = sim.ids(request.seq, request.asked.client_request_id.as_deref());
+    let mut tenant = None;
+    let reply = serve(sim, request, &mut tenant).unwrap_or_else(|failure| failure.reply(&ids));
+    let reply = finish(reply, &ids);
+    sim.note(request, tenant, &reply);
+    (reply, tenant)
+}
+
+fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Reply, Failure> {
+    let claims = Claims::verify(sim.key(), request.token, sim.unix())?;
+    let position = sim.tenants().iter().position(|t| t.id == claims.tid);
+    let position =
+        position.ok_or_else(|| crate::access::unauthorised("Access token validation failure."))?;
+    *tenant = Some(position);
+    if let Some(fault) = sim.failure(request.path) {
+        return Err(broken(&fault));
+    }
+    let path: Vec<String> = request
+        .path
+        .split('/')
+        .filter(|s| !s.is_empty())
+        .map(query::decode)
+        .collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if path == ["$batch"] {
+        return if request.batched {
+            Err(Failure::segment("$batch"))
+        } else {
+            batch::answer(sim, request)
+        };
+    }
+    let resource = match path.as_slice() {
+        ["organization", ..] => Resource::Organization,
+        ["subscribedSkus", ..] => Resource::SubscribedSkus,
+        ["directory", "subscriptions", ..] => Resource::Subscriptions,
+        ["users", ..] => Resource::Users,
+        ["directory", other, ..] => return Err(Failure::segment(other)),
+        [other, ..] => return Err(Failure::segment(other)),
+        [] => return Err(Failure::segment("")),
+    };
+    if request.method != "GET" {
+        return Err(Failure::method());
+    }
+    resource.check(&claims.roles)?;
+    let query = Query::parse(request.query)?;
+    let worlds = sim.worlds();
+    let Some(world) = worlds.tenants.get(position) else {
+        return Err(Failure::missing(&claims.tid));
+    };
+    let today = worlds.today();
+    let call = Call {
+        sim,
+        tenant: position,
+        who: sim.identity(position),
+        roles: &claims.roles,
+        base: request.base,
+        asked: &request.asked,
+        world,
+        day: sim.seen_day(&worlds, request.seq),
+        today,
+    };
+    let cost = cost(&path, &query);
+    route(&call, &path, &query).map(|reply| reply.header("x-ms-resource-unit", cost.to_string()))
+}
+
+fn route(call: &Call, path: &[&str], query: &Query) -> Result<Reply, Failure> {
+    match path {
+        ["organization"] => stock::organization(call, query, None),
+        ["organization", id] => stock::organization(call, query, Some(id)),
+        ["subscribedSkus"] => stock::subscribed_skus(call, query),
+        ["directory", "subscriptions"] => stock::subscriptions(call, query),
+        ["users"] => users::list(call, query),
+        ["users", "$count"] => users::count(call, query),
+        [
+            "users",
+            "delta" | "delta()" | "microsoft.graph.delta" | "microsoft.graph.delta()",
+        ] => delta::round(call, query),
+        ["users", id] => users::single(call, id, query),
+        ["users", _, segment, ..] | ["directory", "subscriptions", segment, ..] => {
+            Err(Failure::segment(segment))
+        }
+        [.., segment] => Err(Failure::segment(segment)),
+        [] => Err(Failure::segment("")),
+    }
+}
+
+/// Resource units, by the published table.
+fn cost(path: &[&str], query: &Query) -> u32 {
+    let base: u32 = match path {
+        ["users"] => 2,
+        ["subscribedSkus"] => 3,
+        _ => 1,
+    };
+    let small = query
+        .top
+        .as_ref()
+        .and_then(|t| t.parse::<u32>().ok())
+        .is_some_and(|t| t < 20);
+    base.saturating_sub(u32::from(query.select.is_some()) + u32::from(small))
+        .max(1)
+}
+
+/// The answer that a fault asks for.
+fn broken(fault: &Fault) -> Failure {
+    let status = fault.status.unwrap_or(500);
+    let code = fault.code.as_deref().unwrap_or(match status {
+        401 => "InvalidAuthenticationToken",
+        403 => "Authorization_RequestDenied",
+        404 => "Request_ResourceNotFound",
+        410 => "resyncRequired",
+        429 => "TooManyRequests",
+        503 => "serviceNotAvailable",
+        504 => "gatewayTimeout",
+        400..500 => "Request_BadRequest",
+        _ => "generalException",
+    });
+    let failure = Failure::new(status, code, "This answer was asked for by a test.");
+    match fault.retry_after {
+        Some(seconds) => failure.header("retry-after", seconds.to_string()),
+        None => failure,
+    }
+}
+
+fn finish(reply: Reply, ids: &Ids) -> Reply {
+    reply
+        .header("request-id", ids.request.as_str())
+        .header("client-request-id", ids.client.as_str())
+        .header("cache-control", "no-cache")
+        .header("odata-version", "4.0")
+}

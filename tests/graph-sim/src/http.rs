@@ -1,0 +1,170 @@
+//! HTTP around it: a router that tests call in process, and a server.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
+use axum::routing::any;
+use tokio::net::TcpListener;
+
+use crate::config::DEFAULT_BASE;
+use crate::control;
+use crate::entra::{self, Refusal};
+use crate::graph::{self, Asked, Request};
+use crate::reply::{Failure, Reply};
+use crate::sim::Sim;
+
+/// Graph takes 4 MB in a request; so do we.
+const BODY: usize = 4 << 20;
+
+impl Sim {
+    /// The simulator as a service: Graph, the token endpoint and the control endpoints on one address.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .nest("/_control", control::router())
+            .fallback(any(handle))
+            .with_state(self.clone())
+    }
+
+    /// Serves connections until `stop` is ready.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        axum::serve(listener, self.router())
+            .with_graceful_shutdown(stop)
+            .await
+    }
+}
+
+async fn handle(State(sim): State<Sim>, request: axum::extract::Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let seq = sim.next_seq();
+    let wait = sim.faults().delay(parts.uri.path());
+    if wait > 0 {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    let Ok(body) = to_bytes(body, BODY).await else {
+        return response(
+            Failure::new(413, "Request_BadRequest", "Request too large.")
+                .reply(&sim.ids(seq, None)),
+        );
+    };
+    // A page takes milliseconds of computing: not on the threads that serve connections.
+    let work = tokio::task::spawn_blocking(move || answer(&sim, &parts, &body, seq));
+    match work.await {
+        Ok(reply) => response(reply),
+        Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+fn answer(sim: &Sim, parts: &Parts, body: &[u8], seq: u64) -> Reply {
+    let base = base(sim, &parts.uri, &parts.headers);
+    let path = parts.uri.path();
+    let mut asked = Asked::default();
+    for (name, value) in &parts.headers {
+        if let Ok(value) = value.to_str() {
+            asked.header(name.as_str(), value);
+        }
+    }
+    let authorization = parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    let mut request = Request {
+        seq,
+        method: parts.method.as_str(),
+        path,
+        query: parts.uri.query().unwrap_or(""),
+        body,
+        base: &base,
+        token: authorization.strip_prefix("Bearer ").unwrap_or("").trim(),
+        asked,
+        batched: false,
+    };
+    if let Some(tenant) = path
+        .strip_prefix('/')
+        .and_then(|p| p.strip_suffix("/oauth2/v2.0/token"))
+    {
+        return token(sim, &request, tenant);
+    }
+    match path.strip_prefix("/v1.0") {
+        Some(below) if below.is_empty() || below.starts_with('/') => {
+            request.path = below;
+            graph::answer(sim, &request).0
+        }
+        _ => {
+            let ids = sim.ids(seq, request.asked.client_request_id.as_deref());
+            let reply = Failure::new(
+                400,
+                "BadRequest",
+                "Invalid version: the simulator has v1.0 only.",
+            )
+            .reply(&ids);
+            sim.note(&request, None, &reply);
+            reply
+        }
+    }
+}
+
+fn token(sim: &Sim, request: &Request, tenant: &str) -> Reply {
+    let ids = sim.ids(request.seq, request.asked.client_request_id.as_deref());
+    let (mut reply, position) = match sim.failure(request.path) {
+        // Entra throttles in plain text.
+        Some(fault) => {
+            let mut reply = Reply::text("This answer was asked for by a test.".to_owned());
+            reply.status = fault.status.unwrap_or(503);
+            let after = fault.retry_after.map(|s| ("retry-after", s.to_string()));
+            reply.headers.extend(after);
+            (reply, None)
+        }
+        None if request.method != "POST" => (Refusal::method(request.method).reply(&ids), None),
+        None => entra::token(sim, tenant, request.body, request.base, &ids),
+    };
+    reply.headers.push(("x-ms-request-id", ids.request.clone()));
+    reply
+        .headers
+        .push(("client-request-id", ids.client.clone()));
+    sim.note(request, position, &reply);
+    reply
+}
+
+/// The base of links: configured, or the address that was asked.
+fn base(sim: &Sim, uri: &Uri, headers: &HeaderMap) -> String {
+    if let Some(base) = sim.configured_base() {
+        return base.trim_end_matches('/').to_owned();
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .or_else(|| uri.authority().map(|a| a.as_str()));
+    host.map_or_else(|| DEFAULT_BASE.to_owned(), |host| format!("http://{host}"))
+}
+
+fn response(reply: Reply) -> Response<Body> {
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(reply.content_type),
+    );
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

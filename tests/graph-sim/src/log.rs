@@ -1,0 +1,61 @@
+//! The request log: what was asked, so that a test can see what a client really reads.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+/// One request, or one request within a batch.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct LogEntry {
+    /// Number of the request, ascending from 1.
+    pub seq: u64,
+    /// Simulated second at which it came.
+    pub at: u64,
+    /// Position of the tenant, once the token named one.
+    pub tenant: Option<usize>,
+    /// HTTP method.
+    pub method: String,
+    /// Path; of a batched request relative to the version root.
+    pub path: String,
+    /// Decoded query; tokens are replaced by `…`.
+    pub query: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Index of the first user in the answer.
+    pub first: Option<u32>,
+    /// Number of objects in the answer.
+    pub objects: u32,
+    /// Whether it came inside a `$batch`.
+    pub batched: bool,
+}
+
+/// The newest entries, up to a limit.
+pub(crate) struct Ring {
+    entries: VecDeque<LogEntry>,
+    capacity: usize,
+}
+
+impl Ring {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            capacity,
+        }
+    }
+
+    pub(crate) fn push(&mut self, entry: LogEntry) {
+        if self.capacity == 0 {
+            return;
+        }
+        while self.entries.len() >= self.capacity {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+    }
+
+    pub(crate) fn entries(&self) -> Vec<LogEntry> {
+        self.entries.iter().cloned().collect()
+    }
+}

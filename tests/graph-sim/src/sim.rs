@@ -1,0 +1,266 @@
+//! The simulation as a whole.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::config::{Config, DEFAULT_BASE};
+use crate::fault::{Fault, Faults};
+use crate::graph::Request;
+use crate::log::{LogEntry, Ring};
+use crate::query;
+use crate::reply::{Ids, Reply};
+use crate::rng::mix;
+use crate::tenant::{self, Identity, TenantInfo};
+use crate::world::{Consumed, World};
+
+/// A running simulation; clones are the same one.
+#[derive(Clone)]
+pub struct Sim(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    key: u64,
+    identities: Vec<Identity>,
+    infos: Vec<TenantInfo>,
+    worlds: RwLock<Worlds>,
+    at_start: Vec<OnceLock<Consumed>>,
+    clock: Clock,
+    faults: Mutex<Faults>,
+    log: Mutex<Ring>,
+    requests: AtomicU64,
+    objects: AtomicU64,
+}
+
+/// All tenants' histories.
+pub(crate) struct Worlds {
+    pub(crate) tenants: Vec<World>,
+    /// Simulated second at which each day's changes happened; entry d - 1 is day d.
+    day_at: Vec<u64>,
+}
+
+impl Worlds {
+    pub(crate) fn today(&self) -> u32 {
+        self.day_at.len() as u32
+    }
+
+    /// The day that was current at a time.
+    fn day_at(&self, time: u64) -> u32 {
+        self.day_at.partition_point(|at| *at <= time) as u32
+    }
+}
+
+/// Counters of a simulation.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Stats {
+    /// Requests to Graph and to the token endpoint; those inside a batch count too.
+    pub requests: u64,
+    /// Objects in all answers.
+    pub objects: u64,
+    /// The simulated day.
+    pub day: u32,
+    /// Simulated seconds since the start.
+    pub now: u64,
+}
+
+impl Sim {
+    /// Makes a simulation; no user exists until somebody asks.
+    pub fn new(config: Config) -> Self {
+        let key = mix(config.seed, 0x006c_6561_7374);
+        let identities: Vec<_> = (0..config.tenants)
+            .map(|n| tenant::identity(config.seed, n))
+            .collect();
+        let base = config.base.as_deref().unwrap_or(DEFAULT_BASE);
+        Self(Arc::new(Inner {
+            infos: identities.iter().map(|i| i.info(base)).collect(),
+            worlds: RwLock::new(Worlds {
+                tenants: identities
+                    .iter()
+                    .map(|i| World::new(i.key, config.users))
+                    .collect(),
+                day_at: Vec::new(),
+            }),
+            at_start: identities.iter().map(|_| OnceLock::new()).collect(),
+            identities,
+            key,
+            clock: Clock::new(config.wall_clock),
+            faults: Mutex::default(),
+            log: Mutex::new(Ring::new(config.log_capacity)),
+            requests: AtomicU64::new(0),
+            objects: AtomicU64::new(0),
+            config,
+        }))
+    }
+
+    /// The tenants, with what a client needs to read them.
+    pub fn tenants(&self) -> &[TenantInfo] {
+        &self.0.infos
+    }
+
+    /// Lets days pass: their changes happen now, in simulated time. Returns the day that it is then.
+    pub fn advance(&self, days: u32) -> u32 {
+        let mut worlds = self
+            .0
+            .worlds
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..days {
+            worlds.tenants.iter_mut().for_each(World::next_day);
+            // Later days never happen before earlier ones, whatever the clock says.
+            let now = self
+                .now()
+                .as_secs()
+                .max(worlds.day_at.last().copied().unwrap_or(0));
+            worlds.day_at.push(now);
+        }
+        worlds.today()
+    }
+
+    /// Moves simulated time, without any change of users.
+    pub fn tick(&self, by: Duration) {
+        self.0.clock.tick(by);
+    }
+
+    /// Simulated time since the start.
+    pub fn now(&self) -> Duration {
+        Duration::from_secs(self.0.clock.now())
+    }
+
+    /// The simulated day, which starts at 0.
+    pub fn day(&self) -> u32 {
+        self.worlds().today()
+    }
+
+    /// Arms a fault.
+    pub fn fault(&self, fault: Fault) {
+        self.faults().arm(fault);
+    }
+
+    /// Disarms all faults.
+    pub fn clear_faults(&self) {
+        self.faults().clear();
+    }
+
+    /// The newest requests, oldest first.
+    pub fn log(&self) -> Vec<LogEntry> {
+        self.0
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entries()
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            requests: self.0.requests.load(Ordering::Relaxed),
+            objects: self.0.objects.load(Ordering::Relaxed),
+            day: self.day(),
+            now: self.now().as_secs(),
+        }
+    }
+
+    pub(crate) fn worlds(&self) -> RwLockReadGuard<'_, Worlds> {
+        self.0.worlds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn failure(&self, path: &str) -> Option<Fault> {
+        self.faults().failure(path)
+    }
+
+    pub(crate) fn key(&self) -> u64 {
+        self.0.key
+    }
+
+    pub(crate) fn identity(&self, tenant: usize) -> &Identity {
+        &self.0.identities[tenant]
+    }
+
+    /// The permissions of a tenant's application.
+    pub(crate) fn roles(&self, tenant: usize) -> Vec<String> {
+        self.0
+            .config
+            .roles_of
+            .get(&tenant)
+            .unwrap_or(&self.0.config.roles)
+            .clone()
+    }
+
+    pub(crate) fn configured_base(&self) -> Option<&str> {
+        self.0.config.base.as_deref()
+    }
+
+    /// The consumed units of day 0, counted once.
+    pub(crate) fn consumed_at_start(&self, tenant: usize) -> Consumed {
+        let key = self.identity(tenant).key;
+        *self.0.at_start[tenant].get_or_init(|| World::count_day_zero(key, self.0.config.users))
+    }
+
+    /// The time that tokens are dated with.
+    pub(crate) fn unix(&self) -> u64 {
+        self.0.clock.unix()
+    }
+
+    /// The number of a new request.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.0.requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn ids(&self, seq: u64, client: Option<&str>) -> Ids {
+        Ids::new(self.key(), seq, client, self.unix())
+    }
+
+    /// The day that the replica which answers request `seq` knows.
+    pub(crate) fn seen_day(&self, worlds: &Worlds, seq: u64) -> u32 {
+        let Some(lag) = self.0.config.lag.map(|l| l.as_secs()).filter(|l| *l > 0) else {
+            return worlds.today();
+        };
+        // Every other replica is current; the others are evenly late.
+        let draw = mix(self.key() ^ 0x1a65, seq);
+        let late = if draw & 1 == 0 {
+            0
+        } else {
+            1 + (draw >> 1) % lag
+        };
+        match self.now().as_secs().checked_sub(late) {
+            Some(time) => worlds.day_at(time),
+            None => 0,
+        }
+    }
+
+    /// Writes a request into the log.
+    pub(crate) fn note(&self, request: &Request, tenant: Option<usize>, reply: &Reply) {
+        if !request.batched {
+            // A batch counts what its parts answered, once.
+            self.0
+                .objects
+                .fetch_add(u64::from(reply.objects), Ordering::Relaxed);
+        }
+        let entry = LogEntry {
+            seq: request.seq,
+            at: self.now().as_secs(),
+            tenant,
+            method: request.method.to_owned(),
+            path: request.path.to_owned(),
+            query: query::redacted(request.query),
+            status: reply.status,
+            first: reply.first,
+            objects: reply.objects,
+            batched: request.batched,
+        };
+        self.0
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(entry);
+    }
+}

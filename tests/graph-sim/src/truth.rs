@@ -1,0 +1,52 @@
+//! What is really so, whatever late replicas answer.
+
+use serde_json::Value;
+
+use crate::sim::Sim;
+use crate::stock;
+use crate::user_json;
+use crate::users::TRUTH;
+
+impl Sim {
+    /// Calls `each` with every living user of a tenant as one Graph object with an inventory's properties.
+    pub fn truth_users(&self, tenant: usize, mut each: impl FnMut(&[u8])) {
+        let mut from = Some(0);
+        while let Some(start) = from {
+            let (lines, next) = self.truth_chunk(tenant, start);
+            lines
+                .split(|b| *b == b'\n')
+                .filter(|l| !l.is_empty())
+                .for_each(&mut each);
+            from = next;
+        }
+    }
+
+    /// The truth of a small collection: `organization`, `subscribedSkus` or `subscriptions`; none for another name.
+    pub fn truth(&self, tenant: usize, dataset: &str) -> Option<Vec<Value>> {
+        let worlds = self.worlds();
+        let world = worlds.tenants.get(tenant)?;
+        match dataset {
+            "organization" => Some(vec![stock::organization_value(self.identity(tenant))]),
+            "subscribedSkus" => Some(stock::sku_values(self, tenant, world, worlds.today())),
+            "subscriptions" => Some(stock::subscription_values(self, tenant)),
+            _ => None,
+        }
+    }
+
+    /// Some users, one a line, and where to go on.
+    pub(crate) fn truth_chunk(&self, tenant: usize, start: u32) -> (Vec<u8>, Option<u32>) {
+        const CHUNK: u32 = 500;
+        let worlds = self.worlds();
+        let mut lines = Vec::new();
+        let Some(world) = worlds.tenants.get(tenant) else {
+            return (lines, None);
+        };
+        let (day, limit) = (worlds.today(), world.limit(worlds.today()));
+        let end = limit.min(start.saturating_add(CHUNK));
+        for user in (start..end).filter_map(|i| world.user(i, day)) {
+            user_json::write(&mut lines, self.identity(tenant), &user, TRUTH, false);
+            lines.push(b'\n');
+        }
+        (lines, (end < limit).then_some(end))
+    }
+}

@@ -1,0 +1,89 @@
+//! Consuming messages.
+
+use std::sync::Arc;
+
+use proto::ids::Pool;
+use proto::message::{Body, Label, Queue};
+use runtime::{CancellationToken, Problem};
+
+use crate::Bus;
+use crate::backend::{Delivery, Settle};
+use crate::drive::{ConsumeOptions, drive};
+use crate::keys::Keys;
+
+/// A message that was opened and understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// What its header says; the same as the body.
+    pub label: Label,
+    /// The message.
+    pub body: Body,
+    /// The pool whose key sealed it: a tenant of another pool is to be refused. None for closings, and where one
+    /// process serves all pools.
+    pub pool: Option<Pool>,
+    /// How often it was handed out, this time included.
+    pub deliveries: u32,
+}
+
+/// What became of a message. An error instead means that it can't be handled *now*.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its effects are durable.
+    Done,
+    /// It can never be handled, for this reason (which must quote nothing of its content).
+    Reject(String),
+}
+
+/// Hands the queue's messages to `handler` until `stop`, up to `options.prefetch` at a time, then finishes what is in
+/// hand and returns; the caller bounds that, and dropping the future gives back what is left.
+///
+/// An error of the handler keeps the delivery in hand, pauses this consumer and calls the handler again after a
+/// while. A panic gives it back; after the queue's delivery limit it goes to [`Queue::Dead`]. So does, at once and
+/// alone, a message that can't be opened or understood, that lies on a queue where it doesn't belong, or that the
+/// handler rejects.
+///
+/// # Errors
+/// When the queue doesn't exist or was closed.
+pub async fn consume<H, F, E>(
+    bus: &Bus,
+    queue: Queue,
+    options: ConsumeOptions,
+    stop: CancellationToken,
+    handler: H,
+) -> Result<(), Problem>
+where
+    H: Fn(Received) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Outcome, E>> + Send + 'static,
+    E: std::error::Error + Send + 'static,
+{
+    let (keys, from) = (bus.keys.clone(), queue.clone());
+    let work = move |delivery: Delivery| {
+        // Opened again for each try: that is rare, and holding a second copy of each body would not be.
+        let called = open(&keys, &from, &delivery).map(&handler);
+        async move {
+            match called {
+                Ok(call) => call.await.map(Settle::from),
+                Err(reason) => Ok(Settle::Dead(reason)),
+            }
+        }
+    };
+    drive(&bus.backend, &queue, options, &stop, work).await
+}
+
+fn open(keys: &Arc<Keys>, queue: &Queue, delivery: &Delivery) -> Result<Received, String> {
+    let opened = keys.open(&delivery.envelope).map_err(|e| e.to_string())?;
+    // Whoever operates the queue server can move messages between queues.
+    if opened.body.queue().ok().as_ref() != Some(queue) {
+        return Err(format!("the message doesn't belong on {queue}"));
+    }
+    Ok(Received { label: opened.label, body: opened.body, pool: opened.pool, deliveries: delivery.deliveries })
+}
+
+impl From<Outcome> for Settle {
+    fn from(outcome: Outcome) -> Settle {
+        match outcome {
+            Outcome::Done => Settle::Done,
+            Outcome::Reject(reason) => Settle::Dead(reason),
+        }
+    }
+}

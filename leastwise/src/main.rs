@@ -1,1 +1,7 @@
-fn main() {}
+//! The command `leastwise`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    leastwise::main()
+}

@@ -1,1 +1,3 @@
+//! What tests across the services share.
 
+pub mod model;

@@ -1,0 +1,109 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use runtime::Problem;
+use runtime::telemetry::LogFormat;
+
+use crate::cmd;
+
+/// Keeps a software asset inventory in step with Microsoft 365 tenants, without any administrator account.
+#[derive(Parser)]
+#[command(name = "leastwise", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The configuration file; `leastwise init` writes one.
+    #[arg(long, short, global = true, default_value = "leastwise.toml", env = "LEASTWISE_CONFIG")]
+    pub config: PathBuf,
+    /// More about what happens, on standard error; twice for everything.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// How logs are written.
+    #[arg(long, global = true, value_parser = log_format, default_value = "text", value_name = "text|json")]
+    pub log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 3 done, but something is held or incomplete; 64 the command \
+                          line or the configuration is wrong; 74 a file can't be read or written; 75 somebody else \
+                          uses the data directory or the port. Every failure has a code LW-…, explained in \
+                          docs/errors.md.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the whole product on a simulated tenant: no configuration, no network.
+    #[cfg(feature = "demo")]
+    Demo(cmd::demo::Demo),
+    /// Write a commented configuration file.
+    Init(cmd::init::Init),
+    /// Read every tenant once, bring the inventory up to date, and exit.
+    Sync(cmd::sync::Sync),
+    /// Run all four services in this process until stopped.
+    Run(cmd::run::Run),
+    /// The licence position: what there is, what is used, how, and what is left.
+    Position(Output),
+    /// What the services are doing, what waits, what is held.
+    Status(Output),
+    /// Readings of datasets, and removals that are held.
+    Runs(cmd::runs::Runs),
+}
+
+/// How a result is printed.
+#[derive(Args, Clone, Copy)]
+pub struct Output {
+    /// For people, for programs, for spreadsheets.
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+}
+
+/// How a result is printed.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns.
+    Table,
+    /// One JSON array.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+impl Cli {
+    /// The level of logs unless the environment says otherwise.
+    pub fn log_level(&self) -> &'static str {
+        let quiet = !matches!(self.command, Command::Run(_));
+        match self.verbose {
+            0 if quiet => "error",
+            0 => "info",
+            1 => "info",
+            _ => "debug",
+        }
+    }
+
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What an operator has to read.
+    pub async fn run(self) -> Result<ExitCode, Problem> {
+        let config = self.config;
+        match self.command {
+            #[cfg(feature = "demo")]
+            Command::Demo(demo) => demo.run().await,
+            Command::Init(init) => init.run(&config),
+            Command::Sync(sync) => sync.run(&config).await,
+            Command::Run(run) => run.run(&config).await,
+            Command::Position(output) => cmd::position::run(&config, output.output).await,
+            Command::Status(output) => cmd::status::run(&config, output.output).await,
+            Command::Runs(runs) => runs.run(&config).await,
+        }
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("expected text or json".to_owned()),
+    }
+}

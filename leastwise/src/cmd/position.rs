@@ -1,0 +1,114 @@
+//! `leastwise position`: the licence position, from the ledger.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use prost::Message as _;
+use proto::feed::v1::SnapshotRequest;
+use proto::feed::v1::feed_client::FeedClient;
+use proto::inventory::v1::LicensePosition;
+use proto::kind::RecordKind;
+use runtime::Problem;
+use runtime::grpc::Channel;
+
+use crate::cli::Format;
+use crate::config::Config;
+use crate::connect::{Services, refused};
+use crate::output::{self, Column, thousands};
+
+/// Prints the position of every tenant.
+pub async fn run(path: &Path, format: Format) -> Result<ExitCode, Problem> {
+    let config = Config::load(path)?;
+    let services = Services::find(&config).await?;
+    let printed = async {
+        let positions = read(&config, services.clients().feed.clone()).await?;
+        if positions.is_empty() && format == Format::Table {
+            return output::write("There is no position yet: `leastwise sync` reads the tenants.\n");
+        }
+        print(&config, &positions, format)
+    };
+    let printed = printed.await;
+    services.close().await;
+    printed.map(|()| ExitCode::SUCCESS)
+}
+
+/// The positions of the configured tenants, the most used products first.
+pub async fn read(config: &Config, feed: Channel) -> Result<Vec<LicensePosition>, Problem> {
+    let mut client = FeedClient::new(feed);
+    let mut positions = Vec::new();
+    for tenant in &config.tenants {
+        let kinds = vec![RecordKind::LicensePosition.name().to_owned()];
+        let request = SnapshotRequest { tenant_id: tenant.id.to_string(), kinds };
+        let mut batches = match client.snapshot(request).await {
+            Ok(batches) => batches.into_inner(),
+            Err(status) if status.code() == tonic::Code::NotFound => continue,
+            Err(status) => return Err(refused(status)),
+        };
+        let first = positions.len();
+        while let Some(batch) = batches.message().await.map_err(refused)? {
+            for record in batch.records {
+                positions.push(LicensePosition::decode(record.body.as_slice()).map_err(|e| {
+                    Problem::new("LW-5090", format!("a licence position can't be read: {e}."), "report it")
+                })?);
+            }
+        }
+        positions[first..].sort_by(|a, b| b.assigned.cmp(&a.assigned).then_with(|| a.product_name.cmp(&b.product_name)));
+    }
+    Ok(positions)
+}
+
+const COLUMNS: [Column<LicensePosition>; 9] = [
+    Column { title: "Product", numeric: false, cell: product },
+    Column { title: "SKU", numeric: false, cell: |p| p.sku_part_number.clone() },
+    Column { title: "Provisioned", numeric: true, cell: |p| thousands(p.provisioned.into()) },
+    Column { title: "Assigned", numeric: true, cell: |p| thousands(p.assigned.into()) },
+    Column { title: "Direct", numeric: true, cell: |p| thousands(p.direct.into()) },
+    Column { title: "By group", numeric: true, cell: |p| thousands(p.by_group.into()) },
+    Column { title: "In error", numeric: true, cell: |p| thousands(p.in_error.into()) },
+    Column { title: "Available", numeric: true, cell: |p| thousands(p.available.into()) },
+    Column { title: "Note", numeric: false, cell: note },
+];
+
+/// Prints positions; as a table, one for each tenant.
+pub fn print(config: &Config, positions: &[LicensePosition], format: Format) -> Result<(), Problem> {
+    if format != Format::Table {
+        return output::print(positions, &COLUMNS, format);
+    }
+    for tenant in &config.tenants {
+        let id = tenant.id.to_string();
+        let rows: Vec<LicensePosition> = positions.iter().filter(|p| p.tenant_id == id).cloned().collect();
+        if config.tenants.len() > 1 {
+            output::write(&format!("\n{}\n", tenant.name.as_deref().unwrap_or(&id)))?;
+        }
+        output::print(&rows, &COLUMNS, format)?;
+    }
+    output::write(
+        "Assigned: users that consume a unit, each once. Direct and by group overlap where a user has both. \
+         In error: users whose assignment failed; it consumes nothing.\n",
+    )
+}
+
+fn product(p: &LicensePosition) -> String {
+    let name = if p.product_name.is_empty() { &p.sku_id } else { &p.product_name };
+    name.chars().take(48).collect()
+}
+
+fn note(p: &LicensePosition) -> String {
+    let mut notes = Vec::new();
+    if p.available < 0 {
+        notes.push("more assigned than provisioned".to_owned());
+    }
+    if !p.reconciled {
+        notes.push(format!("Microsoft counts {}", thousands(p.consumed_units.into())));
+    }
+    if p.warning > 0 {
+        notes.push(format!("{} in grace", thousands(p.warning.into())));
+    }
+    if p.suspended > 0 {
+        notes.push(format!("{} suspended", thousands(p.suspended.into())));
+    }
+    if p.applies_to.as_deref() == Some("Company") {
+        notes.push("for the whole company".to_owned());
+    }
+    notes.join(", ")
+}

@@ -1,0 +1,106 @@
+//! `leastwise runs`: readings of datasets, and removals that are held.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
+use proto::admin::v1::{ApproveRequest, ListRunsRequest, RejectRequest, Run};
+use runtime::Problem;
+use runtime::clock::rfc3339;
+
+use crate::cli::Output;
+use crate::config::Config;
+use crate::connect::{Services, refused};
+use crate::output::{self, Column, thousands};
+
+/// Readings of datasets, and removals that are held.
+#[derive(Args)]
+pub struct Runs {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// The newest runs, newest first.
+    List {
+        #[command(flatten)]
+        output: Output,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Let the held removals of a run go ahead: each object is asked for once more, and removed if Graph says that it
+    /// is gone.
+    Approve(Decision),
+    /// Drop the held removals of a run; the next full run looks at them anew.
+    Reject(Decision),
+}
+
+#[derive(Args)]
+struct Decision {
+    /// The run's number, as `runs list` shows it.
+    run: u64,
+    /// Why, for the record.
+    #[arg(long, default_value = "")]
+    why: String,
+}
+
+const COLUMNS: [Column<Run>; 10] = [
+    Column { title: "Run", numeric: true, cell: |r| r.run.to_string() },
+    Column { title: "Dataset", numeric: false, cell: |r| r.dataset.clone() },
+    Column { title: "Mode", numeric: false, cell: |r| r.mode.clone() },
+    Column { title: "Closed", numeric: false, cell: |r| rfc3339(r.closed_at) },
+    Column { title: "Pages", numeric: true, cell: |r| thousands(r.pages.into()) },
+    Column { title: "Fetched", numeric: true, cell: |r| count(r.fetched) },
+    Column { title: "Changed", numeric: true, cell: |r| count(r.changed) },
+    Column { title: "Removed", numeric: true, cell: |r| count(r.removed) },
+    Column { title: "Held", numeric: true, cell: |r| count(r.held) },
+    Column { title: "State", numeric: false, cell: |r| if r.complete { "complete" } else { "incomplete" }.into() },
+];
+
+fn count(n: u64) -> String {
+    thousands(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+impl Runs {
+    /// Lists or decides.
+    ///
+    /// # Errors
+    /// When the services can't be reached or refuse.
+    pub async fn run(self, path: &Path) -> Result<ExitCode, Problem> {
+        let config = Config::load(path)?;
+        let services = Services::find(&config).await?;
+        let done = self.act(&services).await;
+        services.close().await;
+        done.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn act(self, services: &Services) -> Result<(), Problem> {
+        let mut client = NormalizerAdminClient::new(services.clients().normalizer.clone());
+        let next = match services {
+            Services::Remote(_) => "They are asked for now.",
+            Services::Here(_) => "They are asked for by the next `leastwise sync`.",
+        };
+        match self.act {
+            Act::List { output, limit } => {
+                let runs = client.list_runs(ListRunsRequest { limit }).await.map_err(refused)?.into_inner().runs;
+                output::print(&runs, &COLUMNS, output.output)
+            }
+            Act::Approve(Decision { run, why }) => {
+                let request = ApproveRequest { run, who: who(), why };
+                let answer = client.approve(request).await.map_err(refused)?.into_inner();
+                output::write(&format!("{} removals are approved. {next}\n", answer.released))
+            }
+            Act::Reject(Decision { run, why }) => {
+                let answer = client.reject(RejectRequest { run, who: who(), why }).await.map_err(refused)?.into_inner();
+                output::write(&format!("{} held removals are dropped.\n", answer.dropped))
+            }
+        }
+    }
+}
+
+fn who() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
+}

@@ -1,0 +1,171 @@
+//! `leastwise sync`: one pass over every dataset of every tenant.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use proto::admin::v1::collector_admin_client::CollectorAdminClient;
+use proto::admin::v1::exporter_admin_client::ExporterAdminClient;
+use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
+use proto::admin::v1::{
+    CollectorStatus, ExporterStatus, ListRunsRequest, MakeDueRequest, Run, WaitDeliveredRequest, WatchRequest,
+};
+use runtime::Problem;
+use runtime::error::Exit;
+
+use crate::config::Config;
+use crate::connect::{Clients, Services, refused};
+use crate::output::{self, thousands};
+use crate::progress::Progress;
+
+/// Read every tenant once, bring the inventory up to date, and exit.
+///
+/// Everything that can be asked for now is; what Microsoft Graph may still show late is looked at again by a later
+/// sync. While `leastwise run` works, it does the reading and this command waits for it.
+#[derive(Args)]
+pub struct Sync {}
+
+impl Sync {
+    /// Runs one pass.
+    ///
+    /// # Errors
+    /// When something can't be read or delivered.
+    pub async fn run(self, path: &Path) -> Result<ExitCode, Problem> {
+        let config = Config::load(path)?;
+        let mut services = Services::find(&config).await?;
+        if let Services::Here(stack) = &mut services {
+            stack.start();
+        }
+        let clients = services.clients().clone();
+        let outcome = match &mut services {
+            Services::Remote(_) => pass(&clients).await,
+            Services::Here(stack) => tokio::select! {
+                outcome = pass(&clients) => outcome,
+                failed = stack.failed() => Err(failed.err().unwrap_or_else(|| Problem::new("LW-4090", "a service ended.", "start again"))),
+                () = super::run::stopped() => Err(Problem::new("LW-4092", "stopped before the pass was done.", "start it again: it goes on where it was")),
+            },
+        };
+        services.close().await;
+        let outcome = outcome?;
+        output::write(&outcome.summary())?;
+        outcome.exit()
+    }
+}
+
+/// What a pass did.
+pub struct Outcome {
+    /// Runs that were closed, oldest first.
+    pub runs: Vec<Run>,
+    /// The state of the datasets afterwards.
+    pub collector: CollectorStatus,
+    /// The state of the sinks afterwards.
+    pub exporter: ExporterStatus,
+}
+
+/// Makes every dataset due and waits until nothing is left to do now.
+///
+/// # Errors
+/// When a service refuses.
+pub async fn pass(clients: &Clients) -> Result<Outcome, Problem> {
+    let mut collector = CollectorAdminClient::new(clients.collector.clone());
+    let mut exporter = ExporterAdminClient::new(clients.exporter.clone());
+    let mut normalizer = NormalizerAdminClient::new(clients.normalizer.clone());
+    let before = normalizer.list_runs(ListRunsRequest { limit: 1 }).await.map_err(refused)?.into_inner();
+    let newest = before.runs.first().map_or(0, |r| r.closing);
+    collector.make_due(MakeDueRequest { tenant_ids: vec![] }).await.map_err(refused)?;
+    let mut progress = Progress::new();
+    let mut states = collector.watch(WatchRequest {}).await.map_err(refused)?.into_inner();
+    loop {
+        let state = idle(&mut states, &mut progress).await?;
+        progress.line("delivering to the sinks");
+        let delivered = exporter.wait_delivered(WaitDeliveredRequest {}).await.map_err(refused)?.into_inner();
+        let mut again = collector.watch(WatchRequest {}).await.map_err(refused)?.into_inner();
+        let now = again.message().await.map_err(refused)?.unwrap_or_default();
+        if now.idle && now.datasets == state.datasets {
+            progress.done();
+            let all = normalizer.list_runs(ListRunsRequest { limit: 1_000 }).await.map_err(refused)?.into_inner();
+            let mut runs: Vec<Run> = all.runs.into_iter().filter(|r| r.closing > newest).collect();
+            runs.sort_by_key(|r| r.closing);
+            return Ok(Outcome { runs, collector: now, exporter: delivered });
+        }
+        states = again;
+    }
+}
+
+async fn idle(states: &mut tonic::Streaming<CollectorStatus>, progress: &mut Progress) -> Result<CollectorStatus, Problem> {
+    while let Some(state) = states.message().await.map_err(refused)? {
+        if state.idle {
+            return Ok(state);
+        }
+        progress.show(&state);
+    }
+    Err(Problem::new("LW-4016", "the collector hung up.", "see whether `leastwise run` still works, then try again"))
+}
+
+impl Outcome {
+    /// What was read and what changed, for a person.
+    pub fn summary(&self) -> String {
+        let mut text = String::new();
+        for run in &self.runs {
+            text += &format!(
+                "{}: {} objects on {} pages ({} requests, {}), {} changed, {} removed{}\n",
+                run.dataset,
+                count(run.fetched),
+                run.pages,
+                run.requests,
+                run.mode,
+                count(run.changed),
+                count(run.removed),
+                match (run.complete, run.held) {
+                    (false, _) => ", incomplete: it is read again".to_owned(),
+                    (true, 0) => String::new(),
+                    (true, n) => format!(
+                        ", {} removals held because they are suspiciously many: `leastwise runs approve {}` lets them go ahead",
+                        count(n),
+                        run.run
+                    ),
+                }
+            );
+        }
+        let waiting: u32 = self.collector.datasets.iter().map(|d| d.waiting_ids).sum();
+        if waiting > 0 {
+            text += &format!("{waiting} objects are asked for again later, because Microsoft Graph may still show an old state.\n");
+        }
+        for sink in &self.exporter.sinks {
+            let state = if sink.delivered { "up to date" } else { "behind" };
+            text += &format!("sink {}: {state}, {} records written, {}\n", sink.sink, count(sink.written), sink.location);
+        }
+        text
+    }
+
+    /// The exit code; problems are errors.
+    pub fn exit(&self) -> Result<ExitCode, Problem> {
+        let failed: Vec<_> = self.collector.datasets.iter().filter(|d| d.phase == "failed").collect();
+        if let Some(first) = failed.first() {
+            return Err(problem(&first.problem, &format!("tenant {}, dataset {}", first.tenant_id, first.dataset)));
+        }
+        if let Some(sink) = self.exporter.sinks.iter().find(|s| !s.problem.is_empty()) {
+            return Err(problem(&sink.problem, &format!("sink {}", sink.sink)));
+        }
+        for skipped in self.collector.datasets.iter().filter(|d| d.phase == "skipped") {
+            eprintln!("dataset {} of tenant {} is left out: {}", skipped.dataset, skipped.tenant_id, skipped.problem);
+        }
+        let whole = self.collector.datasets.iter().all(|d| d.phase == "waiting" && d.complete)
+            && self.exporter.sinks.iter().all(|s| s.delivered)
+            && self.runs.iter().all(|r| r.held == 0);
+        Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(Exit::Incomplete as u8) })
+    }
+}
+
+/// A problem as a service tells it, with its own code in front.
+fn problem(text: &str, place: &str) -> Problem {
+    let (code, rest) = text.split_once(": ").unwrap_or(("LW-4016", text));
+    let (what, remedy) = rest.split_once(" What to do: ").unwrap_or((rest, ""));
+    // Codes are constants; this one comes back from a text, once, at the end of a process.
+    let code: &'static str = Box::leak(code.to_owned().into_boxed_str());
+    Problem::new(code, format!("{place}: {what}"), remedy)
+}
+
+fn count(n: u64) -> String {
+    thousands(i64::try_from(n).unwrap_or(i64::MAX))
+}

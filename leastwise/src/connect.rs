@@ -1,0 +1,113 @@
+//! Reaching the services: those of a running `leastwise run` by its socket, else in this process.
+
+use std::path::{Path, PathBuf};
+
+use runtime::grpc::{self, Channel};
+use runtime::{CancellationToken, Problem};
+use runtime::error::Exit;
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+
+use crate::config::Config;
+use crate::stack::{Options, Servers, Stack};
+
+/// Channels to the operator's service of each process, and to the ledger's feed.
+#[derive(Clone)]
+pub struct Clients {
+    /// `CollectorAdmin`.
+    pub collector: Channel,
+    /// `NormalizerAdmin`.
+    pub normalizer: Channel,
+    /// `ExporterAdmin`.
+    pub exporter: Channel,
+    /// `Feed`.
+    pub feed: Channel,
+}
+
+/// Where a command finds the services.
+pub enum Services {
+    /// In a process that runs already.
+    Remote(Clients),
+    /// In this one.
+    Here(Box<Stack>),
+}
+
+impl Services {
+    /// Finds them.
+    ///
+    /// # Errors
+    /// When the data directory is in use by something that doesn't answer, or can't be opened.
+    pub async fn find(config: &Config) -> Result<Self, Problem> {
+        if let Ok(channel) = grpc::unix(&socket(&config.data_dir)).await {
+            let clients =
+                Clients { collector: channel.clone(), normalizer: channel.clone(), exporter: channel.clone(), feed: channel };
+            return Ok(Services::Remote(clients));
+        }
+        let mut config = config.clone();
+        config.collector.scheduled = false;
+        Ok(Services::Here(Box::new(Stack::open(&config, Options::real()?).await?)))
+    }
+
+    /// Channels to them.
+    pub fn clients(&self) -> &Clients {
+        match self {
+            Services::Remote(clients) => clients,
+            Services::Here(stack) => &stack.clients,
+        }
+    }
+
+    /// Ends what was started here.
+    pub async fn close(self) {
+        if let Services::Here(stack) = self {
+            stack.stop().await;
+        }
+    }
+}
+
+/// The socket of a running process.
+pub fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+/// Serves operators on the socket until `stop`. The caller holds the directory's lock, so a socket that is there is a
+/// leftover.
+///
+/// # Errors
+/// `LW-4013` when it can't listen there.
+pub async fn serve(path: &Path, servers: Servers, stop: CancellationToken) -> Result<(), Problem> {
+    let failed = |e: std::io::Error| {
+        Problem::new(
+            "LW-4013",
+            format!("the socket {} can't be opened: {e}.", path.display()),
+            "a path longer than about 100 characters is too long for a socket: use a shorter data_dir",
+        )
+        .exit(Exit::Io)
+    };
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(failed)?;
+    let served = tonic::transport::Server::builder()
+        .add_service(servers.collector)
+        .add_service(servers.normalizer)
+        .add_service(servers.exporter)
+        .add_service(servers.feed)
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned())
+        .await;
+    // Err: somebody else has removed it already.
+    let _ = std::fs::remove_file(path);
+    served.map_err(|e| Problem::new("LW-4014", format!("the socket {} failed.", path.display()), "start again").caused_by(e))
+}
+
+/// A failed call of an operator's service, as a person reads it.
+pub fn refused(status: tonic::Status) -> Problem {
+    let text = status.message();
+    let (code, rest) = text.split_once(": ").unwrap_or(("", text));
+    let (what, remedy) = rest.split_once(" What to do: ").unwrap_or((rest, ""));
+    if code.starts_with("LW-") {
+        return Problem::new("LW-4015", format!("{code}: {what}"), remedy);
+    }
+    Problem::new("LW-4015", format!("the service refused: {text}."), "")
+}

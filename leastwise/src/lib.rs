@@ -1,0 +1,58 @@
+//! The command `leastwise`: composes the four services in one process, and speaks to them as operators do.
+//!
+//! It holds no domain logic: everything it shows comes from the services' gRPC interfaces.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what people read")]
+
+mod cli;
+mod cmd {
+    #[cfg(feature = "demo")]
+    pub mod demo;
+    pub mod init;
+    pub mod position;
+    pub mod run;
+    pub mod runs;
+    pub mod status;
+    pub mod sync;
+}
+mod config;
+mod connect;
+mod output;
+mod progress;
+mod stack;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use runtime::Problem;
+
+pub use config::Config;
+pub use connect::Clients;
+pub use stack::{Options, Stack};
+
+/// Parses the command line, runs the command, and turns what went wrong into text and an exit code.
+pub fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; clap knows where each one is printed.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { runtime::error::Exit::Usage as u8 } else { 0 });
+        }
+    };
+    runtime::telemetry::init(cli.log_format, cli.log_level());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(&Problem::new("LW-4091", format!("no threads can be started: {e}."), "check the limits of this user")),
+    };
+    let outcome = runtime.block_on(cli.run());
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match outcome {
+        Ok(code) => code,
+        Err(problem) => fail(&problem),
+    }
+}
+
+fn fail(problem: &Problem) -> ExitCode {
+    eprintln!("{}", runtime::error::Chain(problem));
+    ExitCode::from(problem.exit as u8)
+}

@@ -1,0 +1,59 @@
+//! Progress: one changing line on a terminal, plain lines elsewhere, all on standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use proto::admin::v1::CollectorStatus;
+
+use crate::output::thousands;
+
+/// Shows what the collector does.
+pub struct Progress {
+    terminal: bool,
+    last: String,
+}
+
+impl Progress {
+    /// On standard error.
+    pub fn new() -> Self {
+        Progress { terminal: std::io::stderr().is_terminal(), last: String::new() }
+    }
+
+    /// Shows a state. Away from a terminal only new phases are worth a line.
+    pub fn show(&mut self, status: &CollectorStatus) {
+        let busy = status.datasets.iter().filter(|d| d.phase == "reading" || d.phase == "sealed");
+        let line = busy
+            .map(|d| match self.terminal {
+                true => format!("{} {} {}: {} objects on {} pages", d.phase, d.dataset, d.mode, thousands(to_i64(d.objects)), d.pages),
+                false => format!("{} {} ({})", d.phase, d.dataset, d.mode),
+            })
+            .collect::<Vec<_>>()
+            .join("; ");
+        self.line(&line);
+    }
+
+    /// Shows a text.
+    pub fn line(&mut self, line: &str) {
+        if line.is_empty() || line == self.last {
+            return;
+        }
+        self.last = line.to_owned();
+        let mut err = std::io::stderr().lock();
+        // Err: nobody can read it, which is no reason to stop.
+        let _ = match self.terminal {
+            true => write!(err, "\r\u{1b}[2K{line}").and_then(|()| err.flush()),
+            false => writeln!(err, "{line}"),
+        };
+    }
+
+    /// Clears the line.
+    pub fn done(&mut self) {
+        if self.terminal && !self.last.is_empty() {
+            eprint!("\r\u{1b}[2K");
+        }
+        self.last.clear();
+    }
+}
+
+fn to_i64(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,179 @@
+//! The four services in one process, with an embedded queue and SQLite.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::embedded::Embedded;
+use bus::{Bus, Keys, Topology};
+use collector::Collector;
+use exporter::Exporter;
+use normalizer::Normalizer;
+use proto::admin::v1::collector_admin_server::CollectorAdminServer;
+use proto::admin::v1::exporter_admin_server::ExporterAdminServer;
+use proto::admin::v1::normalizer_admin_server::NormalizerAdminServer;
+use proto::feed::v1::feed_server::FeedServer;
+use runtime::db::{Db, Durability, Options as DbOptions};
+use runtime::directory::DataDirectory;
+use runtime::{CancellationToken, Clock, Problem, grpc};
+use token_broker::Broker;
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::connect::Clients;
+
+/// What a stack runs on.
+#[derive(Clone)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// The way to Graph and Entra ID.
+    pub http: runtime::http::Client,
+    /// Tests under a paused clock: see [`runtime::db::Options::brake`].
+    pub brake: bool,
+}
+
+impl Options {
+    /// The machine's clock and the network.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn real() -> Result<Self, Problem> {
+        Ok(Options { clock: Clock::system(), http: runtime::http::client()?, brake: false })
+    }
+}
+
+/// The four services over one data directory, which they hold alone.
+pub struct Stack {
+    /// Clients of every operator's service.
+    pub clients: Clients,
+    collector: Collector,
+    normalizer: Normalizer,
+    exporter: Exporter,
+    bus: Bus,
+    databases: Vec<Db>,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<(), Problem>>,
+    _directory: DataDirectory,
+}
+
+impl Stack {
+    /// Opens the data directory and puts the services together; nothing runs yet.
+    ///
+    /// # Errors
+    /// When the directory is in use or damaged, or the configuration is wrong.
+    pub async fn open(config: &Config, options: Options) -> Result<Self, Problem> {
+        let directory = DataDirectory::lock(&config.data_dir)?;
+        let database = async |name: &str, durability, migrations| {
+            let options = DbOptions { path: directory.join(name), durability, brake: options.brake };
+            Db::open(&options, migrations).await
+        };
+        let collector_db = database("collector.db", Durability::Full, collector::MIGRATIONS).await?;
+        let normalizer_db = database("normalizer.db", Durability::Normal, normalizer::MIGRATIONS).await?;
+        let exporter_db = database("exporter.db", Durability::Full, exporter::MIGRATIONS).await?;
+        let queue = DbOptions { path: directory.join("queue.db"), durability: Durability::Normal, brake: options.brake };
+        let pools = config.tenants.iter().map(|t| t.pool.clone()).chain([config.collector.pool.clone()]);
+        let backend = Embedded::open(&queue, Topology::of_pools(pools)).await?;
+        let bus = Bus::new(Arc::new(backend), Keys::load_or_create(&directory.join("queue.keys"))?);
+        let Options { clock, http, .. } = options;
+
+        let broker = Broker::new(
+            token_broker::Config { tenants: config.tenants.clone() },
+            token_broker::Deps { http: http.clone(), clock: clock.clone() },
+        )?;
+        let collector = Collector::new(
+            config.collector.clone(),
+            collector::Deps {
+                bus: bus.clone(),
+                db: collector_db.clone(),
+                tokens: grpc::local(broker.tokens()),
+                http,
+                clock: clock.clone(),
+                holder: uuid::Uuid::new_v4().to_string(),
+                alone: true,
+            },
+        );
+        let normalizer = Normalizer::new(
+            config.normalizer.clone(),
+            normalizer::Deps { bus: bus.clone(), db: normalizer_db.clone(), clock: clock.clone() },
+        );
+        let feed = grpc::local(normalizer.feed());
+        let exporter = Exporter::new(
+            exporter::Config { sinks: config.sinks.clone(), ..exporter::Config::default() },
+            exporter::Deps { bus: bus.clone(), db: exporter_db.clone(), clock, feed: feed.clone() },
+        )?;
+        let clients = Clients {
+            collector: grpc::local(collector.admin()),
+            normalizer: grpc::local(normalizer.admin()),
+            exporter: grpc::local(exporter.admin()),
+            feed,
+        };
+        Ok(Stack {
+            clients,
+            collector,
+            normalizer,
+            exporter,
+            bus,
+            databases: vec![collector_db, normalizer_db, exporter_db],
+            stop: CancellationToken::new(),
+            tasks: JoinSet::new(),
+            _directory: directory,
+        })
+    }
+
+    /// Lets the services work.
+    pub fn start(&mut self) {
+        let (collector, normalizer, exporter) = (self.collector.clone(), self.normalizer.clone(), self.exporter.clone());
+        let stop = || self.stop.child_token();
+        let (first, second, third) = (stop(), stop(), stop());
+        self.tasks.spawn(async move { normalizer.run(first).await });
+        self.tasks.spawn(async move { exporter.run(second).await });
+        self.tasks.spawn(async move { collector.run(third).await });
+    }
+
+    /// Returns when a service ends, with the reason; never while all of them work.
+    ///
+    /// # Errors
+    /// The reason.
+    pub async fn failed(&mut self) -> Result<(), Problem> {
+        match self.tasks.join_next().await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(e)) => Err(Problem::new("LW-4090", format!("a service ended abnormally: {e}."), "start again; report it")),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops the services: what is in hand is finished or given back, then everything is closed.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        // What is unfinished after this comes back at the next start.
+        let _ = tokio::time::timeout(Duration::from_secs(20), drained).await;
+        self.tasks.shutdown().await;
+        self.bus.backend().close().await;
+        for database in &self.databases {
+            database.close().await;
+        }
+    }
+
+    /// The services that operators speak to, for a socket.
+    pub fn servers(&self) -> Servers {
+        Servers {
+            collector: self.collector.admin(),
+            normalizer: self.normalizer.admin(),
+            exporter: self.exporter.admin(),
+            feed: self.normalizer.feed(),
+        }
+    }
+}
+
+/// The services that operators speak to.
+pub struct Servers {
+    /// The collector's.
+    pub collector: CollectorAdminServer<collector::Admin>,
+    /// The normalizer's.
+    pub normalizer: NormalizerAdminServer<normalizer::Admin>,
+    /// The exporter's.
+    pub exporter: ExporterAdminServer<exporter::Admin>,
+    /// The ledger's records.
+    pub feed: FeedServer<normalizer::Feed>,
+}

@@ -42,7 +42,7 @@ impl Claims {
             iss: format!("https://sts.windows.net/{tenant}/"),
             iat: start,
             nbf: start,
-            exp: unix + EXPIRES_IN + 1,
+            exp: unix.saturating_add(EXPIRES_IN + 1),
             appid: app.to_owned(),
             idtyp: "app".to_owned(),
             roles,

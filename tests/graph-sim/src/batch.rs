@@ -110,6 +110,7 @@ pub(crate) fn answer(sim: &Sim, outer: &Request) -> Result<Reply, Failure> {
 
 fn one(sim: &Sim, outer: &Request, item: &Item) -> Reply {
     let (path, query) = item.url.split_once('?').unwrap_or((&item.url, ""));
+    let path = format!("/{}", path.trim_start_matches('/'));
     let mut asked = Asked::default();
     for (name, value) in &item.headers {
         if let Some(value) = value.as_str() {
@@ -120,7 +121,7 @@ fn one(sim: &Sim, outer: &Request, item: &Item) -> Reply {
     let request = Request {
         seq: sim.next_seq(),
         method: &item.method.to_ascii_uppercase(),
-        path,
+        path: &path,
         query,
         body: &[],
         base: outer.base,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::config::MOST_USERS;
 use crate::{Config, Sim};
 
 /// Microsoft Graph v1.0 and the Entra ID token endpoint, simulated.
@@ -15,7 +16,7 @@ pub struct Args {
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// Users of each tenant on day 0.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_USERS)))]
     pub users: u32,
     /// Number of tenants.
     #[arg(long, default_value_t = 1)]

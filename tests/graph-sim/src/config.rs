@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Settings of a simulation. Start from [`Config::default`] and change what matters.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Users of each tenant on day 0.
+    /// Users of each tenant on day 0; at most 100 million.
     pub users: u32,
     /// Number of tenants.
     pub tenants: u16,
@@ -45,6 +45,9 @@ impl Default for Config {
         }
     }
 }
+
+/// Indices are 32 bits, and joiners need some of them.
+pub(crate) const MOST_USERS: u32 = 100_000_000;
 
 /// The base that stands in links when a request says no host.
 pub(crate) const DEFAULT_BASE: &str = "http://graph-sim.localhost";

@@ -23,7 +23,7 @@ pub(crate) fn round(call: &Call, query: &Query) -> Result<Reply, Failure> {
     }
     let link = match (&query.skip_token, &query.delta_token) {
         (Some(token), None) => open(call, token, Purpose::DeltaPage)?,
-        (None, Some(token)) if token != "latest" => {
+        (None, Some(token)) if token != "latest" && !token.is_empty() => {
             let known = open(call, token, Purpose::Delta)?;
             // A replica may know less than the one that made the token: then it names nothing.
             let to = call.day.max(known.to);
@@ -41,7 +41,7 @@ pub(crate) fn round(call: &Call, query: &Query) -> Result<Reply, Failure> {
             query::check_collection(select, call.roles)?;
             let top = call.asked.page.map_or(PAGE, |n| n.min(999));
             let mut link = users::link(call, Purpose::DeltaPage, 0, top, select);
-            link.full = latest.is_none();
+            link.full = latest.as_deref() != Some("latest");
             link.day += 1;
             link
         }

@@ -31,11 +31,7 @@ fn grant(
     base: &str,
     ids: &Ids,
 ) -> Result<(Reply, usize), Refusal> {
-    let Some(position) = sim
-        .tenants()
-        .iter()
-        .position(|t| t.id.eq_ignore_ascii_case(tenant))
-    else {
+    let Some(position) = sim.position(tenant) else {
         return Err(Refusal::new(
             400,
             "invalid_request",

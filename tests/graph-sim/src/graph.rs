@@ -87,12 +87,12 @@ pub(crate) fn answer(sim: &Sim, request: &Request) -> (Reply, Option<usize>) {
 
 fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Reply, Failure> {
     let claims = Claims::verify(sim.key(), request.token, sim.unix())?;
-    let position = sim.tenants().iter().position(|t| t.id == claims.tid);
-    let position =
-        position.ok_or_else(|| crate::access::unauthorised("Access token validation failure."))?;
+    let position = sim
+        .position(&claims.tid)
+        .ok_or_else(|| crate::access::unauthorised("Access token validation failure."))?;
     *tenant = Some(position);
     if let Some(fault) = sim.failure(request.path) {
-        return Err(broken(&fault));
+        return Err(broken(&fault, request));
     }
     let path: Vec<String> = request
         .path
@@ -180,7 +180,7 @@ fn cost(path: &[&str], query: &Query) -> u32 {
 }
 
 /// The answer that a fault asks for.
-fn broken(fault: &Fault) -> Failure {
+fn broken(fault: &Fault, request: &Request) -> Failure {
     let status = fault.status.unwrap_or(500);
     let code = fault.code.as_deref().unwrap_or(match status {
         401 => "InvalidAuthenticationToken",
@@ -193,7 +193,14 @@ fn broken(fault: &Fault) -> Failure {
         400..500 => "Request_BadRequest",
         _ => "generalException",
     });
-    let failure = Failure::new(status, code, "This answer was asked for by a test.");
+    let mut failure = Failure::new(status, code, "This answer was asked for by a test.");
+    if status == 410 {
+        // Graph names the URL of a fresh round.
+        failure = failure.header(
+            "location",
+            format!("{}/v1.0{}?$deltatoken=", request.base, request.path),
+        );
+    }
     match fault.retry_after {
         Some(seconds) => failure.header("retry-after", seconds.to_string()),
         None => failure,

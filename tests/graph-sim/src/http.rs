@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use axum::routing::any;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use crate::config::DEFAULT_BASE;
@@ -36,6 +37,10 @@ impl Sim {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
+        // Answers are written in one piece; waiting for more would only make them late.
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
         axum::serve(listener, self.router())
             .with_graceful_shutdown(stop)
             .await

@@ -1,5 +1,6 @@
 //! The simulation as a whole.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::config::{Config, DEFAULT_BASE};
+use crate::config::{Config, DEFAULT_BASE, MOST_USERS};
 use crate::fault::{Fault, Faults};
 use crate::graph::Request;
 use crate::log::{LogEntry, Ring};
@@ -26,6 +27,8 @@ struct Inner {
     key: u64,
     identities: Vec<Identity>,
     infos: Vec<TenantInfo>,
+    /// Position by id and by domain.
+    names: HashMap<String, usize>,
     worlds: RwLock<Worlds>,
     at_start: Vec<OnceLock<Consumed>>,
     clock: Clock,
@@ -70,13 +73,18 @@ pub struct Stats {
 
 impl Sim {
     /// Makes a simulation; no user exists until somebody asks.
-    pub fn new(config: Config) -> Self {
+    pub fn new(mut config: Config) -> Self {
+        config.users = config.users.min(MOST_USERS);
         let key = mix(config.seed, 0x006c_6561_7374);
         let identities: Vec<_> = (0..config.tenants)
             .map(|n| tenant::identity(config.seed, n))
             .collect();
         let base = config.base.as_deref().unwrap_or(DEFAULT_BASE);
         Self(Arc::new(Inner {
+            names: (0..)
+                .zip(&identities)
+                .flat_map(|(n, i)| [(i.id.clone(), n), (i.domain.clone(), n)])
+                .collect(),
             infos: identities.iter().map(|i| i.info(base)).collect(),
             worlds: RwLock::new(Worlds {
                 tenants: identities
@@ -183,6 +191,11 @@ impl Sim {
 
     pub(crate) fn identity(&self, tenant: usize) -> &Identity {
         &self.0.identities[tenant]
+    }
+
+    /// The position of the tenant with this id or domain.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.0.names.get(&name.to_ascii_lowercase()).copied()
     }
 
     /// The permissions of a tenant's application.

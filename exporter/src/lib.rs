@@ -1,1 +1,25 @@
+//! The exporter: brings every change of the ledger into the sinks, and nothing into them that isn't in the ledger.
+//!
+//! It knows nothing of Microsoft Graph, runs or pages; all that it learns comes from the normalizer's feed. Where a
+//! sink stands is the sink's own knowledge ([`cursor`]), so a sink that was away for a day costs nobody anything and
+//! then gets only the newest state. Its entry point is [`Exporter`].
 
+mod admin;
+mod announce;
+mod board;
+mod config;
+pub mod cursor;
+mod delivery;
+mod error;
+mod feed;
+mod heads;
+pub mod project;
+mod record;
+mod service;
+pub mod sink;
+mod store;
+
+pub use config::{Config, SinkConfig};
+pub use error::Error;
+pub use service::{Admin, Deps, Exporter};
+pub use store::MIGRATIONS;

@@ -1,0 +1,173 @@
+//! One sink's work: look at every ledger's head and bring what is missing, one tenant after the other.
+//!
+//! A tenant that fails is tried again after a delay of its own; it holds up neither the other tenants nor the other
+//! sinks, each of which has a task of its own.
+
+mod need;
+mod rows;
+mod snapshots;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::ids::{Closing, TenantId};
+use runtime::error::{Chain, Problem};
+use runtime::retry::Backoff;
+use runtime::{CancellationToken, Clock};
+use tokio::time::Instant;
+
+use crate::board::Board;
+use crate::config::SinkConfig;
+use crate::error::Error;
+use crate::feed::{Feed, Head, Heads};
+use crate::sink::{RowSink, SnapshotSink};
+use crate::store::Store;
+
+/// Delays of a tenant that fails.
+const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };
+
+/// A sink of either sort.
+#[derive(Clone)]
+pub(crate) enum Sink {
+    Snapshots(Arc<dyn SnapshotSink>),
+    Rows(Arc<dyn RowSink>),
+}
+
+/// Works for one sink.
+pub(crate) struct Worker {
+    pub board: Board,
+    pub feed: Feed,
+    pub store: Store,
+    pub clock: Clock,
+    pub config: SinkConfig,
+    pub sink: Sink,
+    /// The sink's place on the board.
+    pub number: usize,
+    /// Tenants that failed.
+    pub tries: BTreeMap<TenantId, Try>,
+    /// The closing of each head that was looked at to its end.
+    pub checked: BTreeMap<TenantId, Closing>,
+}
+
+/// A tenant that failed.
+#[derive(Clone, Copy)]
+pub(crate) struct Try {
+    failures: u32,
+    next: Instant,
+}
+
+impl Worker {
+    /// Works until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Problem> {
+        let mut passed = 0;
+        loop {
+            let retry = self.tries.values().map(|t| t.next).min();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = self.board.until(|s| s.round > passed) => {}
+                () = until(retry) => {}
+            }
+            let (round, heads, forced) = self.board.read(|s| (s.round, s.heads.clone(), s.forced > passed));
+            self.pass(&heads, forced, &stop).await;
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            passed = round;
+            self.board.passed(self.number, round);
+        }
+    }
+
+    async fn pass(&mut self, heads: &Heads, forced: bool, stop: &CancellationToken) {
+        self.tries.retain(|tenant, _| heads.contains_key(tenant));
+        let now = Instant::now();
+        let due: Vec<(TenantId, Head)> = heads
+            .iter()
+            .filter(|(tenant, _)| forced || self.tries.get(tenant).is_none_or(|t| t.next <= now))
+            .map(|(tenant, head)| (*tenant, *head))
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        match self.sink.clone() {
+            Sink::Snapshots(sink) => {
+                // What fails here is the sink as a whole, and so every tenant.
+                if let Err(e) = self.snapshots(sink.as_ref(), &due, stop).await {
+                    self.failed(due.iter().map(|(tenant, _)| *tenant), e);
+                }
+            }
+            Sink::Rows(sink) => {
+                for (tenant, head) in due {
+                    match stop.run_until_cancelled(self.rows(sink.as_ref(), tenant, head)).await {
+                        None => return,
+                        Some(Ok(())) => {}
+                        Some(Err(e)) => self.failed([tenant], e),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing is missing.
+    fn settled(&mut self, tenant: TenantId, as_of: Closing, head: Head) {
+        self.tries.remove(&tenant);
+        self.checked.insert(tenant, head.closing);
+        self.board.note(self.number, tenant, |s| {
+            (s.as_of, s.settled, s.problem) = (as_of, Some(head.closing), None);
+        });
+    }
+
+    /// Something is missing, and comes when the ledger is complete.
+    fn waits(&mut self, tenant: TenantId, as_of: Closing) {
+        self.tries.remove(&tenant);
+        self.checked.remove(&tenant);
+        self.board.note(self.number, tenant, |s| (s.as_of, s.settled, s.problem) = (as_of, None, None));
+    }
+
+    /// Records reached the sink.
+    fn wrote(&self, tenant: TenantId, records: u64) {
+        self.board.note(self.number, tenant, |s| s.written += records);
+    }
+
+    /// These tenants failed, for one reason.
+    fn failed(&mut self, tenants: impl IntoIterator<Item = TenantId>, e: Error) {
+        let sink = self.config.name().to_owned();
+        let chain = Chain(&e).to_string();
+        let text = Problem::from(e).to_string();
+        let mut known = true;
+        let now = Instant::now();
+        for tenant in tenants {
+            let failures = self.tries.get(&tenant).map_or(0, |t| t.failures);
+            let next = now + BACKOFF.delay(failures, spread(tenant, self.clock.micros()));
+            self.tries.insert(tenant, Try { failures: failures + 1, next });
+            self.checked.remove(&tenant);
+            self.board.note(self.number, tenant, |s| {
+                known &= s.problem.as_ref() == Some(&text);
+                s.settled = None;
+                s.problem = Some(text.clone());
+            });
+        }
+        // A disk that stays full is news once.
+        if known {
+            tracing::debug!(sink, error = chain, "a sink still fails");
+        } else {
+            tracing::warn!(sink, error = chain, "a sink fails; it is tried again");
+        }
+    }
+}
+
+/// A fraction that differs between tenants and moments, so that they don't come back all at once.
+fn spread(tenant: TenantId, micros: u64) -> f64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    (tenant, micros).hash(&mut hasher);
+    f64::from(u16::try_from(hasher.finish() >> 48).unwrap_or(0)) / f64::from(u16::MAX)
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,109 @@
+//! Following: the records after the sink's cursor, batch by batch.
+
+use proto::ids::TenantId;
+
+use super::Worker;
+use crate::cursor::{Cursor, Taking, advanced, after_snapshot, marked, take};
+use crate::error::Error;
+use crate::feed::{Follow, Head};
+use crate::sink::RowSink;
+
+/// Most records in a batch: one transaction of the sink.
+const BATCH: u32 = 2_000;
+
+/// How often a ledger is asked again within one look. Each time something was taken; what comes later is the matter
+/// of the next look.
+const TURNS: u32 = 1_000;
+
+enum Turn {
+    /// The sink has what the ledger has.
+    AtHead,
+    /// Something was taken, there may be more.
+    Moved,
+    /// The ledger isn't the one that the sink followed.
+    Unknown,
+    /// Somebody else moved the sink's cursor.
+    Lost,
+}
+
+impl Worker {
+    /// Brings a sink to the head of one ledger.
+    pub(super) async fn rows(&mut self, sink: &dyn RowSink, tenant: TenantId, head: Head) -> Result<(), Error> {
+        if self.checked.get(&tenant) == Some(&head.closing) {
+            let as_of = sink.cursor(tenant).await?.as_of;
+            self.settled(tenant, as_of, head);
+            return Ok(());
+        }
+        for _ in 0..TURNS {
+            let mut cursor = sink.cursor(tenant).await?;
+            let follow = self.feed.follow(tenant, &cursor, BATCH).await?;
+            match self.turn(sink, tenant, &mut cursor, follow).await? {
+                Turn::AtHead => {
+                    self.settled(tenant, cursor.as_of, head);
+                    return Ok(());
+                }
+                Turn::Moved => {}
+                Turn::Lost => break,
+                Turn::Unknown => {
+                    if !head.complete || !self.replace(sink, tenant, &cursor).await? {
+                        break;
+                    }
+                }
+            }
+        }
+        let as_of = sink.cursor(tenant).await?.as_of;
+        self.waits(tenant, as_of);
+        Ok(())
+    }
+
+    async fn turn(
+        &self,
+        sink: &dyn RowSink,
+        tenant: TenantId,
+        cursor: &mut Cursor,
+        mut follow: Follow,
+    ) -> Result<Turn, Error> {
+        let (mut seen, mut taken) = (false, false);
+        while let Some(batch) = follow.next().await? {
+            if batch.snapshot_needed {
+                return Ok(Turn::Unknown);
+            }
+            seen = true;
+            let from = batch.from.as_ref().map(Cursor::from).unwrap_or_default();
+            let to = batch.to.as_ref().map(Cursor::from).unwrap_or_default();
+            if take(cursor, &from) == Taking::Ignore {
+                continue;
+            }
+            let mark = marked(cursor, to.as_of);
+            if mark != *cursor && !sink.mark(tenant, cursor, &mark).await? {
+                return Ok(Turn::Lost);
+            }
+            let next = advanced(&mark, &to);
+            if !sink.apply(tenant, &mark, &next, &batch.records).await? {
+                return Ok(Turn::Lost);
+            }
+            self.wrote(tenant, batch.records.len() as u64);
+            taken |= next != *cursor;
+            *cursor = next;
+        }
+        Ok(match (seen, taken) {
+            (false, _) => Turn::AtHead,
+            (true, true) => Turn::Moved,
+            (true, false) => Turn::Lost,
+        })
+    }
+
+    /// Replaces everything. False when the ledger isn't complete: removing what it lacks would remove what is there.
+    async fn replace(&self, sink: &dyn RowSink, tenant: TenantId, cursor: &Cursor) -> Result<bool, Error> {
+        let mut snapshot = self.feed.snapshot(tenant).await?;
+        let as_of = snapshot.as_of().await?;
+        let mark = marked(cursor, as_of);
+        if mark != *cursor && !sink.mark(tenant, cursor, &mark).await? {
+            return Ok(false);
+        }
+        let next = advanced(&mark, &after_snapshot(as_of));
+        let Some(records) = sink.replace(tenant, &mark, &next, snapshot).await? else { return Ok(false) };
+        self.wrote(tenant, records);
+        Ok(true)
+    }
+}

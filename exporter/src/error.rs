@@ -1,0 +1,162 @@
+//! Why the inventory did not reach a sink.
+
+use std::path::PathBuf;
+
+use proto::ids::TenantId;
+use runtime::Problem;
+use runtime::error::Exit;
+
+/// Why the inventory did not reach a sink. Nothing is lost: the ledger has it, and the sink gets it later.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration contradicts itself.
+    #[error("sink `{sink}`: {why}")]
+    Config {
+        /// The sink's name.
+        sink: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The ledger did not answer.
+    #[error("the ledger does not answer ({call})")]
+    Feed {
+        /// What was asked.
+        call: &'static str,
+        /// Its answer.
+        #[source]
+        source: Box<tonic::Status>,
+    },
+    /// The ledger's answer stopped.
+    #[error("the ledger's answer stopped before its end ({call})")]
+    Stopped {
+        /// What was asked.
+        call: &'static str,
+    },
+    /// The ledger sent something that this release can't read.
+    #[error("tenant {tenant}: the ledger sent a {kind} that can't be read")]
+    Record {
+        /// The tenant.
+        tenant: TenantId,
+        /// The record's kind.
+        kind: String,
+        /// Why. Its text names fields, never their content.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The ledger sent an id that is none.
+    #[error("the ledger named a malformed tenant")]
+    Id(#[from] proto::ids::IdError),
+    /// The exporter's own database fails.
+    #[error("the exporter's database fails")]
+    Store(#[source] sqlx::Error),
+    /// A file of a sink can't be written or read.
+    #[error("{} can't be used", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database of a sink can't be opened.
+    #[error("the sink's database {} can't be opened", path.display())]
+    Open {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<Problem>,
+    },
+    /// The database of a sink fails.
+    #[error("the sink's database {} fails", path.display())]
+    Database {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A part of the exporter ended by itself.
+    #[error("a task of the exporter ended unexpectedly")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl Error {
+    /// Whether a disk has no room, or this user's share of it is used up.
+    pub fn is_full_disk(&self) -> bool {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match self {
+            Error::File { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge),
+            Error::Database { source, .. } | Error::Store(source) => runtime::db::full_disk(source),
+            _ => false,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            e if e.is_full_disk() => "LW-6010",
+            Error::Config { .. } => "LW-6001",
+            Error::Feed { .. } | Error::Stopped { .. } => "LW-6002",
+            Error::Record { .. } | Error::Id(_) => "LW-6003",
+            Error::Store(_) => "LW-6004",
+            Error::File { .. } => "LW-6011",
+            Error::Open { .. } | Error::Database { .. } => "LW-6012",
+            Error::Task(_) => "LW-6005",
+        }
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            e if e.is_full_disk() => {
+                "free space on the disk of the sink; what stands there is intact, and the rest follows by itself"
+            }
+            Error::Config { .. } => "give each sink a name and a path of its own",
+            Error::Feed { .. } | Error::Stopped { .. } => {
+                "look at the normalizer; the exporter asks again by itself"
+            }
+            Error::Record { .. } | Error::Id(_) => "use the same release of normalizer and exporter",
+            Error::Store(source) => runtime::db::advice(source),
+            Error::File { .. } | Error::Open { .. } | Error::Database { .. } => {
+                "check that the path of the sink exists and that this user may write it; it is tried again by itself"
+            }
+            Error::Task(_) => "report this as a defect of Leastwise",
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(e: Error) -> Problem {
+        let what = match &e {
+            // What the system says about a file is half of the answer.
+            Error::File { source, .. } => format!("{e}: {source}."),
+            Error::Open { source, .. } => format!("{e}: {}", source.what),
+            _ => format!("{e}."),
+        };
+        let exit = match &e {
+            Error::Config { .. } => Exit::Usage,
+            Error::File { .. } => Exit::Io,
+            e if e.is_full_disk() => Exit::Io,
+            _ => Exit::Failure,
+        };
+        Problem::new(e.code(), what, e.remedy()).exit(exit).caused_by(e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_one_code_whoever_finds_it() {
+        use std::io::{Error as Io, ErrorKind};
+        let file = |kind: ErrorKind| Error::File { path: "out/user.ndjson".into(), source: Io::from(kind) };
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge] {
+            assert_eq!(Problem::from(file(kind)).code, "LW-6010");
+        }
+        let store = Error::Store(sqlx::Error::Io(ErrorKind::StorageFull.into()));
+        let problem = Problem::from(store);
+        assert_eq!(problem.code, "LW-6010");
+        assert!(problem.remedy.contains("free space"));
+        assert_eq!(Problem::from(file(ErrorKind::PermissionDenied)).code, "LW-6011");
+    }
+}

@@ -1,0 +1,213 @@
+//! A directory with the current inventory: one file of JSON lines a kind, all tenants in it, and a manifest.
+//!
+//! Mapping: `PATH/<kind>.ndjson`, one record a line in lowerCamelCase, ordered by tenant and key; the same content
+//! gives the same bytes. Idempotency: each file is replaced as a whole by a rename, the manifest last. Snapshots are
+//! rendered below `PATH/.spool` first and stay there as the parts of the next files.
+
+mod assemble;
+mod disk;
+mod index;
+mod manifest;
+mod render;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use proto::feed::v1::Record;
+use proto::ids::{Closing, TenantId};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use self::assemble::Place;
+use self::index::{Index, Part};
+use self::render::Renderer;
+use super::{End, Shown, Snapshot, SnapshotSink};
+use crate::error::Error;
+
+/// See the [module](self).
+pub struct Files(Arc<Inner>);
+
+struct Inner {
+    place: Place,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the disk says; `None` when that has to be read.
+    index: Option<Index>,
+    /// Rendered, not shown yet.
+    spooled: BTreeMap<TenantId, Part>,
+}
+
+impl Files {
+    /// A sink that writes to this directory. Nothing is touched before there is something to write.
+    pub fn new(dir: PathBuf) -> Self {
+        let place = Place { spool: dir.join(".spool"), dir };
+        Files(Arc::new(Inner { place, state: Mutex::default() }))
+    }
+}
+
+#[async_trait]
+impl SnapshotSink for Files {
+    async fn shown(&self) -> Result<Shown, Error> {
+        let inner = self.0.clone();
+        blocking(move || inner.shown()).await
+    }
+
+    async fn spool(&self, tenant: TenantId, mut snapshot: Snapshot) -> Result<Option<Closing>, Error> {
+        // Rendering has a thread of its own, so that the network and it don't wait for each other.
+        let (sender, receiver) = mpsc::channel(4);
+        let inner = self.0.clone();
+        let rendered = async move { blocking(move || inner.render(tenant, receiver)).await };
+        let fetched = async move {
+            while let Some(records) = snapshot.next().await? {
+                if sender.send(Piece::Records(records)).await.is_err() {
+                    return Ok(()); // The renderer failed, and says why.
+                }
+            }
+            if let Some(end) = snapshot.end() {
+                // Nobody takes it when the renderer failed, and it says why.
+                let _ = sender.send(Piece::End(end.clone())).await;
+            }
+            Ok(())
+        };
+        let (rendered, fetched): (_, Result<(), Error>) = tokio::join!(rendered, fetched);
+        fetched?;
+        rendered
+    }
+
+    async fn publish(&self, tenants: &[TenantId]) -> Result<BTreeMap<TenantId, u64>, Error> {
+        let inner = self.0.clone();
+        let tenants = tenants.to_vec();
+        blocking(move || inner.publish(&tenants)).await
+    }
+}
+
+/// What the renderer gets.
+enum Piece {
+    Records(Vec<Record>),
+    /// The snapshot is whole. Without this, what was rendered counts for nothing.
+    End(End),
+}
+
+impl Inner {
+    fn shown(&self) -> Result<Shown, Error> {
+        self.with(|state| {
+            let index = self.index(state)?;
+            let tenants = index.tenants.iter().map(|(t, p)| (*t, p.as_of)).collect();
+            Ok(Shown { tenants, whole: index.tenants.is_empty() || self.place.whole(index) })
+        })
+    }
+
+    fn render(&self, tenant: TenantId, mut pieces: mpsc::Receiver<Piece>) -> Result<Option<Closing>, Error> {
+        disk::create_dir(&self.place.dir)?;
+        let home = self.place.tenant(tenant);
+        let keep = self.with(|state| Ok(self.index(state)?.tenants.get(&tenant).map(|p| p.dir.clone())))?;
+        clean(&home, keep.as_deref())?;
+        let name = if keep.as_deref() == Some("a") { "b" } else { "a" };
+        let dir = home.join(name);
+        disk::create_dir(&dir)?;
+        let mut renderer = Renderer::new(tenant, &dir)?;
+        while let Some(piece) = pieces.blocking_recv() {
+            match piece {
+                Piece::Records(records) => renderer.write(&records)?,
+                Piece::End(end) if !end.complete => {
+                    drop(renderer);
+                    clean(&home, keep.as_deref())?;
+                    return Ok(None);
+                }
+                Piece::End(end) => {
+                    let kinds = renderer.finish()?;
+                    disk::sync_parent(&dir)?;
+                    let runs = end.datasets.iter().map(Into::into).collect();
+                    let part = Part { dir: name.into(), as_of: end.as_of, kinds, runs };
+                    self.with(|state| Ok(state.spooled.insert(tenant, part)))?;
+                    return Ok(Some(end.as_of));
+                }
+            }
+        }
+        // Interrupted. Whoever comes next may be at work already, and removes what is left behind.
+        Ok(None)
+    }
+
+    fn publish(&self, tenants: &[TenantId]) -> Result<BTreeMap<TenantId, u64>, Error> {
+        self.with(|state| {
+            let mut index = self.index(state)?.clone();
+            let mut replaced = Vec::new();
+            for tenant in tenants {
+                if let Some(part) = state.spooled.remove(tenant) {
+                    let old = index.tenants.insert(*tenant, part);
+                    replaced.extend(old.map(|old| (*tenant, old.dir)));
+                }
+            }
+            // Until it has worked, only the disk knows what stands there.
+            state.index = None;
+            let written = match self.place.assemble(&mut index) {
+                Ok(written) => written,
+                Err(e) => {
+                    self.forget_damaged()?;
+                    return Err(e);
+                }
+            };
+            let lines = |tenant: &TenantId| {
+                let kinds = index.tenants.get(tenant).map(|p| &p.kinds);
+                kinds.into_iter().flatten().filter(|(k, _)| written.contains(k.as_str())).map(|(_, c)| c.count).sum()
+            };
+            let lines = tenants.iter().map(|t| (*t, lines(t))).collect();
+            for (tenant, dir) in replaced {
+                let dir = self.place.tenant(tenant).join(dir);
+                // Left behind, it is removed before the next rendering.
+                if let Err(e) = fs::remove_dir_all(&dir) {
+                    tracing::debug!(path = %dir.display(), error = %e, "an old snapshot stays in the spool");
+                }
+            }
+            state.index = Some(index);
+            Ok(lines)
+        })
+    }
+
+    /// Somebody took files out of the spool: their tenants are fetched again.
+    fn forget_damaged(&self) -> Result<(), Error> {
+        let mut index = Index::load(&self.place.spool)?;
+        let before = index.tenants.len();
+        index.tenants.retain(|tenant, part| {
+            let dir = self.place.tenant(*tenant).join(&part.dir);
+            part.kinds.iter().all(|(kind, c)| {
+                fs::metadata(render::file(&dir, kind)).is_ok_and(|m| m.is_file() && m.len() == c.bytes)
+            })
+        });
+        if index.tenants.len() == before { Ok(()) } else { index.store(&self.place.spool) }
+    }
+
+    fn index<'a>(&self, state: &'a mut State) -> Result<&'a Index, Error> {
+        if state.index.is_none() {
+            state.index = Some(Index::load(&self.place.spool)?);
+        }
+        Ok(state.index.get_or_insert_default())
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Removes what no index names: an interrupted rendering, a snapshot that was replaced.
+fn clean(home: &Path, keep: Option<&str>) -> Result<(), Error> {
+    for name in ["a", "b"].into_iter().filter(|n| Some(*n) != keep) {
+        let dir = home.join(name);
+        match fs::remove_dir_all(&dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(disk::at(&dir)(e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Runs what waits for the disk where nobody else waits.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    spawn_blocking(work).await.map_err(Error::Task)?
+}

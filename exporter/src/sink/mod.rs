@@ -1,0 +1,66 @@
+//! What a sink has to offer. There are two sorts: one that is replaced as a whole, and one that follows row by row.
+
+pub mod files;
+mod snapshot;
+pub(crate) mod sqlite;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use proto::feed::v1::Record;
+use proto::ids::{Closing, TenantId};
+
+pub use snapshot::{End, Snapshot};
+
+use crate::cursor::Cursor;
+use crate::error::Error;
+
+/// A sink that always shows one whole state of each ledger.
+///
+/// Its cursor lives in the exporter's database. Between [`spool`](Self::spool) and [`publish`](Self::publish) the
+/// exporter stores the mark; whatever is interrupted is repeated by the next pass.
+#[async_trait]
+pub trait SnapshotSink: Send + Sync {
+    /// What stands in the sink now.
+    async fn shown(&self) -> Result<Shown, Error>;
+
+    /// Fetches and prepares a snapshot without touching what the sink shows. `None` when the ledger isn't complete.
+    async fn spool(&self, tenant: TenantId, snapshot: Snapshot) -> Result<Option<Closing>, Error>;
+
+    /// Shows the spooled snapshots of these tenants. Returns the records that were written for each.
+    async fn publish(&self, tenants: &[TenantId]) -> Result<BTreeMap<TenantId, u64>, Error>;
+}
+
+/// What stands in a snapshot sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The closing of each tenant.
+    pub tenants: BTreeMap<TenantId, Closing>,
+    /// False after an interrupted [`publish`](SnapshotSink::publish): another one makes it whole.
+    pub whole: bool,
+}
+
+/// A sink that takes records one by one and keeps its cursor beside them, in the same transaction.
+///
+/// Every change names the cursor that it starts from and does nothing when that isn't the sink's.
+#[async_trait]
+pub trait RowSink: Send + Sync {
+    /// Where the sink stands.
+    async fn cursor(&self, tenant: TenantId) -> Result<Cursor, Error>;
+
+    /// Stores the mark, in a transaction of its own. False when the sink doesn't stand at `from`.
+    async fn mark(&self, tenant: TenantId, from: &Cursor, marked: &Cursor) -> Result<bool, Error>;
+
+    /// Takes records and the cursor after them. False when the sink doesn't stand at `from`.
+    async fn apply(&self, tenant: TenantId, from: &Cursor, to: &Cursor, records: &[Record]) -> Result<bool, Error>;
+
+    /// Replaces everything of a tenant. `None` when the ledger isn't complete, or the sink doesn't stand at `from`:
+    /// then nothing happened. Else the number of records.
+    async fn replace(
+        &self,
+        tenant: TenantId,
+        from: &Cursor,
+        to: &Cursor,
+        snapshot: Snapshot,
+    ) -> Result<Option<u64>, Error>;
+}

@@ -1,0 +1,89 @@
+//! The exporter's own database: where sinks stand that can't keep it themselves.
+
+use std::collections::BTreeMap;
+
+use proto::ids::{Closing, TenantId};
+use runtime::db::Db;
+
+use crate::config::SinkConfig;
+use crate::cursor::{self, Cursor};
+use crate::error::Error;
+
+/// The format of the exporter's database, for [`Db::open`].
+pub const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/1_cursors.sql"))];
+
+/// The exporter's database.
+#[derive(Clone)]
+pub(crate) struct Store(Db);
+
+impl Store {
+    pub(crate) fn new(db: Db) -> Self {
+        Store(db)
+    }
+
+    /// Remembers what a sink is. One that moved to another place is a new sink: it stands nowhere.
+    pub(crate) async fn identify(&self, sink: &SinkConfig) -> Result<(), Error> {
+        let location = sink.path().display().to_string();
+        let known: Option<(String, String)> = {
+            let mut read = self.0.read().await.map_err(Error::Store)?;
+            sqlx::query_as("SELECT kind, location FROM sink WHERE name = ?")
+                .bind(sink.name())
+                .fetch_optional(&mut *read)
+                .await
+                .map_err(Error::Store)?
+        };
+        if known.as_ref().is_some_and(|(kind, at)| kind == sink.kind() && *at == location) {
+            return Ok(());
+        }
+        let mut write = self.0.write().await.map_err(Error::Store)?;
+        sqlx::query("DELETE FROM sink WHERE name = ?")
+            .bind(sink.name())
+            .execute(&mut *write)
+            .await
+            .map_err(Error::Store)?;
+        sqlx::query("INSERT INTO sink (name, kind, location) VALUES (?, ?, ?)")
+            .bind(sink.name())
+            .bind(sink.kind())
+            .bind(location)
+            .execute(&mut *write)
+            .await
+            .map_err(Error::Store)?;
+        write.commit().await.map_err(Error::Store)
+    }
+
+    /// Where a sink stands in every ledger.
+    pub(crate) async fn cursors(&self, sink: &str) -> Result<BTreeMap<TenantId, Cursor>, Error> {
+        let mut read = self.0.read().await.map_err(Error::Store)?;
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as("SELECT tenant_id, as_of, mark FROM snapshot_cursor WHERE sink = ?")
+                .bind(sink)
+                .fetch_all(&mut *read)
+                .await
+                .map_err(Error::Store)?;
+        rows.into_iter()
+            .map(|(tenant, as_of, mark)| {
+                let cursor = cursor::after_snapshot(Closing::from_db(as_of));
+                Ok((tenant.parse()?, Cursor { mark: Closing::from_db(mark), ..cursor }))
+            })
+            .collect()
+    }
+
+    /// Stores where a sink stands, for several tenants at once.
+    pub(crate) async fn save(&self, sink: &str, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
+        let mut write = self.0.write().await.map_err(Error::Store)?;
+        for (tenant, cursor) in cursors {
+            sqlx::query(
+                "INSERT INTO snapshot_cursor (sink, tenant_id, as_of, mark) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (sink, tenant_id) DO UPDATE SET as_of = excluded.as_of, mark = excluded.mark",
+            )
+            .bind(sink)
+            .bind(tenant.to_string())
+            .bind(cursor.as_of.to_db())
+            .bind(cursor.mark.to_db())
+            .execute(&mut *write)
+            .await
+            .map_err(Error::Store)?;
+        }
+        write.commit().await.map_err(Error::Store)
+    }
+}

@@ -5,21 +5,25 @@ use std::process::{Command, ExitCode};
 use anyhow::{Result, bail};
 
 use crate::command::{cargo, passes_with_output, succeeds};
-use crate::{needs, tally};
+use crate::needs;
+use crate::tally::{self, Tally};
 
 /// Arguments with which the caller chooses packages himself.
-const CHOOSES_PACKAGES: [&str; 4] = ["-p", "--package", "--workspace", "--doc"];
+const CHOOSES_PACKAGES: [&str; 3] = ["-p", "--package", "--workspace"];
+
+/// A test runner, and how its result is read.
+type Runner = (Command, fn(&str) -> Option<Tally>);
 
 /// Runs all tests, or those that `args` choose; the last line printed is the sum of what the runners counted.
 pub fn run(args: &[String]) -> Result<ExitCode> {
     needs::c_compiler()?;
     needs::rust_components(&["rustfmt"])?;
-    let (mut passed, mut sum) = (true, tally::Tally::default());
-    for command in &mut runners(args) {
+    let (mut passed, mut sum) = (true, Tally::default());
+    for (command, read) in &mut runners(args) {
         let (ok, printed) = passes_with_output(command)?;
         passed &= ok;
-        match tally::read(&printed) {
-            Some(counts) => sum += counts,
+        match read(&printed) {
+            Some(tally) => sum += tally,
             // It did not get as far as running a test, and has said why.
             None if !ok => bail!("{command:?} ran no test"),
             None => {}
@@ -33,25 +37,29 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
     })
 }
 
-/// cargo-nextest does not run documentation's examples; the standard harness does both.
-fn runners(args: &[String]) -> Vec<Command> {
+/// cargo-nextest does not run the examples in documentation; the standard harness runs both.
+fn runners(args: &[String]) -> Vec<Runner> {
     let with = |subcommand: &[&str]| {
         let mut command = cargo();
-        command.args(subcommand).args(args);
+        command.args(subcommand);
         if !args
             .iter()
             .any(|arg| CHOOSES_PACKAGES.contains(&arg.as_str()))
         {
             command.arg("--workspace");
         }
+        command.args(args);
         command
     };
     if !succeeds(cargo().args(["nextest", "--version"])) {
-        return vec![with(&["test", "--no-fail-fast"])];
+        return vec![(with(&["test", "--no-fail-fast"]), tally::of_harness)];
     }
-    let mut runners = vec![with(&["nextest", "run"])];
+    let mut runners: Vec<Runner> = vec![(with(&["nextest", "run"]), tally::of_nextest)];
     if args.is_empty() {
-        runners.push(with(&["test", "--doc", "--no-fail-fast"]));
+        runners.push((
+            with(&["test", "--doc", "--no-fail-fast"]),
+            tally::of_harness,
+        ));
     }
     runners
 }

@@ -32,18 +32,28 @@ impl fmt::Display for Tally {
     }
 }
 
-/// The sum of all result lines of cargo-nextest and of the standard test harness; `None` if there is none.
-pub fn read(printed: &str) -> Option<Tally> {
-    let lines = printed.lines().map(without_colours);
-    let tallies = lines.filter_map(|line| nextest(&line).or_else(|| libtest(&line)));
-    tallies.reduce(|mut sum, tally| {
+/// What cargo-nextest counted; `None` if it did not get that far. It shows the output of failed tests, which may hold
+/// anything, so the last summary is the one that counts.
+pub fn of_nextest(printed: &str) -> Option<Tally> {
+    printed
+        .lines()
+        .rev()
+        .find_map(|line| summary(&without_colours(line)))
+}
+
+/// The sum of what the standard harness counted for each test binary; `None` if none was run.
+pub fn of_harness(printed: &str) -> Option<Tally> {
+    let results = printed
+        .lines()
+        .filter_map(|line| result(&without_colours(line)));
+    results.reduce(|mut sum, tally| {
         sum += tally;
         sum
     })
 }
 
 /// `Summary [   0.12s] 3/4 tests run: 1 passed (1 slow), 2 failed, 1 timed out, 5 skipped`
-fn nextest(line: &str) -> Option<Tally> {
+fn summary(line: &str) -> Option<Tally> {
     let counts = line
         .trim_start()
         .strip_prefix("Summary [")?
@@ -61,12 +71,8 @@ fn nextest(line: &str) -> Option<Tally> {
 }
 
 /// `test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.00s`
-fn libtest(line: &str) -> Option<Tally> {
-    let counts = line
-        .trim_start()
-        .strip_prefix("test result: ")?
-        .split_once(". ")?
-        .1;
+fn result(line: &str) -> Option<Tally> {
+    let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
     let mut tally = Tally::default();
     for (count, word) in counts_and_words(counts) {
         match word {
@@ -134,14 +140,25 @@ mod tests {
 
     #[test]
     fn nextest_counts_all_that_did_not_pass_as_failed() {
-        let line = "     Summary [   0.126s] 9/12 tests run: 4 passed (1 slow, 2 leaky), 3 failed (1 due to being leaky), 1 timed out, 1 exec failed, 3 skipped";
-        assert_eq!(read(line), tally(4, 5, 3));
+        let line = "     Summary [   0.126s] 9/12 tests run: 4 passed (1 slow, 2 leaky), \
+            3 failed (1 due to being leaky), 1 timed out, 1 exec failed, 3 skipped";
+        assert_eq!(of_nextest(line), tally(4, 5, 3));
     }
 
     #[test]
     fn nextest_in_colour() {
-        let line = "\u{1b}[32;1m     Summary\u{1b}[0m [   0.007s] \u{1b}[1m1\u{1b}[0m test run: \u{1b}[1m1\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, \u{1b}[1m0\u{1b}[0m skipped";
-        assert_eq!(read(line), tally(1, 0, 0));
+        let line = "\u{1b}[32;1m     Summary\u{1b}[0m [   0.007s] \u{1b}[1m1\u{1b}[0m test run: \
+            \u{1b}[1m1\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, \u{1b}[1m0\u{1b}[0m skipped";
+        assert_eq!(of_nextest(line), tally(1, 0, 0));
+    }
+
+    #[test]
+    fn what_a_failed_test_printed_is_not_counted() {
+        let text = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out\n\
+            Summary [ 1s] 9 tests run: 9 passed, 0 skipped\n\
+            Summary [   0.5s] 8 tests run: 7 passed, 1 failed, 0 skipped\n\
+            error: test run failed";
+        assert_eq!(of_nextest(text), tally(7, 1, 0));
     }
 
     #[test]
@@ -149,12 +166,13 @@ mod tests {
         let text = "test result: ok. 5 passed; 0 failed; 2 ignored; 0 measured; 1 filtered out; finished in 0.01s\n\
             noise\n\
             test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
-        assert_eq!(read(text), tally(6, 2, 3));
+        assert_eq!(of_harness(text), tally(6, 2, 3));
     }
 
     #[test]
     fn no_result_line_is_no_tally() {
-        assert_eq!(read("error: could not compile `bus`"), None);
+        let text = "error: could not compile `bus`";
+        assert_eq!((of_nextest(text), of_harness(text)), (None, None));
     }
 
     #[test]

@@ -10,11 +10,14 @@ mod drive;
 pub mod embedded;
 mod envelope;
 mod error;
+pub mod faulty;
 mod keys;
 pub mod memory;
 mod pause;
 mod seal;
 mod shelf;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod topology;
 
 use std::sync::Arc;

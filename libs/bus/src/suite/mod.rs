@@ -1,0 +1,154 @@
+//! What every backend must do. [`conformance!`](crate::conformance) runs all of it on one of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "these are tests, in a library so that others can run them"
+)]
+
+mod consumer;
+mod delivery;
+mod faults;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use proto::message::{Body, Queue};
+use proto::pages::v1::{PageFetched, RunMode};
+
+use crate::{Backend, Bus, ConsumeOptions, Keys, Topology};
+use runtime::retry::Backoff;
+use std::time::Duration;
+use tokio::sync::watch;
+
+pub use consumer::{
+    competing, dead_letter, drain, dropped_consumer, misplaced, outage, poison, stop_in_outage, undecodable,
+};
+pub use delivery::{
+    back_pressure, cancelled_next, confirmed_survives, delivery_limit, large, order, purge, redelivery, settled_once,
+    unroutable,
+};
+pub use faults::at_least_once;
+
+/// A backend under test. It holds the only reference to it that outlives a case's statement.
+#[async_trait]
+pub trait Fixture: Send {
+    /// The backend, with [`topology`].
+    fn backend(&self) -> Arc<dyn Backend>;
+
+    /// The process dies: nothing is closed, and what the queue server or the file knows is all that is left.
+    /// [`backend`](Self::backend) is usable again after [`reopen`](Self::reopen).
+    async fn crash(&mut self);
+
+    /// Opens what `crash` left.
+    async fn reopen(&mut self);
+
+    /// Cuts the connection to the queue server, which comes back by itself. False where there is none.
+    async fn cut(&mut self) -> bool {
+        false
+    }
+}
+
+/// The queues and limits that the cases reckon with: small, so that they are reached.
+pub fn topology() -> Topology {
+    let mut topology = Topology::of_pools(["default".parse().unwrap()]);
+    topology.delivery_limit = 5;
+    topology.max_messages = 50;
+    topology
+}
+
+/// One test function for each case, on the fixture that the expression makes.
+///
+/// ```ignore
+/// bus::conformance! { #[tokio::test(start_paused = true)] MyFixture::new() }
+/// ```
+#[macro_export]
+macro_rules! conformance {
+    (#[$test:meta] $make:expr) => {
+        $crate::conformance! { @each #[$test] $make;
+            order confirmed_survives redelivery delivery_limit back_pressure large unroutable cancelled_next purge
+            settled_once dead_letter poison competing drain dropped_consumer undecodable misplaced outage
+            stop_in_outage at_least_once
+        }
+    };
+    (@each #[$test:meta] $make:expr; $($case:ident)*) => {
+        $(#[$test] async fn $case() { $crate::suite::$case(&mut $make.await).await; })*
+    };
+}
+
+fn page(sequence: u32) -> Body {
+    page_of(sequence, 100)
+}
+
+fn page_of(sequence: u32, bytes: usize) -> Body {
+    Body::Page(PageFetched {
+        tenant_id: "11111111-2222-3333-4444-555555555555".into(),
+        dataset: "users".into(),
+        run: 1,
+        attempt: 2,
+        sequence,
+        mode: RunMode::Full.into(),
+        body: vec![7; bytes],
+        ..Default::default()
+    })
+}
+
+fn sequence(body: &Body) -> u32 {
+    let Body::Page(page) = body else { panic!("not a page: {body:?}") };
+    page.sequence
+}
+
+async fn publish(bus: &Bus, sequences: std::ops::Range<u32>) {
+    for n in sequences {
+        bus.publish(&page(n)).await.unwrap();
+    }
+}
+
+fn bus(fixture: &dyn Fixture) -> Bus {
+    Bus::new(fixture.backend(), Keys::generate())
+}
+
+/// The next page, whatever its key.
+async fn take(backend: &Arc<dyn Backend>) -> (crate::Tag, u32, u32) {
+    let d = backend.next(&Queue::PageFull).await.unwrap();
+    (d.tag, d.envelope.label().unwrap().sequence, d.deliveries)
+}
+
+fn options(prefetch: usize) -> ConsumeOptions {
+    // Short, for backends that run on the real clock.
+    let backoff = Backoff { base: Duration::from_millis(5), max: Duration::from_millis(20) };
+    ConsumeOptions { prefetch, backoff, ..Default::default() }
+}
+
+/// Something that fails for now.
+#[derive(Debug, thiserror::Error)]
+#[error("the stage is down")]
+struct Down;
+
+/// A number that a test waits for.
+#[derive(Clone)]
+struct Count(Arc<watch::Sender<u64>>);
+
+impl Count {
+    fn new() -> Self {
+        Count(Arc::new(watch::Sender::new(0)))
+    }
+
+    fn add(&self) {
+        self.0.send_modify(|n| *n += 1);
+    }
+
+    fn get(&self) -> u64 {
+        *self.0.borrow()
+    }
+
+    async fn reaches(&self, n: u64) {
+        self.0.subscribe().wait_for(|now| *now >= n).await.unwrap();
+    }
+}
+
+/// Numbers for parallel parts of one case.
+fn next(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Ordering::SeqCst)
+}

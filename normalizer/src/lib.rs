@@ -1,1 +1,93 @@
+//! The normalizer: takes pages and seals from the queue, keeps the ledger of every tenant, derives licence positions
+//! and serves the feed that sinks are filled from.
+//!
+//! It knows nothing of Microsoft Graph's protocol, tokens or sinks. Entry point: [`Normalizer`].
 
+mod admin;
+pub mod config;
+mod error;
+mod feed;
+mod inbox;
+mod intake;
+pub mod ledger;
+pub mod map;
+mod outbox;
+pub mod position;
+mod run;
+mod snapshot;
+mod store;
+mod worker;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use bus::Bus;
+use proto::ids::Timestamp;
+use runtime::Clock;
+use runtime::db::Db;
+use tokio::sync::Notify;
+
+pub use config::Config;
+pub use error::Error;
+
+/// The ledger's tables.
+pub const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_ledger.sql"))];
+
+/// What the normalizer works with.
+#[derive(Clone)]
+pub struct Deps {
+    /// Pages and seals come from it, verdicts and closings go to it.
+    pub bus: Bus,
+    /// The ledger, opened with [`MIGRATIONS`].
+    pub db: Db,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// The normalizer; clones are one.
+#[derive(Clone)]
+pub struct Normalizer(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    bus: Bus,
+    db: Db,
+    clock: Clock,
+    /// Datasets (by tenant) of which a page or a seal came: a run may have become whole.
+    arrived: Mutex<BTreeSet<(i64, String)>>,
+    apply: Notify,
+    publish: Notify,
+}
+
+impl Normalizer {
+    /// A normalizer; nothing happens before [`Normalizer::run`].
+    pub fn new(config: Config, deps: Deps) -> Normalizer {
+        let Deps { bus, db, clock } = deps;
+        let (arrived, apply, publish) = (Mutex::default(), Notify::new(), Notify::new());
+        Normalizer(Arc::new(Inner {
+            config,
+            bus,
+            db,
+            clock,
+            arrived,
+            apply,
+            publish,
+        }))
+    }
+
+    /// The feed's server.
+    pub fn feed(&self) -> proto::feed::v1::feed_server::FeedServer<Normalizer> {
+        proto::feed::v1::feed_server::FeedServer::new(self.clone())
+    }
+
+    /// The operators' server.
+    pub fn admin(
+        &self,
+    ) -> proto::admin::v1::normalizer_admin_server::NormalizerAdminServer<Normalizer> {
+        proto::admin::v1::normalizer_admin_server::NormalizerAdminServer::new(self.clone())
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.clock.micros())
+    }
+}

@@ -1,0 +1,207 @@
+//! Takes messages into the inbox: in any order, as often as they come, applying nothing.
+
+use bus::{DeadLetter, Outcome, Received};
+use catalog::Declaration;
+use prost::Message as _;
+use proto::ids::{RunId, TenantId};
+use proto::message::{Body, Label};
+use proto::pages::v1::{PageFetched, RunSealed};
+use proto::rules::{Rule, on};
+use sqlx::SqliteConnection;
+
+use crate::error::Error;
+use crate::inbox::{self, Row};
+use crate::ledger::pages::number;
+use crate::{Normalizer, store};
+
+/// The name of a page.
+struct Name<'a> {
+    tenant: TenantId,
+    dataset: &'a Declaration,
+    run: u64,
+    attempt: u64,
+    sequence: u32,
+}
+
+impl<'a> Name<'a> {
+    fn of(label: &Label) -> Option<Name<'a>> {
+        let dataset = catalog::find(label.dataset.as_ref()?.as_str())?;
+        let Label {
+            tenant,
+            run,
+            attempt,
+            sequence,
+            ..
+        } = *label;
+        Some(Name {
+            tenant,
+            dataset,
+            run,
+            attempt,
+            sequence,
+        })
+    }
+}
+
+impl Normalizer {
+    /// Takes a message of the queues that the normalizer consumes.
+    pub(crate) async fn take(&self, received: Received) -> Result<Outcome, Error> {
+        let Some(name) = Name::of(&received.label) else {
+            return Ok(Outcome::Reject(
+                "this release doesn't know the dataset".into(),
+            ));
+        };
+        match received.body {
+            Body::Page(page) => self.take_page(name, page).await?,
+            // A seal speaks for its pool: the verdict goes there.
+            Body::Sealed(seal) if received.pool.is_some_and(|p| p.as_str() != seal.pool) => {
+                return Ok(Outcome::Reject(
+                    "the seal names another pool than its key".into(),
+                ));
+            }
+            Body::Sealed(seal) => self.take_seal(name, seal, false).await?,
+            _ => return Ok(Outcome::Reject("not a page and not a seal".into())),
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// A page that died becomes a gap; a seal that died closes its run with what is there. Both are read again.
+    pub(crate) async fn take_dead(&self, letter: DeadLetter) -> Result<(), Error> {
+        // A label alone proves nothing: anybody who can write to the queue may have made it up.
+        let proven = letter.body.as_ref().and_then(|b| b.label().ok());
+        let name = proven.as_ref().and_then(Name::of);
+        tracing::warn!(
+            label = ?letter.label, queue = %letter.queue, reason = letter.reason, readable = letter.body.is_some(),
+            "a message could not be handled"
+        );
+        match (name, letter.body) {
+            (Some(name), Some(Body::Page(_))) => {
+                self.keep(&name, Row::gap(letter.reason), "").await
+            }
+            (Some(name), Some(Body::Sealed(seal))) => self.take_seal(name, seal, true).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn take_page(&self, name: Name<'_>, page: PageFetched) -> Result<(), Error> {
+        let mut read = self
+            .0
+            .db
+            .read()
+            .await
+            .map_err(Error::db("open the ledger"))?;
+        if let Some(tenant) = store::tenant(&mut read, &name.tenant.to_string()).await?
+            && old(&mut read, tenant, &name).await?
+        {
+            return Ok(());
+        }
+        drop(read);
+        let (kind, request_id) = (name.dataset.kind, page.graph_request_id.clone());
+        // Takes milliseconds: other tasks of this thread go on meanwhile.
+        let row = tokio::task::spawn_blocking(move || inbox::digest(kind, page))
+            .await
+            .map_err(Error::Task)?;
+        if let Some(reason) = &row.gap {
+            let (tenant, run) = (name.tenant, name.run);
+            tracing::warn!(%tenant, dataset = name.dataset.name, run, reason, "a page can't be used");
+        }
+        self.keep(&name, row, &request_id).await
+    }
+
+    async fn keep(&self, name: &Name<'_>, row: Row, request_id: &str) -> Result<(), Error> {
+        let failed = "keep a page";
+        let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
+        let tenant = store::tenant_or_new(&mut w, name.tenant).await?;
+        if old(&mut w, tenant, name).await? {
+            return Ok(());
+        }
+        let sql = "INSERT INTO inbox_page
+            (tenant, dataset, run, attempt, sequence, gap, objects, set_aside, sha256, request_id, content)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        let new = sqlx::query(sql)
+            .bind(tenant)
+            .bind(name.dataset.name)
+            .bind(number(name.run))
+            .bind(number(name.attempt))
+            .bind(name.sequence)
+            .bind(row.gap)
+            .bind(row.objects)
+            .bind(i64::try_from(row.set_aside.len()).unwrap_or(i64::MAX))
+            .bind(&row.sha256[..])
+            .bind(request_id)
+            .bind(row.content)
+            .execute(&mut *w)
+            .await
+            .map_err(Error::db(failed))?
+            .rows_affected();
+        if new > 0 {
+            for aside in &row.set_aside {
+                let sql = "INSERT INTO set_aside (tenant, dataset, run, attempt, sequence, key, reason, at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+                let q = sqlx::query(sql)
+                    .bind(tenant)
+                    .bind(name.dataset.name)
+                    .bind(number(name.run));
+                let q = q
+                    .bind(number(name.attempt))
+                    .bind(name.sequence)
+                    .bind(&aside.key)
+                    .bind(&aside.reason);
+                q.bind(number(self.now().0))
+                    .execute(&mut *w)
+                    .await
+                    .map_err(Error::db(failed))?;
+            }
+        }
+        w.commit().await.map_err(Error::db(failed))?;
+        self.arrived(tenant, name.dataset.name);
+        Ok(())
+    }
+
+    async fn take_seal(&self, name: Name<'_>, seal: RunSealed, dead: bool) -> Result<(), Error> {
+        let failed = "keep a seal";
+        let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
+        let tenant = store::tenant_or_new(&mut w, name.tenant).await?;
+        // A seal that comes again after its closing: the collector may have lost the verdict.
+        let sql = "UPDATE closing SET verdict_published = 0 WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ?";
+        let q = sqlx::query(sql)
+            .bind(tenant)
+            .bind(name.dataset.name)
+            .bind(number(name.run))
+            .bind(number(name.attempt));
+        if q.execute(&mut *w)
+            .await
+            .map_err(Error::db(failed))?
+            .rows_affected()
+            > 0
+        {
+            w.commit().await.map_err(Error::db(failed))?;
+            self.0.publish.notify_one();
+            return Ok(());
+        }
+        if old(&mut w, tenant, &name).await? {
+            return Ok(());
+        }
+        let sql = "INSERT INTO inbox_seal (tenant, dataset, run, attempt, dead, seal) VALUES (?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO NOTHING";
+        let q = sqlx::query(sql)
+            .bind(tenant)
+            .bind(name.dataset.name)
+            .bind(number(name.run))
+            .bind(number(name.attempt));
+        q.bind(dead)
+            .bind(seal.encode_to_vec())
+            .execute(&mut *w)
+            .await
+            .map_err(Error::db(failed))?;
+        w.commit().await.map_err(Error::db(failed))?;
+        self.arrived(tenant, name.dataset.name);
+        Ok(())
+    }
+}
+
+/// Whether a run is not newer than what is applied: then it never will be.
+async fn old(c: &mut SqliteConnection, tenant: i64, name: &Name<'_>) -> Result<bool, Error> {
+    let applied = RunId::from_db(store::applied(c, tenant, name.dataset.name).await?);
+    Ok(RunId(name.run) <= applied && on(Rule::Ascending))
+}

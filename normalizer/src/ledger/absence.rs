@@ -1,0 +1,156 @@
+//! What absence means: who becomes a suspect, and what is removed. Pure.
+//!
+//! A record is removed when Graph said "gone" for its id; where objects can't be asked for by id, when a complete
+//! answer that began late enough lacks it. Everything else is a suspicion (docs/protocol.md).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proto::ids::{RunId, Timestamp};
+use proto::rules::{Rule, on};
+
+use super::admit::Mode;
+use super::guard;
+use crate::config::Guard;
+
+/// Keys of records of one dataset.
+pub type Keys = BTreeSet<String>;
+
+/// A record whose absence is suspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspicion {
+    /// When it arose; where absence is proven by whole answers, when the record was last seen.
+    pub since: Timestamp,
+    /// What is to become of it.
+    pub state: State,
+    /// The run that raised it, or that was held.
+    pub run: RunId,
+}
+
+/// What is to become of a suspicion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The collector is to ask.
+    Open,
+    /// The guard keeps the record until somebody decides.
+    Held,
+    /// The guard is waived for this record: the collector is to ask.
+    Approved,
+}
+
+/// One applied run, seen as a question about what is absent.
+#[derive(Debug)]
+pub struct Judgement<'a> {
+    /// The run.
+    pub run: RunId,
+    /// What it read.
+    pub mode: Mode,
+    /// Every named page was usable.
+    pub complete: bool,
+    /// The tenant was removed from the registry: everything goes, the guard is waived.
+    pub tenant_removed: bool,
+    /// Objects of the dataset can be asked for by id.
+    pub by_id: bool,
+    /// When the run began to read.
+    pub started_at: Timestamp,
+    /// When the newest run applied before had been read: no record was seen later.
+    pub last_read_end: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+    /// How late Graph may be.
+    pub lateness: Duration,
+    /// When removals are held.
+    pub guard: Guard,
+    /// Live records, the run's own included, before anything is removed.
+    pub live: u64,
+    /// Keys that the run answered with the object. Those of suspects suffice.
+    pub answered: &'a Keys,
+    /// Live records whose last answer was "gone".
+    pub gone: &'a Keys,
+    /// Live records whose last answer was "missing".
+    pub missing: &'a Keys,
+    /// Live records that no page names. Read of complete full runs only.
+    pub absent: &'a Keys,
+    /// Suspects before the run.
+    pub suspects: BTreeMap<String, Suspicion>,
+}
+
+/// What follows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Records to remove.
+    pub remove: Keys,
+    /// Suspects after the run.
+    pub suspects: BTreeMap<String, Suspicion>,
+}
+
+/// Judges a run.
+pub fn judge(j: Judgement<'_>) -> Outcome {
+    let mut suspects = j.suspects;
+    suspects.retain(|key, _| !j.answered.contains(key));
+    let raise = |since, state| Suspicion {
+        since,
+        state,
+        run: j.run,
+    };
+    for key in j.missing {
+        suspects
+            .entry(key.clone())
+            .or_insert(raise(j.now, State::Open));
+    }
+
+    let nothing = Keys::new();
+    let absent = if j.complete && (j.mode == Mode::Full || j.tenant_removed) {
+        j.absent
+    } else {
+        &nothing
+    };
+    if j.tenant_removed && j.complete {
+        return Outcome {
+            remove: absent.union(j.gone).cloned().collect(),
+            suspects: BTreeMap::new(),
+        };
+    }
+
+    // What Graph said is gone, and what an answer that came late enough lacks, may go now.
+    let mut may_go: Keys = j.gone.clone();
+    for key in absent {
+        let last_seen = suspects.get(key).map_or(j.last_read_end, |s| s.since);
+        let proven = match j.by_id {
+            true => !on(Rule::GoneById),
+            false => j.started_at >= last_seen.plus(j.lateness),
+        };
+        if proven {
+            may_go.insert(key.clone());
+        }
+    }
+    let approved = |key: &String| {
+        suspects
+            .get(key)
+            .is_some_and(|s| s.state == State::Approved)
+    };
+    let at_once = absent.union(&may_go).filter(|k| !approved(k)).count() as u64;
+    let hold = guard::hold(&j.guard, j.live, at_once);
+
+    let mut remove = Keys::new();
+    for key in absent.union(&may_go) {
+        let before = suspects.get(key).copied();
+        let state = before.map(|s| s.state);
+        if state == Some(State::Held) {
+            continue; // until somebody decides
+        }
+        if hold && state != Some(State::Approved) {
+            let since = before.map_or(if j.by_id { j.now } else { j.last_read_end }, |s| s.since);
+            suspects.insert(key.clone(), raise(since, State::Held));
+        } else if may_go.contains(key) {
+            remove.insert(key.clone());
+        } else {
+            let since = if j.by_id { j.now } else { j.last_read_end };
+            suspects
+                .entry(key.clone())
+                .or_insert(raise(since, State::Open));
+        }
+    }
+    suspects.retain(|key, _| !remove.contains(key));
+    Outcome { remove, suspects }
+}

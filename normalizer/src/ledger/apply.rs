@@ -1,0 +1,447 @@
+//! Applies a sealed run: one transaction, in which pages, suspects, removals, positions and the verdict agree.
+
+use catalog::Declaration;
+use proto::ids::{Closing, RunId, Timestamp};
+use proto::pages::v1::{RunCounts, RunMode, RunSealed};
+use runtime::db::Write;
+use sqlx::SqliteConnection;
+
+use super::absence::{Judgement, Keys, judge};
+use super::admit::{self, Admission, Mode, admit};
+use super::close::{self, Closed};
+use super::fold::Fold;
+use super::pages::{Named, number};
+use super::suspects::{self, Suspects};
+use crate::config::Config;
+use crate::error::Error;
+use crate::inbox;
+use crate::position::update;
+use crate::store::row;
+
+/// A seal that waits in the inbox.
+pub(crate) struct Waiting {
+    pub tenant: i64,
+    pub seal: RunSealed,
+    /// Came as a dead letter: waits for nothing, and its run is incomplete.
+    pub dead: bool,
+}
+
+row! {
+    /// What the ledger had of the dataset.
+    #[derive(Default)]
+    struct Before {
+        applied: i64,
+        whole: i64,
+        read_end: i64,
+        live: i64,
+    }
+}
+
+/// Applies the run of a seal, or says why not. All pages are there, or the seal is a dead letter.
+pub(crate) async fn apply(
+    w: &mut Write,
+    config: &Config,
+    waiting: &Waiting,
+    now: Timestamp,
+) -> Result<Admission, Error> {
+    let (tenant, seal) = (waiting.tenant, &waiting.seal);
+    let sql =
+        "SELECT applied, whole, read_end, live FROM dataset_state WHERE tenant = ? AND dataset = ?";
+    let known: Option<Before> = sqlx::query_as(sql)
+        .bind(tenant)
+        .bind(&seal.dataset)
+        .fetch_optional(&mut **w)
+        .await
+        .map_err(Error::db(READ))?;
+    let fresh = known.is_none();
+    let before = known.unwrap_or_default();
+
+    let mode = if seal.mode() == RunMode::Some {
+        Mode::Some
+    } else {
+        Mode::Full
+    };
+    let run = RunId(seal.run);
+    let state = admit::State {
+        applied: RunId::from_db(before.applied),
+        whole: RunId::from_db(before.whole),
+    };
+    let admission = admit(
+        admit::Seal {
+            run,
+            mode,
+            base: RunId(seal.base),
+        },
+        state,
+    );
+    match (admission, catalog::find(&seal.dataset)) {
+        (Admission::Drop, _) | (_, None) => close::clear(w, tenant, seal, false).await?,
+        (Admission::NeedsFull, _) => {
+            let closed = Closed {
+                tenant,
+                seal,
+                closing: Closing(0),
+                complete: false,
+                needs_full: true,
+                now,
+                pages: 0,
+                counts: RunCounts::default(),
+                suspects: &Suspects::new(),
+                changed_records: 0,
+            };
+            close::close(w, closed).await?;
+            close::clear(w, tenant, seal, false).await?;
+        }
+        (Admission::Apply, Some(dataset)) => {
+            let run = Run {
+                config,
+                waiting,
+                dataset,
+                mode,
+                before,
+                fresh,
+                now,
+            };
+            run.apply(w).await?;
+        }
+    }
+    Ok(admission)
+}
+
+const READ: &str = "read the state of a dataset";
+
+struct Run<'a> {
+    config: &'a Config,
+    waiting: &'a Waiting,
+    dataset: &'static Declaration,
+    mode: Mode,
+    before: Before,
+    fresh: bool,
+    now: Timestamp,
+}
+
+/// What the pages said, beside their objects.
+#[derive(Default)]
+struct Said {
+    gone: Keys,
+    missing: Keys,
+    /// Suspects that were answered with their object.
+    answered: Keys,
+    pages: u64,
+    objects: u64,
+    set_aside: u64,
+    discarded: u64,
+    gaps: u64,
+}
+
+impl Run<'_> {
+    async fn apply(&self, c: &mut SqliteConnection) -> Result<(), Error> {
+        let Waiting { tenant, seal, dead } = self.waiting;
+        let (tenant, kind) = (*tenant, self.dataset.kind);
+        let newest: i64 = sqlx::query_scalar("SELECT closing FROM tenant WHERE id = ?")
+            .bind(tenant)
+            .fetch_one(&mut *c)
+            .await
+            .map_err(Error::db("read a tenant"))?;
+        let closing = Closing::from_db(newest).next(self.now);
+        let suspects = suspects::load(c, tenant, self.dataset.name).await?;
+
+        let mut fold = Fold::new(tenant, kind, closing, self.fresh);
+        let mut said = self.pages(c, &mut fold, &suspects).await?;
+        let complete = said.gaps == 0 && !dead;
+
+        // What was said of keys matters where the ledger has a live record of them.
+        for list in [&mut said.gone, &mut said.missing] {
+            let keys: Vec<&str> = list.iter().map(String::as_str).collect();
+            let live = fold.live(c, &keys).await?;
+            *list = live.into_iter().map(str::to_owned).collect();
+        }
+        let live = u64::try_from(self.before.live).unwrap_or(0) + fold.inserted + fold.revived;
+        let full = self.mode == Mode::Full || seal.tenant_removed;
+        let absent = if full && complete && fold.named() < live {
+            fold.unnamed(c).await?
+        } else {
+            Keys::new()
+        };
+        let outcome = judge(Judgement {
+            run: RunId(seal.run),
+            mode: self.mode,
+            complete,
+            tenant_removed: seal.tenant_removed,
+            by_id: self.dataset.by_id(),
+            started_at: Timestamp(seal.started_at),
+            last_read_end: Timestamp(u64::try_from(self.before.read_end).unwrap_or(0)),
+            now: self.now,
+            lateness: self.config.lateness(),
+            guard: self.config.guard,
+            live,
+            answered: &said.answered,
+            gone: &said.gone,
+            missing: &said.missing,
+            absent: &absent,
+            suspects: suspects.clone(),
+        });
+        if !outcome.remove.is_empty() {
+            fold.shared.source = Some(self.source(c, seal.attempt, -1, &[], "").await?);
+            fold.remove(c, &outcome.remove).await?;
+        }
+        suspects::store(c, (tenant, self.dataset.name), &suspects, &outcome.suspects).await?;
+        let positions = update::update(
+            c,
+            &fold.shared,
+            &seal.tenant_id,
+            &fold.licences,
+            &fold.products,
+            &self.config.residual,
+        )
+        .await?;
+
+        let held = outcome
+            .suspects
+            .values()
+            .filter(|s| s.state == super::absence::State::Held)
+            .count() as u64;
+        let counts = RunCounts {
+            fetched: said.objects,
+            applied: fold.applied,
+            set_aside: said.set_aside,
+            discarded: said.discarded + fold.discarded,
+            changed: fold.changed(),
+            removed: fold.removed,
+            suspects: outcome.suspects.len() as u64,
+            held,
+            gaps: said.gaps,
+        };
+        self.store_state(
+            c,
+            complete,
+            live - fold.removed.min(live),
+            &said,
+            fold.changed() + fold.removed,
+        )
+        .await?;
+        let changed_records = fold.changed() + fold.removed + positions;
+        close::advance(c, (tenant, closing, changed_records > 0), seal).await?;
+        close::clear(c, tenant, seal, true).await?;
+        let (now, pages, suspects) = (self.now, said.pages, &outcome.suspects);
+        close::close(
+            c,
+            Closed {
+                tenant,
+                seal,
+                closing,
+                complete,
+                needs_full: false,
+                now,
+                pages,
+                counts,
+                suspects,
+                changed_records,
+            },
+        )
+        .await?;
+        if held > 0 {
+            tracing::warn!(tenant = %seal.tenant_id, dataset = %seal.dataset, run = seal.run, held, "removals are held: approve or reject them");
+        }
+        Ok(())
+    }
+
+    /// Folds the named pages, one at a time: a run may have more than fits into memory.
+    async fn pages(
+        &self,
+        c: &mut SqliteConnection,
+        fold: &mut Fold,
+        suspects: &Suspects,
+    ) -> Result<Said, Error> {
+        let Waiting { tenant, seal, .. } = self.waiting;
+        let named = Named::of(seal);
+        let sql = "SELECT id, attempt, sequence FROM inbox_page WHERE tenant = ? AND dataset = ? AND run = ?
+            ORDER BY attempt, sequence";
+        let q = sqlx::query_as(sql)
+            .bind(tenant)
+            .bind(&seal.dataset)
+            .bind(number(seal.run));
+        let pages: Vec<(i64, i64, u32)> = q.fetch_all(&mut *c).await.map_err(Error::db(PAGE))?;
+
+        let mut said = Said {
+            pages: named.count(),
+            ..Said::default()
+        };
+        let mut there = 0;
+        for (id, attempt, sequence) in pages {
+            let attempt = u64::try_from(attempt).unwrap_or(0);
+            if named.contains(attempt, sequence) {
+                there += 1;
+                self.page(c, fold, suspects, &mut said, (id, attempt, sequence))
+                    .await?;
+            }
+        }
+        said.gaps += named.count() - there;
+        Ok(said)
+    }
+
+    async fn page(
+        &self,
+        c: &mut SqliteConnection,
+        fold: &mut Fold,
+        suspects: &Suspects,
+        said: &mut Said,
+        (id, attempt, sequence): (i64, u64, u32),
+    ) -> Result<(), Error> {
+        let sql = "SELECT gap, objects, sha256, request_id, content FROM inbox_page WHERE id = ?";
+        let (gap, objects, sha256, request_id, content): (
+            Option<String>,
+            u32,
+            Vec<u8>,
+            String,
+            Vec<u8>,
+        ) = sqlx::query_as(sql)
+            .bind(id)
+            .fetch_one(&mut *c)
+            .await
+            .map_err(Error::db(PAGE))?;
+        let page = match gap {
+            Some(_) => None,
+            None => inbox::open(&content).ok(),
+        };
+        let Some(page) = page else {
+            said.gaps += 1;
+            return Ok(());
+        };
+        let written = fold.changed();
+        let source = self
+            .source(c, attempt, i64::from(sequence), &sha256, &request_id)
+            .await?;
+        fold.shared.source = Some(source);
+        fold.page(c, &page.records).await?;
+        if fold.changed() == written {
+            // No record names it.
+            sqlx::query("DELETE FROM page_source WHERE id = ?")
+                .bind(source)
+                .execute(&mut *c)
+                .await
+                .map_err(Error::db(PAGE))?;
+        }
+
+        let set_aside: Vec<&str> = page
+            .set_aside
+            .iter()
+            .filter_map(|s| s.key.as_deref())
+            .collect();
+        if !set_aside.is_empty() {
+            fold.live(c, &set_aside).await?;
+        }
+        let (records, aside) = (page.records.len() as u64, page.set_aside.len() as u64);
+        said.objects += u64::from(objects);
+        said.set_aside += aside;
+        said.discarded += u64::from(objects).saturating_sub(records + aside);
+        said.listen(suspects, page);
+        Ok(())
+    }
+
+    /// The page that records come from; number -1 is the run as a whole.
+    async fn source(
+        &self,
+        c: &mut SqliteConnection,
+        attempt: u64,
+        page: i64,
+        sha256: &[u8],
+        request_id: &str,
+    ) -> Result<i64, Error> {
+        let sql =
+            "INSERT INTO page_source (tenant, dataset, run, attempt, sequence, sha256, request_id)
+            VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let Waiting { tenant, seal, .. } = self.waiting;
+        let q = sqlx::query(sql)
+            .bind(tenant)
+            .bind(&seal.dataset)
+            .bind(number(seal.run))
+            .bind(number(attempt));
+        let done = q
+            .bind(page)
+            .bind(sha256)
+            .bind(request_id)
+            .execute(c)
+            .await
+            .map_err(Error::db(PAGE))?;
+        Ok(done.last_insert_rowid())
+    }
+
+    async fn store_state(
+        &self,
+        c: &mut SqliteConnection,
+        complete: bool,
+        live: u64,
+        said: &Said,
+        changes: u64,
+    ) -> Result<(), Error> {
+        let seal = &self.waiting.seal;
+        let run = number(seal.run);
+        let sql = "INSERT OR REPLACE INTO dataset_state
+            (tenant, dataset, applied, whole, read_end, complete, live, pages, objects, changes)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        sqlx::query(sql)
+            .bind(self.waiting.tenant)
+            .bind(self.dataset.name)
+            .bind(run.max(self.before.applied))
+            .bind(if complete {
+                run.max(self.before.whole)
+            } else {
+                self.before.whole
+            })
+            .bind(number(seal.sealed_at).max(self.before.read_end))
+            .bind(complete)
+            .bind(number(live))
+            .bind(number(said.pages))
+            .bind(number(said.objects))
+            .bind(number(changes))
+            .execute(&mut *c)
+            .await
+            .map_err(Error::db("store the state of a dataset"))?;
+        if complete && self.mode == Mode::Full {
+            // A newer look at every object: what older runs set aside is no longer of interest.
+            let sql = "DELETE FROM set_aside WHERE tenant = ? AND dataset = ? AND run < ?";
+            let q = sqlx::query(sql)
+                .bind(self.waiting.tenant)
+                .bind(self.dataset.name)
+                .bind(run);
+            q.execute(c)
+                .await
+                .map_err(Error::db("clear what was set aside"))?;
+        }
+        Ok(())
+    }
+}
+
+const PAGE: &str = "read a page of the inbox";
+
+impl Said {
+    /// The last word on a key counts; on one page, its object.
+    fn listen(&mut self, suspects: &Suspects, page: inbox::Content) {
+        for key in page.gone {
+            self.missing.remove(&key);
+            self.answered.remove(&key);
+            self.gone.insert(key);
+        }
+        for key in page.missing {
+            self.gone.remove(&key);
+            self.answered.remove(&key);
+            self.missing.insert(key);
+        }
+        if suspects.is_empty() && self.gone.is_empty() && self.missing.is_empty() {
+            return;
+        }
+        for key in page
+            .records
+            .into_iter()
+            .map(|r| r.key)
+            .chain(page.set_aside.into_iter().filter_map(|s| s.key))
+        {
+            self.gone.remove(&key);
+            self.missing.remove(&key);
+            if suspects.contains_key(&key) {
+                self.answered.insert(key);
+            }
+        }
+    }
+}

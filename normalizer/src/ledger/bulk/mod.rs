@@ -1,0 +1,3 @@
+//! The statements that carry the load, for many rows at a time.
+
+pub(crate) mod sqlite;

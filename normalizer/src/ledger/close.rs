@@ -1,0 +1,126 @@
+//! The end of a run: the closing, its verdict and what is kept of the run.
+
+use prost::Message as _;
+use proto::ids::{Closing, Timestamp};
+use proto::pages::v1::{RunClosed, RunCounts, RunSealed, Suspect};
+use sqlx::SqliteConnection;
+
+use super::absence::State;
+use super::pages::number;
+use super::suspects::Suspects;
+use crate::error::Error;
+
+/// What became of a run.
+pub(super) struct Closed<'a> {
+    pub tenant: i64,
+    pub seal: &'a RunSealed,
+    pub closing: Closing,
+    pub complete: bool,
+    pub needs_full: bool,
+    pub now: Timestamp,
+    pub pages: u64,
+    pub counts: RunCounts,
+    pub suspects: &'a Suspects,
+    /// Derived ones included.
+    pub changed_records: u64,
+}
+
+/// Stores the closing with its verdict; it is published from there.
+pub(super) async fn close(c: &mut SqliteConnection, closed: Closed<'_>) -> Result<(), Error> {
+    let Closed {
+        tenant,
+        seal,
+        closing,
+        suspects,
+        ..
+    } = closed;
+    let named = suspects.iter().filter(|(_, s)| s.state != State::Held);
+    let verdict = RunClosed {
+        tenant_id: seal.tenant_id.clone(),
+        dataset: seal.dataset.clone(),
+        run: seal.run,
+        attempt: seal.attempt,
+        complete: closed.complete,
+        needs_full: closed.needs_full,
+        suspects: named
+            .map(|(id, s)| Suspect {
+                id: id.clone(),
+                since: s.since.0,
+            })
+            .collect(),
+        closing: closing.0,
+        pool: seal.pool.clone(),
+        counts: Some(closed.counts),
+    };
+    let sql = "INSERT INTO closing (tenant, closing, dataset, run, attempt, mode, pages, requests, started_at, closed_at,
+            changed_records, verdict, announced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    sqlx::query(sql)
+        .bind(tenant)
+        .bind(closing.to_db())
+        .bind(&seal.dataset)
+        .bind(number(seal.run))
+        .bind(number(seal.attempt))
+        .bind(seal.mode)
+        .bind(number(closed.pages))
+        .bind(seal.requests)
+        .bind(number(seal.started_at))
+        .bind(number(closed.now.0))
+        .bind(number(closed.changed_records))
+        .bind(verdict.encode_to_vec())
+        .bind(closed.changed_records == 0)
+        .execute(&mut *c)
+        .await
+        .map_err(Error::db("store a closing"))?;
+    Ok(())
+}
+
+/// Notes the newest closing of a tenant, and which of its datasets the newest seal names.
+pub(super) async fn advance(
+    c: &mut SqliteConnection,
+    closed: (i64, Closing, bool),
+    seal: &RunSealed,
+) -> Result<(), Error> {
+    let (tenant, closing, changed) = closed;
+    let sql = "UPDATE tenant SET closing = ?2, changed = iif(?3, ?2, changed), pool = ?4,
+        datasets = iif(?6 >= datasets_at, ?5, datasets), datasets_at = max(?6, datasets_at) WHERE id = ?1";
+    sqlx::query(sql)
+        .bind(tenant)
+        .bind(closing.to_db())
+        .bind(changed)
+        .bind(&seal.pool)
+        .bind(seal.datasets.join(" "))
+        .bind(number(seal.sealed_at))
+        .execute(&mut *c)
+        .await
+        .map_err(Error::db("store a closing"))?;
+    Ok(())
+}
+
+/// Forgets a seal, and the pages of its run or, once it is applied, of every run up to it: nobody will need them.
+pub(super) async fn clear(
+    c: &mut SqliteConnection,
+    tenant: i64,
+    seal: &RunSealed,
+    older: bool,
+) -> Result<(), Error> {
+    let statements = match older {
+        true => [
+            "DELETE FROM inbox_page WHERE tenant = ? AND dataset = ? AND run <= ?",
+            "DELETE FROM inbox_seal WHERE tenant = ? AND dataset = ? AND run <= ?",
+        ],
+        false => [
+            "DELETE FROM inbox_page WHERE tenant = ? AND dataset = ? AND run = ?",
+            "DELETE FROM inbox_seal WHERE tenant = ? AND dataset = ? AND run = ?",
+        ],
+    };
+    for sql in statements {
+        let q = sqlx::query(sql)
+            .bind(tenant)
+            .bind(&seal.dataset)
+            .bind(number(seal.run));
+        q.execute(&mut *c)
+            .await
+            .map_err(Error::db("clear the inbox"))?;
+    }
+    Ok(())
+}

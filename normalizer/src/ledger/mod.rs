@@ -1,0 +1,17 @@
+//! The ledger: the fold of a tenant's sealed runs.
+//!
+//! [`admit`], [`judge`] and [`guard::hold`] decide and touch nothing; the other files read and write.
+
+pub mod absence;
+pub mod admit;
+pub(crate) mod apply;
+mod bulk;
+pub(crate) mod close;
+mod fold;
+pub mod guard;
+pub(crate) mod pages;
+mod suspects;
+
+pub use absence::{Judgement, judge};
+pub use admit::{Admission, Mode, Seal, State, admit};
+pub(crate) use bulk::sqlite as rows;

@@ -1,0 +1,104 @@
+//! Suspects of a dataset, as stored.
+
+use std::collections::BTreeMap;
+
+use proto::ids::{RunId, Timestamp};
+use sqlx::SqliteConnection;
+
+use super::absence::{State, Suspicion};
+use crate::error::Error;
+
+/// Suspects by key.
+pub(super) type Suspects = BTreeMap<String, Suspicion>;
+
+impl State {
+    pub(crate) fn to_db(self) -> i64 {
+        match self {
+            State::Open => 0,
+            State::Held => 1,
+            State::Approved => 2,
+        }
+    }
+
+    fn from_db(n: i64) -> State {
+        match n {
+            1 => State::Held,
+            2 => State::Approved,
+            _ => State::Open,
+        }
+    }
+}
+
+fn time(n: i64) -> Timestamp {
+    Timestamp(u64::try_from(n).unwrap_or(0))
+}
+
+pub(super) async fn load(
+    c: &mut SqliteConnection,
+    tenant: i64,
+    dataset: &str,
+) -> Result<Suspects, Error> {
+    let sql = "SELECT key, since, state, run FROM suspect WHERE tenant = ? AND dataset = ?";
+    let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(sql)
+        .bind(tenant)
+        .bind(dataset)
+        .fetch_all(c)
+        .await
+        .map_err(Error::db("read suspects"))?;
+    let read = |(key, since, state, run)| {
+        (
+            key,
+            Suspicion {
+                since: time(since),
+                state: State::from_db(state),
+                run: RunId::from_db(run),
+            },
+        )
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// Writes what differs.
+pub(super) async fn store(
+    c: &mut SqliteConnection,
+    (tenant, dataset): (i64, &str),
+    before: &Suspects,
+    after: &Suspects,
+) -> Result<(), Error> {
+    let failed = "write suspects";
+    let gone: Vec<&String> = before.keys().filter(|k| !after.contains_key(*k)).collect();
+    if !gone.is_empty() {
+        let sql = "DELETE FROM suspect WHERE tenant = ? AND dataset = ? AND key IN (SELECT value FROM json_each(?))";
+        let keys = serde_json::to_string(&gone).unwrap_or_default();
+        sqlx::query(sql)
+            .bind(tenant)
+            .bind(dataset)
+            .bind(keys)
+            .execute(&mut *c)
+            .await
+            .map_err(Error::db(failed))?;
+    }
+    let written: Vec<_> = after
+        .iter()
+        .filter(|(k, s)| before.get(*k) != Some(*s))
+        .collect();
+    for chunk in written.chunks(100) {
+        let sql = format!(
+            "INSERT OR REPLACE INTO suspect (tenant, dataset, key, since, state, run) VALUES {}",
+            runtime::db::placeholders(chunk.len(), 6)
+        );
+        let mut q = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for (key, s) in chunk {
+            let since = i64::try_from(s.since.0).unwrap_or(i64::MAX);
+            q = q
+                .bind(tenant)
+                .bind(dataset)
+                .bind(*key)
+                .bind(since)
+                .bind(s.state.to_db())
+                .bind(s.run.to_db());
+        }
+        q.execute(&mut *c).await.map_err(Error::db(failed))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! A position from its inputs. Pure.
+
+use proto::inventory::v1::{LicensePosition, SubscribedSku};
+
+use super::count::Counts;
+use super::names;
+use crate::config::Residual;
+
+/// The position of a product: there is one if the tenant has the product or a user consumes it.
+pub fn position(
+    tenant: &str,
+    sku_id: &str,
+    sku: Option<&SubscribedSku>,
+    counts: &Counts,
+    limit: &Residual,
+) -> Option<LicensePosition> {
+    if sku.is_none() && counts.assigned == 0 {
+        return None;
+    }
+    let nothing = SubscribedSku::default();
+    let has = sku.unwrap_or(&nothing);
+    let provisioned = i64::from(has.enabled) + i64::from(has.warning);
+    let residual = i64::from(has.consumed_units) - counts.assigned;
+    let allowed =
+        i64::from(limit.units).max(i64::from(has.consumed_units) * i64::from(limit.percent) / 100);
+    Some(LicensePosition {
+        tenant_id: tenant.to_owned(),
+        sku_id: sku_id.to_owned(),
+        sku_part_number: has.sku_part_number.clone(),
+        product_name: names::name(sku_id)
+            .unwrap_or(&has.sku_part_number)
+            .to_owned(),
+        applies_to: has.applies_to.clone(),
+        provisioned: clamp(provisioned),
+        enabled: has.enabled,
+        warning: has.warning,
+        suspended: has.suspended,
+        locked_out: has.locked_out,
+        assigned: clamp(counts.assigned),
+        direct: clamp(counts.direct),
+        by_group: clamp(counts.by_group),
+        both: clamp(counts.both),
+        unknown: clamp(counts.unknown),
+        in_error: clamp(counts.in_error),
+        disabled: clamp(counts.disabled),
+        assigned_blocked: clamp(counts.assigned_blocked),
+        assigned_guests: clamp(counts.assigned_guests),
+        available: clamp(provisioned - counts.assigned),
+        consumed_units: has.consumed_units,
+        residual: clamp(residual),
+        reconciled: residual.abs() <= allowed,
+    })
+}
+
+fn clamp(n: i64) -> i32 {
+    i32::try_from(n).unwrap_or(if n < 0 { i32::MIN } else { i32::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_there_is_and_whether_the_countings_agree() {
+        let sku = SubscribedSku {
+            sku_part_number: "P".into(),
+            enabled: 10,
+            warning: 2,
+            consumed_units: 1_000,
+            ..Default::default()
+        };
+        let make = |assigned| {
+            let counts = Counts {
+                assigned,
+                direct: assigned,
+                ..Default::default()
+            };
+            position("t", "s", Some(&sku), &counts, &Residual::default()).unwrap()
+        };
+        let p = make(990);
+        assert_eq!(
+            (p.provisioned, p.available, p.residual, p.reconciled),
+            (12, -978, 10, true)
+        );
+        assert_eq!(p.product_name, "P");
+        assert!(!make(989).reconciled);
+        assert!(!make(1_011).reconciled);
+    }
+
+    #[test]
+    fn exists_while_the_product_is_owned_or_consumed() {
+        let limit = Residual::default();
+        assert_eq!(
+            position(
+                "t",
+                "s",
+                None,
+                &Counts {
+                    in_error: 1,
+                    ..Default::default()
+                },
+                &limit
+            ),
+            None
+        );
+        let p = position(
+            "t",
+            "s",
+            None,
+            &Counts {
+                assigned: 5,
+                unknown: 5,
+                ..Default::default()
+            },
+            &limit,
+        )
+        .unwrap();
+        assert_eq!((p.provisioned, p.available, p.reconciled), (0, -5, true));
+        assert!(
+            position(
+                "t",
+                "s",
+                Some(&SubscribedSku::default()),
+                &Counts::default(),
+                &limit
+            )
+            .is_some()
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! What a tenant has of each product and what it uses, derived from users and products.
+
+pub mod count;
+pub mod derive;
+pub mod names;
+pub mod paths;
+pub(crate) mod update;

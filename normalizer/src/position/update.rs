@@ -1,0 +1,190 @@
+//! Brings the stored counters and positions up to what a run changed.
+
+use std::collections::{BTreeSet, HashMap};
+
+use prost::Message as _;
+use proto::inventory::v1::SubscribedSku;
+use proto::kind::RecordKind;
+use sqlx::SqliteConnection;
+
+use super::count::{BySku, Counts};
+use super::derive::position;
+use crate::config::Residual;
+use crate::error::Error;
+use crate::ledger::rows::{self, Shared};
+use crate::map::{self, Mapped};
+use crate::store::row;
+
+/// Writes the positions that follow from changed counters and products, and says how many records that changed.
+pub(crate) async fn update(
+    c: &mut SqliteConnection,
+    run: &Shared,
+    tenant_id: &str,
+    licences: &BySku,
+    products: &BTreeSet<String>,
+    limit: &Residual,
+) -> Result<u64, Error> {
+    let mut skus = products.clone();
+    skus.extend(
+        licences
+            .iter()
+            .filter(|(_, d)| **d != Counts::default())
+            .map(|(sku, _)| sku.clone()),
+    );
+    let skus: Vec<&str> = skus.iter().map(String::as_str).collect();
+    if skus.is_empty() {
+        return Ok(0);
+    }
+    let mut counts = counters(c, run.tenant, &skus).await?;
+    for (sku, difference) in licences.iter().filter(|(_, d)| **d != Counts::default()) {
+        let sum = counts.entry(sku.clone()).or_default();
+        sum.add(difference, 1);
+        store(c, run.tenant, sku, sum).await?;
+    }
+
+    let owned = products_of(c, run.tenant, &skus).await?;
+    let kind = RecordKind::LicensePosition;
+    let stored = rows::existing(c, (run.tenant, kind), &skus)
+        .await
+        .map_err(Error::db(READ))?;
+    let stored: HashMap<&str, _> = stored.iter().map(|r| (r.key.as_str(), r)).collect();
+    let (mut write, mut remove) = (Vec::new(), Vec::new());
+    for sku in skus {
+        let count = counts.get(sku).copied().unwrap_or_default();
+        let before = stored.get(sku).filter(|r| !r.removed);
+        match (
+            position(tenant_id, sku, owned.get(sku), &count, limit),
+            before,
+        ) {
+            (Some(p), before) => {
+                let body = bytes::Bytes::from(p.encode_to_vec());
+                let hash = map::hash(kind, &body);
+                if before.is_none_or(|r| r.hash != hash) {
+                    write.push(Mapped {
+                        key: sku.to_owned(),
+                        hash,
+                        body,
+                    });
+                }
+            }
+            (None, Some(before)) => remove.push(before.id),
+            (None, None) => {}
+        }
+    }
+    let shared = Shared {
+        kind,
+        source: None,
+        ..*run
+    };
+    rows::upsert(c, shared, &write.iter().collect::<Vec<_>>())
+        .await
+        .map_err(Error::db("write positions"))?;
+    if !remove.is_empty() {
+        rows::remove(c, shared, &remove)
+            .await
+            .map_err(Error::db("remove positions"))?;
+    }
+    Ok((write.len() + remove.len()) as u64)
+}
+
+const READ: &str = "read what positions follow from";
+
+row! {
+    struct Row {
+        sku: String,
+        assigned: i64,
+        direct: i64,
+        by_group: i64,
+        both: i64,
+        unknown: i64,
+        in_error: i64,
+        disabled: i64,
+        assigned_blocked: i64,
+        assigned_guests: i64,
+    }
+}
+
+async fn counters(c: &mut SqliteConnection, tenant: i64, skus: &[&str]) -> Result<BySku, Error> {
+    let sql = "SELECT sku, assigned, direct, by_group, both, unknown, in_error, disabled, assigned_blocked, assigned_guests
+        FROM license_count WHERE tenant = ? AND sku IN (SELECT value FROM json_each(?))";
+    let keys = serde_json::to_string(skus).unwrap_or_default();
+    let found: Vec<Row> = sqlx::query_as(sql)
+        .bind(tenant)
+        .bind(keys)
+        .fetch_all(c)
+        .await
+        .map_err(Error::db(READ))?;
+    let counts = |r: Row| {
+        let Row {
+            sku,
+            assigned,
+            direct,
+            by_group,
+            both,
+            unknown,
+            in_error,
+            disabled,
+            assigned_blocked,
+            assigned_guests,
+        } = r;
+        (
+            sku,
+            Counts {
+                assigned,
+                direct,
+                by_group,
+                both,
+                unknown,
+                in_error,
+                disabled,
+                assigned_blocked,
+                assigned_guests,
+            },
+        )
+    };
+    Ok(found.into_iter().map(counts).collect())
+}
+
+async fn store(c: &mut SqliteConnection, tenant: i64, sku: &str, n: &Counts) -> Result<(), Error> {
+    let sql = "INSERT OR REPLACE INTO license_count (tenant, sku, assigned, direct, by_group, both, unknown, in_error,
+        disabled, assigned_blocked, assigned_guests) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let q = sqlx::query(sql)
+        .bind(tenant)
+        .bind(sku)
+        .bind(n.assigned)
+        .bind(n.direct)
+        .bind(n.by_group)
+        .bind(n.both);
+    let q = q
+        .bind(n.unknown)
+        .bind(n.in_error)
+        .bind(n.disabled)
+        .bind(n.assigned_blocked)
+        .bind(n.assigned_guests);
+    q.execute(c)
+        .await
+        .map(drop)
+        .map_err(Error::db("write counters of products"))
+}
+
+async fn products_of(
+    c: &mut SqliteConnection,
+    tenant: i64,
+    skus: &[&str],
+) -> Result<HashMap<String, SubscribedSku>, Error> {
+    let sql = "SELECT key, body FROM record WHERE tenant = ? AND kind = ? AND removed = 0
+        AND key IN (SELECT value FROM json_each(?))";
+    let keys = serde_json::to_string(skus).unwrap_or_default();
+    let q = sqlx::query_as(sql)
+        .bind(tenant)
+        .bind(RecordKind::SubscribedSku as i32)
+        .bind(keys);
+    let found: Vec<(String, Vec<u8>)> = q.fetch_all(c).await.map_err(Error::db(READ))?;
+    let read =
+        |(key, body): (String, Vec<u8>)| SubscribedSku::decode(&body[..]).map(|sku| (key, sku));
+    found
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|_| Error::Damaged { what: "record" })
+}

@@ -71,3 +71,6 @@ impl From<&Cursor> for v1::Cursor {
     }
 }
 
+#[cfg(test)]
+#[path = "cursor_tests.rs"]
+mod tests;

@@ -45,3 +45,6 @@ pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
     rows
 }
 
+#[cfg(test)]
+#[path = "project_tests.rs"]
+mod tests;

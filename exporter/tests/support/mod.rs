@@ -1,0 +1,136 @@
+//! A rig for tests: a ledger in memory behind the real feed service, and an exporter that follows it.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+pub mod ledger;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Keys, Topology, memory::Memory};
+use exporter::{Config, Deps, Exporter, SinkConfig};
+use proto::admin::v1::exporter_admin_client::ExporterAdminClient;
+use proto::admin::v1::{ExporterStatusRequest, SinkStatus, WaitDeliveredRequest};
+use proto::feed::v1::feed_server::FeedServer;
+use runtime::db::{Db, Durability, Options};
+use runtime::{CancellationToken, Clock, Problem};
+use tokio::task::JoinSet;
+
+use ledger::Ledger;
+
+pub const A: &str = "aaaaaaaa-0000-0000-0000-000000000001";
+pub const B: &str = "bbbbbbbb-0000-0000-0000-000000000002";
+
+pub struct Rig {
+    pub dir: tempfile::TempDir,
+    pub ledger: Ledger,
+    pub bus: Bus,
+    config: Config,
+    running: Option<Running>,
+}
+
+struct Running {
+    exporter: Exporter,
+    stop: CancellationToken,
+    task: JoinSet<Result<(), Problem>>,
+    db: Db,
+}
+
+impl Rig {
+    /// An exporter with the sinks that `sinks` puts below a fresh directory.
+    pub async fn new(sinks: impl FnOnce(&Path) -> Vec<SinkConfig>) -> Rig {
+        let dir = tempfile::tempdir().unwrap();
+        let sinks = sinks(dir.path());
+        // Nobody waits for the clock here: whoever wants fresh heads asks for them.
+        let config = Config { sinks, poll: Duration::from_secs(3_600) };
+        let bus = Bus::new(Arc::new(Memory::new(Topology::of_pools([]))), Keys::generate());
+        let mut rig = Rig { dir, ledger: Ledger::default(), bus, config, running: None };
+        rig.start().await;
+        rig
+    }
+
+    pub async fn files() -> Rig {
+        Rig::new(|dir| vec![SinkConfig::Files { name: None, path: dir.join("out") }]).await
+    }
+
+    pub async fn sqlite() -> Rig {
+        Rig::new(|dir| vec![SinkConfig::Sqlite { name: None, path: dir.join("out/inventory.db") }]).await
+    }
+
+    pub async fn start(&mut self) {
+        let options =
+            Options { path: self.dir.path().join("exporter.db"), durability: Durability::Full, brake: false };
+        let db = Db::open(&options, exporter::MIGRATIONS).await.unwrap();
+        let feed = runtime::grpc::local(FeedServer::new(self.ledger.clone()));
+        let deps = Deps { bus: self.bus.clone(), db: db.clone(), clock: Clock::system(), feed };
+        let exporter = Exporter::new(self.config.clone(), deps).unwrap();
+        let stop = CancellationToken::new();
+        let mut task = JoinSet::new();
+        let (run, token) = (exporter.clone(), stop.clone());
+        task.spawn(async move { run.run(token).await });
+        self.running = Some(Running { exporter, stop, task, db });
+    }
+
+    pub async fn stop(&mut self) {
+        let mut running = self.running.take().unwrap();
+        running.stop.cancel();
+        running.task.join_next().await.unwrap().unwrap().unwrap();
+        running.db.close().await;
+    }
+
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// Changes a database behind the back of the exporter; stop that first.
+    pub async fn sql(&self, file: &str, sql: &'static str) {
+        let url = format!("sqlite://{}", self.dir.path().join(file).display());
+        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+    }
+
+    fn admin(&self) -> ExporterAdminClient<runtime::grpc::Channel> {
+        ExporterAdminClient::new(runtime::grpc::local(self.running.as_ref().unwrap().exporter.admin()))
+    }
+
+    /// Waits until everything is delivered or failed.
+    pub async fn wait(&self) -> Vec<SinkStatus> {
+        self.admin().wait_delivered(WaitDeliveredRequest {}).await.unwrap().into_inner().sinks
+    }
+
+    pub async fn status(&self) -> Vec<SinkStatus> {
+        self.admin().status(ExporterStatusRequest {}).await.unwrap().into_inner().sinks
+    }
+
+    /// Waits, and insists that everything was delivered.
+    pub async fn sync(&self) -> Vec<SinkStatus> {
+        let sinks = self.wait().await;
+        assert!(!sinks.is_empty() && sinks.iter().all(|s| s.delivered && s.problem.is_empty()), "{sinks:#?}");
+        sinks
+    }
+
+    pub fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    /// The lines of a kind.
+    pub fn lines(&self, kind: &str) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.out().join(format!("{kind}.ndjson"))).unwrap();
+        text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    }
+
+    /// (tenant's first letter, user's key, display name) of every user.
+    pub fn users(&self) -> Vec<String> {
+        let text = |v: &serde_json::Value| v.as_str().unwrap_or("-").to_owned();
+        self.lines("user")
+            .iter()
+            .map(|u| format!("{}/{}={}", &text(&u["tenantId"])[..1], text(&u["userId"]), text(&u["displayName"])))
+            .collect()
+    }
+
+    pub fn manifest(&self) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.out().join("manifest.json")).unwrap()).unwrap()
+    }
+}

@@ -22,7 +22,7 @@ pub struct Cursor {
     pub mark: Closing,
 }
 
-/// Sorts after every kind and key: all records of a closing were taken.
+/// Sorts after the kind and key of every record.
 pub const AFTER_ALL: &str = "~";
 
 /// What becomes of a batch.
@@ -53,10 +53,11 @@ pub fn advanced(current: &Cursor, to: &Cursor) -> Cursor {
     Cursor { closing: to.closing, key: to.key.clone(), as_of, mark }
 }
 
-/// Where a snapshot of the ledger at `as_of` ends, for [`advanced`].
+/// Where a snapshot of the ledger at `as_of` ends, for [`advanced`]: before the first record of any later closing, in
+/// whatever way a ledger orders the records of one.
 #[must_use]
 pub fn after_snapshot(as_of: Closing) -> Cursor {
-    Cursor { closing: as_of, key: AFTER_ALL.into(), as_of, mark: as_of }
+    Cursor { closing: Closing(as_of.0 + 1), key: String::new(), as_of, mark: as_of }
 }
 
 impl From<&v1::Cursor> for Cursor {

@@ -68,7 +68,7 @@ impl World {
         self.clock += 1;
         let (key, value) = (self.random.below(5), self.random.below(4));
         let value = (value > 0).then_some(value);
-        if self.ledger.rows.get(&key).map_or(None, |r| r.0) != value {
+        if self.ledger.rows.get(&key).and_then(|r| r.0) != value {
             self.ledger.rows.insert(key, (value, self.clock));
         }
         self.ledger.closings.insert(self.clock);
@@ -88,7 +88,8 @@ impl World {
         rows.sort();
         rows.truncate(1 + self.random.below(3) as usize);
         if let Some(last) = rows.last() {
-            let to = Cursor { closing: Closing(last.0), key: last.1.clone(), as_of: Closing(head), mark: Closing(head) };
+            let to =
+                Cursor { closing: Closing(last.0), key: last.1.clone(), as_of: Closing(head), mark: Closing(head) };
             self.air.push(Batch { from, to, rows: rows.iter().map(|r| (r.2, r.3)).collect(), whole: false });
         }
     }
@@ -182,6 +183,13 @@ proptest! {
         if next != current {
             prop_assert_eq!(take(&next, &current), Taking::Ignore);
         }
+    }
+
+    #[test]
+    fn a_snapshot_takes_its_closing_and_nothing_later(as_of in 0_u64..99, key in "[a-z]+/[0-9a-f~]+") {
+        let end = after_snapshot(Closing(as_of));
+        prop_assert!((as_of, key.as_str()) < (end.closing.0, end.key.as_str()));
+        prop_assert!((as_of + 1, key.as_str()) > (end.closing.0, end.key.as_str()));
     }
 
     #[test]

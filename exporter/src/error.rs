@@ -10,10 +10,10 @@ use runtime::error::Exit;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration contradicts itself.
-    #[error("sink `{sink}`: {why}")]
+    #[error("{what}: {why}")]
     Config {
-        /// The sink's name.
-        sink: String,
+        /// The sink or the key.
+        what: String,
         /// What is wrong.
         why: &'static str,
     },
@@ -111,9 +111,7 @@ impl Error {
                 "free space on the disk of the sink; what stands there is intact, and the rest follows by itself"
             }
             Error::Config { .. } => "give each sink a name and a path of its own",
-            Error::Feed { .. } | Error::Stopped { .. } => {
-                "look at the normalizer; the exporter asks again by itself"
-            }
+            Error::Feed { .. } | Error::Stopped { .. } => "look at the normalizer; the exporter asks again by itself",
             Error::Record { .. } | Error::Id(_) => "use the same release of normalizer and exporter",
             Error::Store(source) => runtime::db::advice(source),
             Error::File { .. } | Error::Open { .. } | Error::Database { .. } => {

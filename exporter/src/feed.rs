@@ -52,8 +52,7 @@ impl Feed {
             .heads
             .iter()
             .map(|h| {
-                let head =
-                    Head { closing: Closing(h.closing), changed: Closing(h.changed), complete: h.complete };
+                let head = Head { closing: Closing(h.closing), changed: Closing(h.changed), complete: h.complete };
                 Ok((h.tenant_id.parse()?, head))
             })
             .collect()

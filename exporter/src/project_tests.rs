@@ -55,11 +55,8 @@ fn a_working_way_to_a_product_that_is_not_assigned_consumes_nothing() {
 #[test]
 fn an_assigned_product_without_a_working_way_gets_one_unknown_row() {
     let u = user(&["e3", "e5"], vec![way("e5", Some("g"), "Error")]);
-    let expected = [
-        row("e3", "unknown", None, true),
-        row("e5", "group", Some("Error"), false),
-        row("e5", "unknown", None, true),
-    ];
+    let expected =
+        [row("e3", "unknown", None, true), row("e5", "group", Some("Error"), false), row("e5", "unknown", None, true)];
     assert_eq!(rows(&u), expected);
     assert_eq!(license_assignments(&u)[0].disabled_plans, ["p"], "what is switched off is known all the same");
 }

@@ -1,10 +1,10 @@
 //! Records as the feed sends them, and as JSON.
 
+use prost::Message as _;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
 use proto::inventory::v1::{LicenseAssignment, LicensePosition, Organization, SubscribedSku, Subscription, User};
 use proto::kind::RecordKind;
-use prost::Message as _;
 use serde::Serialize;
 
 use crate::error::Error;

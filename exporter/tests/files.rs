@@ -1,4 +1,5 @@
 //! The directory of files: always whole, always what the ledger holds, and untouched where nothing changed.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 
@@ -34,7 +35,10 @@ async fn first_fill_change_and_removal_reach_the_files() {
     assert_eq!(rig.users(), ["a/u1=Ann", "a/u2=Bob"]);
     assert_eq!(rig.lines("license_assignment").len(), 3);
     let position = &rig.lines("license_position")[0];
-    assert_eq!((&position["assigned"], &position["lockedOut"], &position["appliesTo"]), (&2.into(), &0.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&position["assigned"], &position["lockedOut"], &position["appliesTo"]),
+        (&2.into(), &0.into(), &serde_json::Value::Null)
+    );
     rig.ledger.user(A, "u1", "Anna", &["e5"]);
     rig.ledger.remove(A, "user", "u2");
     rig.sync().await;
@@ -53,7 +57,10 @@ async fn the_manifest_says_what_the_files_hold() {
     for (kind, said) in manifest["kinds"].as_object().unwrap() {
         let bytes = std::fs::read(rig.out().join(format!("{kind}.ndjson"))).unwrap();
         let sha: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!((&said["sha256"], said["count"].as_u64()), (&sha.into(), Some(bytes.iter().filter(|b| **b == b'\n').count() as u64)));
+        assert_eq!(
+            (&said["sha256"], said["count"].as_u64()),
+            (&sha.into(), Some(bytes.iter().filter(|b| **b == b'\n').count() as u64))
+        );
     }
     let tenant = &manifest["tenants"][A];
     assert_eq!(tenant["asOf"], closing);

@@ -1,4 +1,5 @@
 //! The SQLite file: every change exactly once, whatever comes twice, late or never.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 
@@ -12,8 +13,11 @@ async fn query(rig: &Rig, sql: &'static str) -> Vec<String> {
 }
 
 async fn users(rig: &Rig) -> Vec<String> {
-    query(rig, "SELECT substr(tenant_id, 1, 1) || '/' || user_id || '=' || display_name FROM user ORDER BY tenant_id, user_id")
-        .await
+    query(
+        rig,
+        "SELECT substr(tenant_id, 1, 1) || '/' || user_id || '=' || display_name FROM user ORDER BY tenant_id, user_id",
+    )
+    .await
 }
 
 #[tokio::test]
@@ -27,7 +31,8 @@ async fn rows_follow_the_ledger() {
     assert_eq!(sinks.iter().map(|s| s.written).sum::<u64>(), 4);
     assert_eq!(sinks[1].as_of, closing);
     assert_eq!(users(&rig).await, ["a/u1=Ann", "a/u2=Bob", "b/u1=Bea"]);
-    let licences = "SELECT user_id || ' ' || sku_id || ' ' || path || ' ' || consumes FROM license_assignment ORDER BY 1";
+    let licences =
+        "SELECT user_id || ' ' || sku_id || ' ' || path || ' ' || consumes FROM license_assignment ORDER BY 1";
     assert_eq!(query(&rig, licences).await, ["u1 e3 unknown 1", "u1 e5 unknown 1", "u2 e5 unknown 1"]);
     assert_eq!(query(&rig, "SELECT sku_id || assigned FROM license_position").await, ["e52"]);
     rig.ledger.user(A, "u1", "Anna", &["e5"]);

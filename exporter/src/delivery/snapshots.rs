@@ -1,9 +1,11 @@
 //! Bringing snapshots: all that changed are spooled, then shown together.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proto::ids::{Closing, TenantId};
 use runtime::CancellationToken;
+use tokio::time::Instant;
 
 use super::Worker;
 use super::need::{Need, need};
@@ -11,6 +13,13 @@ use crate::cursor::{Cursor, advanced, after_snapshot, marked};
 use crate::error::Error;
 use crate::feed::Head;
 use crate::sink::SnapshotSink;
+
+/// The longest that a spooled snapshot waits for those of other tenants. Each time costs as much as all files are
+/// large, so not after every tenant.
+const SHOW_EVERY: Duration = Duration::from_secs(60);
+
+/// What was spooled and isn't shown: the cursor before it, the closing that it shows, and the head that was seen.
+type Spooled = BTreeMap<TenantId, (Cursor, Closing, Head)>;
 
 impl Worker {
     pub(super) async fn snapshots(
@@ -22,7 +31,8 @@ impl Worker {
         self.store.identify(&self.config).await?;
         let cursors = self.store.cursors(self.config.name()).await?;
         let shown = sink.shown().await?;
-        let mut spooled: BTreeMap<TenantId, (Cursor, Closing, Head)> = BTreeMap::new();
+        let mut spooled = Spooled::new();
+        let mut shown_at = Instant::now();
         for (tenant, head) in due {
             let cursor = cursors.get(tenant).cloned().unwrap_or_default();
             let shows = shown.tenants.get(tenant).copied();
@@ -34,16 +44,27 @@ impl Worker {
                 }
                 Some(Err(e)) => self.failed([*tenant], e),
             }
+            if shown_at.elapsed() >= SHOW_EVERY {
+                self.show(sink, &std::mem::take(&mut spooled)).await;
+                shown_at = Instant::now();
+            }
         }
-        if spooled.is_empty() && shown.whole {
-            return Ok(());
+        if spooled.is_empty() && !shown.whole {
+            // Interrupted before: all parts are there, only the whole isn't.
+            sink.publish(&[]).await?;
         }
-        if let Err(e) = self.publish(sink, &spooled).await {
-            // Those that lacked nothing keep what stands there.
-            let tenants = if spooled.is_empty() { due.iter().map(|d| d.0).collect() } else { keys(&spooled) };
-            self.failed(tenants, e);
-        }
+        self.show(sink, &spooled).await;
         Ok(())
+    }
+
+    async fn show(&mut self, sink: &dyn SnapshotSink, spooled: &Spooled) {
+        if spooled.is_empty() {
+            return;
+        }
+        if let Err(e) = self.publish(sink, spooled).await {
+            // The other tenants keep what stands there.
+            self.failed(keys(spooled), e);
+        }
     }
 
     /// Spools what the sink lacks of one tenant, and returns the closing that it shows.
@@ -56,7 +77,7 @@ impl Worker {
         shows: Option<Closing>,
     ) -> Result<Option<Closing>, Error> {
         let wants = match need(&head, cursor, shows, self.checked.get(&tenant).copied()) {
-            Need::Nothing => false,
+            Need::Nothing => return Ok(None),
             Need::Snapshot => true,
             // An empty answer means that the ledger knows the cursor and has nothing after it.
             Need::Ask => match self.feed.follow(tenant, cursor, 1).await?.next().await? {
@@ -79,11 +100,7 @@ impl Worker {
     }
 
     /// Shows what was spooled: mark, sink, cursor, in this order.
-    async fn publish(
-        &mut self,
-        sink: &dyn SnapshotSink,
-        spooled: &BTreeMap<TenantId, (Cursor, Closing, Head)>,
-    ) -> Result<(), Error> {
+    async fn publish(&mut self, sink: &dyn SnapshotSink, spooled: &Spooled) -> Result<(), Error> {
         let name = self.config.name().to_owned();
         let marks: Vec<_> = spooled.iter().map(|(t, (cursor, as_of, _))| (*t, marked(cursor, *as_of))).collect();
         self.store.save(&name, &marks).await?;
@@ -106,6 +123,6 @@ impl Worker {
     }
 }
 
-fn keys<T>(map: &BTreeMap<TenantId, T>) -> Vec<TenantId> {
-    map.keys().copied().collect()
+fn keys(spooled: &Spooled) -> Vec<TenantId> {
+    spooled.keys().copied().collect()
 }

@@ -5,23 +5,26 @@ use std::sync::{Arc, Mutex};
 
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
+use prost::Message as _;
 use proto::feed::v1::feed_server::Feed;
 use proto::feed::v1::{
     Cursor, DatasetState, FollowBatch, FollowRequest, Head, HeadsRequest, HeadsResponse, Record, SnapshotBatch,
     SnapshotRequest,
 };
 use proto::inventory::v1::{AssignedLicense, LicensePosition, User};
-use prost::Message as _;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 /// Records in a batch: few, so that there are many.
 const BATCH: usize = 2;
 
+/// Closing and body; no body when removed.
+pub type Row = (u64, Option<Vec<u8>>);
+
 #[derive(Clone, Debug, Default)]
 pub struct Tenant {
-    /// (kind, key) to (closing, body); no body when removed.
-    pub rows: BTreeMap<(String, String), (u64, Option<Vec<u8>>)>,
+    /// By kind and key.
+    pub rows: BTreeMap<(String, String), Row>,
     pub closings: BTreeSet<u64>,
     pub complete: bool,
 }
@@ -127,7 +130,7 @@ impl Ledger {
     }
 }
 
-fn record((kind, key): &(String, String), (closing, body): &(u64, Option<Vec<u8>>)) -> Record {
+fn record((kind, key): &(String, String), (closing, body): &Row) -> Record {
     Record {
         kind: kind.clone(),
         key: key.clone(),
@@ -166,8 +169,11 @@ impl Feed for Ledger {
         let head = *tenant.closings.last().unwrap_or(&0);
         let mut batches = self.with(|l| std::mem::take(&mut l.replay));
         if [cursor.as_of, cursor.mark].iter().all(|c| tenant.closings.contains(c)) {
-            let mut rows: Vec<_> = tenant.rows.iter().map(|(k, r)| (r.0, format!("{}/{}", k.0, k.1), record(k, r))).collect();
-            rows.retain(|r| (r.0, r.1.as_str()) > (cursor.closing, cursor.key.as_str()));
+            let mut rows: Vec<_> =
+                tenant.rows.iter().map(|(k, r)| (r.0, format!("{}/{}", k.0, k.1), record(k, r))).collect();
+            // As the real one reads it: what names no kind comes before all of them.
+            let key = if cursor.key.contains('/') { cursor.key.as_str() } else { "" };
+            rows.retain(|r| (r.0, r.1.as_str()) > (cursor.closing, key));
             rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
             let mut from = cursor;
             for chunk in rows.chunks(BATCH) {

@@ -58,8 +58,7 @@ impl Rig {
     }
 
     pub async fn start(&mut self) {
-        let options =
-            Options { path: self.dir.path().join("exporter.db"), durability: Durability::Full, brake: false };
+        let options = Options { path: self.dir.path().join("exporter.db"), durability: Durability::Full, brake: false };
         let db = Db::open(&options, exporter::MIGRATIONS).await.unwrap();
         let feed = runtime::grpc::local(FeedServer::new(self.ledger.clone()));
         let deps = Deps { bus: self.bus.clone(), db: db.clone(), clock: Clock::system(), feed };

@@ -8,10 +8,11 @@ use crate::record::{KINDS, LICENSE_ASSIGNMENT, fields};
 pub(super) async fn create(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     for kind in KINDS {
         let sql = view(kind).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
-        let known: Option<String> = sqlx::query_scalar("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?")
-            .bind(kind)
-            .fetch_optional(&mut *connection)
-            .await?;
+        let known: Option<String> =
+            sqlx::query_scalar("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?")
+                .bind(kind)
+                .fetch_optional(&mut *connection)
+                .await?;
         if known.as_deref() == Some(sql.as_str()) {
             continue;
         }
@@ -53,7 +54,10 @@ mod tests {
     fn columns_are_the_fields_of_the_message() {
         assert_eq!(snake("lastUpdatedDateTime"), "last_updated_date_time");
         let sql = view("organization").unwrap();
-        assert!(sql.starts_with("CREATE VIEW organization AS SELECT tenant_id, json_extract(body, '$.displayName')"), "{sql}");
+        assert!(
+            sql.starts_with("CREATE VIEW organization AS SELECT tenant_id, json_extract(body, '$.displayName')"),
+            "{sql}"
+        );
         assert!(view("license_assignment").unwrap().contains("FROM child"));
     }
 }

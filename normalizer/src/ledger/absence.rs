@@ -154,3 +154,6 @@ pub fn judge(j: Judgement<'_>) -> Outcome {
     suspects.retain(|key, _| !remove.contains(key));
     Outcome { remove, suspects }
 }
+
+#[cfg(test)]
+mod tests;

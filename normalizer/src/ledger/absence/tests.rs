@@ -1,0 +1,182 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a run says of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Nothing,
+    Answered,
+    Gone,
+    Missing,
+    Absent,
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    keys: Vec<(String, Word, Option<Suspicion>)>,
+    mode: Mode,
+    complete: bool,
+    removed: bool,
+    by_id: bool,
+    started_at: u64,
+    others: u64,
+}
+
+const LATENESS: Duration = Duration::from_micros(10);
+const LAST_READ_END: Timestamp = Timestamp(50);
+const RUN: RunId = RunId(9);
+
+fn suspicion() -> impl Strategy<Value = Suspicion> {
+    let state = prop_oneof![Just(State::Open), Just(State::Held), Just(State::Approved)];
+    (0..60_u64, state).prop_map(|(since, state)| Suspicion {
+        since: Timestamp(since),
+        state,
+        run: RunId(3),
+    })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let word = prop_oneof![
+        2 => Just(Word::Nothing), 2 => Just(Word::Answered), 2 => Just(Word::Gone), 1 => Just(Word::Missing), 2 => Just(Word::Absent)
+    ];
+    let keys =
+        proptest::collection::vec((word, proptest::option::weighted(0.4, suspicion())), 0..30);
+    (
+        keys,
+        any::<bool>(),
+        any::<bool>(),
+        proptest::bool::weighted(0.1),
+        any::<bool>(),
+        40..80_u64,
+        0..100_u64,
+    )
+        .prop_map(
+            |(keys, full, complete, removed, by_id, started_at, others)| Case {
+                keys: keys
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, (w, s))| (format!("k{i:02}"), w, s))
+                    .collect(),
+                mode: if full { Mode::Full } else { Mode::Some },
+                complete,
+                removed,
+                by_id,
+                started_at,
+                others,
+            },
+        )
+}
+
+impl Case {
+    fn said(&self, word: Word) -> Keys {
+        self.keys
+            .iter()
+            .filter(|k| k.1 == word)
+            .map(|k| k.0.clone())
+            .collect()
+    }
+
+    fn judge(&self) -> Outcome {
+        judge(Judgement {
+            run: RUN,
+            mode: self.mode,
+            complete: self.complete,
+            tenant_removed: self.removed,
+            by_id: self.by_id,
+            started_at: Timestamp(self.started_at),
+            last_read_end: LAST_READ_END,
+            now: Timestamp(90),
+            lateness: LATENESS,
+            guard: Guard::default(),
+            live: self.keys.len() as u64 + self.others,
+            answered: &self.said(Word::Answered),
+            gone: &self.said(Word::Gone),
+            missing: &self.said(Word::Missing),
+            absent: &self.said(Word::Absent),
+            suspects: self
+                .keys
+                .iter()
+                .filter_map(|(k, _, s)| Some((k.clone(), (*s)?)))
+                .collect(),
+        })
+    }
+
+    fn looks_at_absence(&self) -> bool {
+        self.complete && (self.mode == Mode::Full || self.removed)
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_goes_that_was_not_proven_gone(case in case()) {
+        let out = case.judge();
+        for (key, word, before) in &case.keys {
+            let removed = out.remove.contains(key);
+            prop_assert!(!(removed && out.suspects.contains_key(key)));
+            if !removed || case.removed && case.complete {
+                continue;
+            }
+            prop_assert!(before.is_none_or(|s| s.state != State::Held), "held ones stay");
+            match word {
+                Word::Gone => {}
+                Word::Absent => {
+                    prop_assert!(case.looks_at_absence() && !case.by_id);
+                    let last_seen = before.map_or(LAST_READ_END, |s| s.since);
+                    prop_assert!(case.started_at >= last_seen.0 + 10);
+                }
+                _ => prop_assert!(false, "{key} was removed, {word:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_suspicion_is_forgotten_or_renewed(case in case()) {
+        let out = case.judge();
+        if case.removed && case.complete {
+            prop_assert!(out.suspects.is_empty());
+            return Ok(());
+        }
+        for (key, word, before) in &case.keys {
+            let after = out.suspects.get(key);
+            match (word, before) {
+                (Word::Answered, _) => prop_assert!(after.is_none()),
+                (Word::Nothing, _) => prop_assert_eq!(after, before.as_ref()),
+                (Word::Absent, None) if !case.looks_at_absence() => prop_assert!(after.is_none()),
+                (_, Some(before)) => {
+                    prop_assert!(after.is_some() || out.remove.contains(key));
+                    prop_assert!(after.is_none_or(|s| s.since == before.since));
+                }
+                (_, None) => prop_assert!(after.is_some() || out.remove.contains(key)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_mass_of_removals_is_held_except_what_was_approved(case in case()) {
+        let out = case.judge();
+        let may_go = |w: Word| w == Word::Gone || w == Word::Absent && case.looks_at_absence();
+        let of = |approved| case.keys.iter().filter(move |(_, w, s)| {
+            may_go(*w) && s.is_some_and(|s| s.state == State::Approved) == approved
+        });
+        if !(case.removed && case.complete) && guard::hold(&Guard::default(), case.keys.len() as u64 + case.others, of(false).count() as u64) {
+            for (key, ..) in of(false) {
+                prop_assert_eq!(out.suspects.get(key).map(|s| s.state), Some(State::Held));
+            }
+        } else {
+            let held = |s: &&Suspicion| s.state == State::Held;
+            prop_assert!(out.suspects.values().filter(held).all(|s| s.run == RunId(3)), "nothing new is held");
+        }
+        for (key, word, _) in of(true) {
+            let stays = out.suspects.get(key).is_some_and(|s| s.state == State::Approved);
+            prop_assert!(stays && *word == Word::Absent || out.remove.contains(key));
+        }
+    }
+
+    #[test]
+    fn a_removed_tenant_keeps_nothing(case in case()) {
+        let case = Case { removed: true, complete: true, ..case };
+        let gone: Keys = case.said(Word::Absent).union(&case.said(Word::Gone)).cloned().collect();
+        prop_assert_eq!(case.judge().remove, gone);
+    }
+}

@@ -1,0 +1,394 @@
+//! A normalizer with a memory bus and a real database, seen from the collector's and the exporter's side.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::memory::Memory;
+use bus::{Bus, ConsumeOptions, Keys, Outcome, Topology};
+use normalizer::{Config, Deps, MIGRATIONS, Normalizer};
+use prost::Message as _;
+use proto::feed::v1::feed_client::FeedClient;
+use proto::feed::v1::{
+    Cursor, FollowRequest, Head, HeadsRequest, Record, SnapshotBatch, SnapshotRequest,
+};
+use proto::inventory::v1::LicensePosition;
+use proto::message::{Body, Queue};
+use proto::pages::v1::{PageFetched, PageRange, RunClosed, RunMode, RunSealed};
+use runtime::db::{Db, Durability, Options};
+use runtime::grpc::{Channel, local};
+use runtime::{CancellationToken, Clock};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+pub const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+pub const START: u64 = 1_800_000_000_000_000;
+pub const MINUTE: u64 = 60_000_000;
+pub const E5: &str = "06ebc4ee-1bb5-47dd-8120-11324bc54e06";
+
+pub struct World {
+    dir: tempfile::TempDir,
+    pub bus: Bus,
+    pub clock: Clock,
+    pub config: Config,
+    pub normalizer: Normalizer,
+    pub db: Db,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    heard: UnboundedReceiver<Body>,
+    tell: UnboundedSender<Body>,
+    announced: VecDeque<u64>,
+}
+
+impl World {
+    pub async fn new() -> World {
+        let topology = Topology::of_pools(["p".parse().unwrap()]);
+        let bus = Bus::new(Arc::new(Memory::new(topology)), Keys::generate());
+        let (tell, heard) = unbounded_channel();
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::starting_at(START);
+        let db = open(dir.path()).await;
+        let config = Config::default();
+        let deps = Deps {
+            bus: bus.clone(),
+            db: db.clone(),
+            clock: clock.clone(),
+        };
+        let normalizer = Normalizer::new(config.clone(), deps);
+        let (stop, tasks) = (CancellationToken::new(), JoinSet::new());
+        let mut world = World {
+            dir,
+            bus,
+            clock,
+            config,
+            normalizer,
+            db,
+            stop,
+            tasks,
+            heard,
+            tell,
+            announced: VecDeque::new(),
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        let (me, stop) = (self.normalizer.clone(), self.stop.clone());
+        self.tasks.spawn(async move { me.run(stop).await.unwrap() });
+        for queue in [Queue::Verdict("p".parse().unwrap()), Queue::Closing] {
+            let (bus, tell, stop) = (self.bus.clone(), self.tell.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                let handler = move |r: bus::Received| {
+                    let tell = tell.clone();
+                    async move {
+                        _ = tell.send(r.body);
+                        Ok::<_, std::io::Error>(Outcome::Done)
+                    }
+                };
+                bus::consume(&bus, queue, ConsumeOptions::default(), stop, handler)
+                    .await
+                    .unwrap();
+            });
+        }
+    }
+
+    /// Stops the process; the database stays.
+    pub async fn stop(&mut self) {
+        self.stop.cancel();
+        while let Some(task) = self.tasks.join_next().await {
+            task.unwrap();
+        }
+        self.db.close().await;
+    }
+
+    /// Starts the process again.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.stop = CancellationToken::new();
+        self.db = open(self.dir.path()).await;
+        let deps = Deps {
+            bus: self.bus.clone(),
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+        };
+        self.normalizer = Normalizer::new(self.config.clone(), deps);
+        self.start();
+    }
+
+    pub fn now(&self) -> u64 {
+        self.clock.micros()
+    }
+
+    pub fn minutes(&self, n: u64) {
+        self.clock.advance(Duration::from_micros(n * MINUTE));
+    }
+
+    pub async fn send(&self, body: Body) {
+        self.bus.publish(&body).await.unwrap();
+    }
+
+    pub async fn hear(&mut self) -> Body {
+        tokio::time::timeout(Duration::from_secs(60), self.heard.recv())
+            .await
+            .expect("nothing was said")
+            .unwrap()
+    }
+
+    /// The next verdict.
+    pub async fn verdict(&mut self) -> RunClosed {
+        loop {
+            match self.hear().await {
+                Body::Closed(c) => return c,
+                Body::Closing(c) => self.announced.push_back(c.closing),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next announced closing.
+    pub async fn announced(&mut self) -> u64 {
+        loop {
+            if let Some(closing) = self.announced.pop_front() {
+                return closing;
+            }
+            if let Body::Closing(c) = self.hear().await {
+                self.announced.push_back(c.closing);
+            }
+        }
+    }
+
+    /// Publishes a run and waits for its verdict.
+    pub async fn run(&mut self, run: Run) -> RunClosed {
+        let (pages, seal) = run.messages(self.now());
+        for page in pages {
+            self.send(page).await;
+        }
+        self.send(seal).await;
+        self.verdict().await
+    }
+
+    pub fn channel(&self) -> FeedClient<Channel> {
+        FeedClient::new(local(self.normalizer.feed()))
+    }
+
+    pub async fn head(&self) -> Head {
+        let heads = self
+            .channel()
+            .heads(HeadsRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .heads;
+        assert_eq!(heads.len(), 1);
+        heads[0].clone()
+    }
+
+    pub async fn snapshot(&self, kinds: &[&str]) -> Vec<SnapshotBatch> {
+        let kinds = kinds.iter().map(|k| (*k).to_owned()).collect();
+        let request = SnapshotRequest {
+            tenant_id: TENANT.into(),
+            kinds,
+        };
+        let mut stream = self.channel().snapshot(request).await.unwrap().into_inner();
+        let mut out = Vec::new();
+        while let Some(batch) = stream.message().await.unwrap() {
+            out.push(batch);
+        }
+        out
+    }
+
+    /// Live records by "kind/key".
+    pub async fn records(&self) -> BTreeMap<String, Record> {
+        let batches = self.snapshot(&[]).await;
+        batches
+            .into_iter()
+            .flat_map(|b| b.records)
+            .map(|r| (format!("{}/{}", r.kind, r.key), r))
+            .collect()
+    }
+
+    /// Keys of live users.
+    pub async fn users(&self) -> Vec<String> {
+        let batches = self.snapshot(&["user"]).await;
+        batches
+            .into_iter()
+            .flat_map(|b| b.records)
+            .map(|r| r.key)
+            .collect()
+    }
+
+    pub async fn position(&self, sku: &str) -> Option<LicensePosition> {
+        let records = self.records().await;
+        records
+            .get(&format!("license_position/{sku}"))
+            .map(|r| LicensePosition::decode(&r.body[..]).unwrap())
+    }
+
+    /// Follows as a sink does. Returns whether a snapshot is needed.
+    pub async fn follow(&self, sink: &mut Sink, most: u32) -> bool {
+        let request = FollowRequest {
+            tenant_id: TENANT.into(),
+            cursor: Some(sink.cursor.clone()),
+            max_records: most,
+        };
+        let mut stream = self.channel().follow(request).await.unwrap().into_inner();
+        while let Some(batch) = stream.message().await.unwrap() {
+            assert_eq!(batch.from.as_ref(), Some(&sink.cursor));
+            if batch.snapshot_needed {
+                return true;
+            }
+            assert!(batch.records.len() <= most as usize && !batch.records.is_empty());
+            for r in batch.records {
+                let key = format!("{}/{}", r.kind, r.key);
+                assert_eq!(r.removed, r.body.is_empty());
+                match r.removed {
+                    true => drop(sink.records.remove(&key)),
+                    false => drop(sink.records.insert(key, r)),
+                }
+            }
+            sink.cursor = batch.to.unwrap();
+        }
+        false
+    }
+}
+
+#[derive(Default)]
+pub struct Sink {
+    pub cursor: Cursor,
+    pub records: BTreeMap<String, Record>,
+}
+
+pub async fn open(dir: &std::path::Path) -> Db {
+    let options = Options {
+        path: dir.join("ledger.db"),
+        durability: Durability::Normal,
+        brake: false,
+    };
+    Db::open(&options, MIGRATIONS).await.unwrap()
+}
+
+/// A run as a collector publishes it.
+#[derive(Clone)]
+pub struct Run {
+    pub dataset: &'static str,
+    pub run: u64,
+    pub attempt: u64,
+    pub base: u64,
+    pub mode: RunMode,
+    pub pages: Vec<Page>,
+    pub started_at: Option<u64>,
+    pub tenant_removed: bool,
+    pub datasets: Vec<&'static str>,
+}
+
+#[derive(Clone, Default)]
+pub struct Page {
+    pub objects: Vec<String>,
+    pub gone: Vec<String>,
+    pub missing: Vec<String>,
+    pub broken: bool,
+}
+
+impl Run {
+    pub fn full(dataset: &'static str, run: u64, pages: Vec<Vec<String>>) -> Run {
+        let pages = pages
+            .into_iter()
+            .map(|objects| Page {
+                objects,
+                ..Page::default()
+            })
+            .collect();
+        Run {
+            dataset,
+            run,
+            attempt: 1,
+            base: 0,
+            mode: RunMode::Full,
+            pages,
+            started_at: None,
+            tenant_removed: false,
+            datasets: vec![],
+        }
+    }
+
+    pub fn some(dataset: &'static str, run: u64, base: u64, page: Page) -> Run {
+        Run {
+            mode: RunMode::Some,
+            base,
+            pages: vec![page],
+            ..Run::full(dataset, run, vec![])
+        }
+    }
+
+    pub fn messages(&self, now: u64) -> (Vec<Body>, Body) {
+        let page = |(i, p): (usize, &Page)| {
+            let json = format!("{{\"value\":[{}]}}", p.objects.join(","));
+            let body = if p.broken {
+                b"broken".to_vec()
+            } else {
+                zstd::bulk::compress(json.as_bytes(), 1).unwrap()
+            };
+            Body::Page(PageFetched {
+                tenant_id: TENANT.into(),
+                dataset: self.dataset.into(),
+                run: self.run,
+                attempt: self.attempt,
+                sequence: u32::try_from(i).unwrap(),
+                mode: self.mode.into(),
+                body,
+                objects: u32::try_from(p.objects.len()).unwrap(),
+                gone: p.gone.clone(),
+                missing: p.missing.clone(),
+                graph_request_id: format!("request-{i}"),
+                fetched_at: now,
+            })
+        };
+        let pages: Vec<Body> = self.pages.iter().enumerate().map(page).collect();
+        let last = u32::try_from(pages.len()).unwrap().checked_sub(1);
+        let seal = RunSealed {
+            tenant_id: TENANT.into(),
+            dataset: self.dataset.into(),
+            run: self.run,
+            attempt: self.attempt,
+            mode: self.mode.into(),
+            base: self.base,
+            pages: last
+                .map(|last| PageRange {
+                    attempt: self.attempt,
+                    first: 0,
+                    last,
+                })
+                .into_iter()
+                .collect(),
+            objects: self.pages.iter().map(|p| p.objects.len() as u64).sum(),
+            started_at: self.started_at.unwrap_or(now),
+            sealed_at: now,
+            requests: 1,
+            pool: "p".into(),
+            tenant_removed: self.tenant_removed,
+            datasets: self.datasets.iter().map(|d| (*d).to_owned()).collect(),
+        };
+        (pages, Body::Sealed(seal))
+    }
+}
+
+pub fn user(id: &str, city: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","city":"{city}","accountEnabled":true,"assignedLicenses":[{{"skuId":"{E5}","disabledPlans":[]}}],
+        "licenseAssignmentStates":[{{"skuId":"{E5}","state":"Active","error":"None"}}]}}"#
+    )
+}
+
+pub fn users(ids: impl IntoIterator<Item = usize>) -> Vec<String> {
+    ids.into_iter()
+        .map(|i| user(&format!("u{i:04}"), "Bonn"))
+        .collect()
+}
+
+pub fn sku(id: &str, enabled: u32, consumed: u32) -> String {
+    format!(
+        r#"{{"id":"t_{id}","skuId":"{id}","skuPartNumber":"SPE_E5","appliesTo":"User","consumedUnits":{consumed},"prepaidUnits":{{"enabled":{enabled}}}}}"#
+    )
+}

@@ -1,0 +1,189 @@
+//! Mass removals wait for a decision.
+
+mod common;
+
+use common::*;
+use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
+use proto::admin::v1::{ApproveRequest, ListRunsRequest, NormalizerStatusRequest, RejectRequest};
+use proto::message::Body;
+use runtime::grpc::{Channel, local};
+
+fn admin(w: &World) -> NormalizerAdminClient<Channel> {
+    NormalizerAdminClient::new(local(w.normalizer.admin()))
+}
+
+fn ids(ids: impl IntoIterator<Item = usize>) -> Vec<String> {
+    ids.into_iter().map(|i| format!("u{i:04}")).collect()
+}
+
+async fn check(w: &mut World) -> Vec<String> {
+    loop {
+        if let Body::Check(c) = w.hear().await {
+            return c.suspects.into_iter().map(|s| s.id).collect();
+        }
+    }
+}
+
+#[tokio::test]
+async fn absent_users_are_held_until_approved() {
+    let mut w = World::new().await;
+    w.run(Run::full("users", 10, vec![users(0..50)])).await;
+    let v = w.run(Run::full("users", 20, vec![users(11..50)])).await;
+    assert!(
+        v.complete && v.suspects.is_empty(),
+        "held ones are not named"
+    );
+    assert_eq!(
+        (v.counts.unwrap().held, v.counts.unwrap().suspects),
+        (11, 11)
+    );
+
+    // One is seen again, the others stay held.
+    let v = w.run(Run::full("users", 30, vec![users(10..50)])).await;
+    assert_eq!(v.counts.unwrap().held, 10);
+    // Even an answer "gone" doesn't remove what is held.
+    let v = w
+        .run(Run::some(
+            "users",
+            40,
+            30,
+            Page {
+                gone: ids(0..2),
+                ..Page::default()
+            },
+        ))
+        .await;
+    assert_eq!((v.counts.unwrap().held, v.counts.unwrap().removed), (10, 0));
+
+    let runs = admin(&w)
+        .list_runs(ListRunsRequest { limit: 0 })
+        .await
+        .unwrap()
+        .into_inner()
+        .runs;
+    assert_eq!(
+        runs.iter().map(|r| (r.run, r.held)).collect::<Vec<_>>(),
+        [(40, 0), (30, 0), (20, 10), (10, 0)]
+    );
+    let request = |run| ApproveRequest {
+        run,
+        who: "kim".into(),
+        why: "site closed".into(),
+    };
+    assert_eq!(
+        admin(&w).approve(request(30)).await.unwrap_err().code(),
+        tonic::Code::NotFound
+    );
+    assert_eq!(
+        admin(&w)
+            .approve(request(20))
+            .await
+            .unwrap()
+            .into_inner()
+            .released,
+        10
+    );
+    assert_eq!(check(&mut w).await, ids(0..10));
+
+    // Every verdict names them too, in case the request was lost.
+    let v = w
+        .run(Run::some(
+            "users",
+            50,
+            40,
+            Page {
+                objects: users(20..21),
+                ..Page::default()
+            },
+        ))
+        .await;
+    assert_eq!(
+        v.suspects.iter().map(|s| s.id.clone()).collect::<Vec<_>>(),
+        ids(0..10)
+    );
+    let v = w
+        .run(Run::some(
+            "users",
+            60,
+            50,
+            Page {
+                gone: ids(0..10),
+                ..Page::default()
+            },
+        ))
+        .await;
+    assert_eq!(
+        (v.counts.unwrap().removed, v.counts.unwrap().suspects),
+        (10, 0)
+    );
+    assert_eq!(w.users().await.len(), 40);
+    w.stop().await;
+}
+
+#[tokio::test]
+async fn gone_in_masses_is_held_too_and_rejection_starts_anew() {
+    let mut w = World::new().await;
+    w.run(Run::full("users", 10, vec![users(0..40)])).await;
+    let v = w
+        .run(Run::some(
+            "users",
+            20,
+            10,
+            Page {
+                gone: ids(0..15),
+                ..Page::default()
+            },
+        ))
+        .await;
+    assert_eq!(
+        (
+            v.complete,
+            v.counts.unwrap().held,
+            v.counts.unwrap().removed
+        ),
+        (true, 15, 0)
+    );
+    let status = admin(&w)
+        .status(NormalizerStatusRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (status.held, status.waiting_pages, status.records[0].live),
+        (15, 0, 40)
+    );
+
+    let request = RejectRequest {
+        run: 20,
+        who: "kim".into(),
+        why: "they exist".into(),
+    };
+    assert_eq!(
+        admin(&w)
+            .reject(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .dropped,
+        15
+    );
+    let v = w
+        .run(Run::some(
+            "users",
+            30,
+            20,
+            Page {
+                objects: users(20..21),
+                ..Page::default()
+            },
+        ))
+        .await;
+    assert_eq!(v.counts.unwrap().suspects, 0);
+    let v = w.run(Run::full("users", 40, vec![users(15..40)])).await;
+    assert_eq!(
+        v.counts.unwrap().held,
+        15,
+        "a newer full run looks at them anew"
+    );
+    w.stop().await;
+}

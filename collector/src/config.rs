@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::ids::Pool;
 use serde::Deserialize;
 
-/// Settings of a collector. Durations are in seconds.
+/// Settings of a collector.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -15,11 +15,11 @@ pub struct Config {
     pub concurrent_tenants: usize,
     /// How long a replica of Graph may be behind: a change that the delta named is asked for again after this time,
     /// and so is a suspect. Graph documents no bound.
-    pub lateness: u64,
+    pub lateness_seconds: u64,
     /// How long a lease lasts without a heartbeat.
-    pub lease: u64,
+    pub lease_seconds: u64,
     /// How long a verdict may take before the run is read again; doubled with each repetition.
-    pub verdict_within: u64,
+    pub verdict_within_seconds: u64,
     /// Pages on their way to the queue without its confirmation.
     pub publish_window: usize,
     /// Whether datasets become due by their cadence; without it only by command.
@@ -31,9 +31,9 @@ impl Default for Config {
         Config {
             pool: "default".parse().unwrap_or_else(|_| unreachable!("a constant")),
             concurrent_tenants: 4,
-            lateness: 600,
-            lease: 30,
-            verdict_within: 1800,
+            lateness_seconds: 600,
+            lease_seconds: 30,
+            verdict_within_seconds: 1800,
             publish_window: 8,
             scheduled: true,
         }
@@ -46,9 +46,9 @@ impl Config {
         crate::run::Rules {
             by_delta: dataset.by_id(),
             declaration: dataset.version,
-            lateness: Duration::from_secs(self.lateness),
+            lateness: Duration::from_secs(self.lateness_seconds),
             full_every: catalog::FULL_EVERY,
-            verdict_within: Duration::from_secs(self.verdict_within),
+            verdict_within: Duration::from_secs(self.verdict_within_seconds),
         }
     }
 }

@@ -25,5 +25,6 @@ mod verdicts;
 mod worker;
 
 pub use config::Config;
+pub use admin::Admin;
 pub use scheduler::{Collector, Deps};
 pub use store::MIGRATIONS;

@@ -171,7 +171,7 @@ impl Inner {
     /// Works for one tenant while it has something due, under one lease.
     async fn tenant(&self, id: TenantId, stop: CancellationToken) {
         let Some(tenant) = self.tenants.read().await.get(&id).cloned() else { return };
-        let (store, lease) = (&self.shared.store, Duration::from_secs(self.shared.config.lease.max(3)));
+        let (store, lease) = (&self.shared.store, Duration::from_secs(self.shared.config.lease_seconds.max(3)));
         let now = self.shared.now();
         let attempt = match store.lease(id, &self.holder, now, now.plus(lease)).await {
             Ok(Some(attempt)) => attempt,

@@ -171,9 +171,9 @@ pub struct Servers {
     /// The collector's.
     pub collector: CollectorAdminServer<collector::Admin>,
     /// The normalizer's.
-    pub normalizer: NormalizerAdminServer<normalizer::Admin>,
+    pub normalizer: NormalizerAdminServer<Normalizer>,
     /// The exporter's.
     pub exporter: ExporterAdminServer<exporter::Admin>,
     /// The ledger's records.
-    pub feed: FeedServer<normalizer::Feed>,
+    pub feed: FeedServer<Normalizer>,
 }

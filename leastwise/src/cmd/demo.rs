@@ -59,8 +59,9 @@ impl Demo {
         let clock = Clock::system();
         let mut stack = Stack::open(&config, Options { clock: clock.clone(), ..Options::real()? }).await?;
         stack.start();
+        let clients = stack.clients.clone();
         let shown = tokio::select! {
-            shown = self.show(&sim, &mut simulated, &out, &stack.clients.clone(), &config, &clock) => shown,
+            shown = self.show(&sim, &mut simulated, &out, &clients, &config, &clock) => shown,
             failed = stack.failed() => Err(failed.err().unwrap_or_else(|| Problem::new("LW-4090", "a service ended.", "start again"))),
             () = super::run::stopped() => Err(Problem::new("LW-4092", "stopped before the demo was done.", "start it again with the same --out: it goes on where it was")),
         };
@@ -177,8 +178,8 @@ impl Demo {
         let mut config = Config::load(&toml)?;
         config.collector.scheduled = false;
         // The simulator is never late here, so nothing has to age.
-        config.collector.lateness = 0;
-        config.normalizer.lateness = 0;
+        config.collector.lateness_seconds = 0;
+        config.normalizer.lateness_seconds = 0;
         Ok(config)
     }
 }

@@ -117,7 +117,7 @@ mod tests {
         init.write(&path).unwrap();
         let config = crate::Config::load(&path).unwrap();
         assert_eq!(config.tenants[0].graph.as_str(), "http://127.0.0.1:1/");
-        assert_eq!(config.collector.lateness, collector::Config::default().lateness);
+        assert_eq!(config.collector.lateness_seconds, collector::Config::default().lateness_seconds);
         let shown = std::fs::read_to_string(&path).unwrap();
         // Every commented setting is a real key with its default.
         let all = shown.lines().map(|l| l.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(l));

@@ -56,7 +56,18 @@ where
     let pause = Arc::new(Pause::new(options.backoff, options.seed));
     let mut hands = JoinSet::new();
     let (mut failures, mut not_before) = (0, Instant::now());
+    // Kept while hands come and go: beginning again each time would read the same message again and again.
+    let mut taking = None;
     loop {
+        if taking.is_none() && hands.len() < options.prefetch.max(1) {
+            taking = Some(Box::pin(take(backend, queue, &pause, not_before)));
+        }
+        let next = async {
+            match &mut taking {
+                Some(taking) => taking.await,
+                None => std::future::pending().await,
+            }
+        };
         let taken = tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -64,11 +75,13 @@ where
                 if note_panic(queue, ended) && *queue == Queue::Dead {
                     // It comes again without end: there is nowhere else to go.
                     not_before = Instant::now() + pause.delay(0);
+                    taking = None;
                 }
                 continue;
             }
-            taken = take(backend, queue, &pause, not_before), if hands.len() < options.prefetch.max(1) => taken,
+            taken = next => taken,
         };
+        taking = None;
         match taken {
             Ok(delivery) => {
                 failures = 0;
@@ -89,6 +102,7 @@ where
             }
         }
     }
+    drop(taking);
     while let Some(ended) = hands.join_next().await {
         note_panic(queue, ended);
     }

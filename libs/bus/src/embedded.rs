@@ -32,6 +32,9 @@ use crate::shelf::Shelf;
 use crate::topology::Topology;
 use writer::{Op, Writer};
 
+/// The schema of the file, for tools that open it.
+pub use sql::MIGRATIONS;
+
 /// See the [module](self).
 pub struct Embedded {
     shelf: Arc<Shelf>,

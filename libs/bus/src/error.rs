@@ -63,7 +63,13 @@ impl From<PublishError> for Problem {
             PublishError::Id(_) | PublishError::TooLarge { .. } => ("LW-4023", "report this as a defect of Leastwise"),
             PublishError::Closed => ("LW-4024", ""),
         };
-        Problem::new(code, format!("{e}."), remedy).caused_by(e)
+        let problem = Problem::new(code, format!("{e}."), remedy);
+        match e {
+            PublishError::Unconfirmed { source, .. } => problem.caused_by(source),
+            PublishError::Seal(source) => problem.caused_by(source),
+            PublishError::Id(source) => problem.caused_by(source),
+            PublishError::Unroutable { .. } | PublishError::TooLarge { .. } | PublishError::Closed => problem,
+        }
     }
 }
 
@@ -105,6 +111,10 @@ impl From<ReceiveError> for Problem {
                 ("LW-4025", "check that the queue is reachable and that its disk is not full")
             }
         };
-        Problem::new(code, format!("{e}."), remedy).caused_by(e)
+        let problem = Problem::new(code, format!("{e}."), remedy);
+        match e {
+            ReceiveError::Unavailable(source) => problem.caused_by(source),
+            ReceiveError::Undeclared { .. } | ReceiveError::NotInHand | ReceiveError::Closed => problem,
+        }
     }
 }

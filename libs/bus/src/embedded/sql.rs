@@ -8,7 +8,8 @@ use crate::backend::Death;
 use crate::envelope::Envelope;
 use crate::shelf::{Item, Shelf};
 
-pub(super) const MIGRATIONS: &[(i64, &str)] = &[(
+/// Version and statements, ascending.
+pub const MIGRATIONS: &[(i64, &str)] = &[(
     1,
     "CREATE TABLE message (
          id INTEGER PRIMARY KEY,           -- ascending: the order of the queue
@@ -29,6 +30,9 @@ pub(super) const MIGRATIONS: &[(i64, &str)] = &[(
 pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
     let limit = shelf.topology.delivery_limit;
     let mut write = db.write().await?;
+    // 64 MiB, as a setting of the writer's connection. Moving the log into the file waits for the disk, so it is to be
+    // rare; and what was consumed by then is never moved.
+    sqlx::query("PRAGMA wal_autocheckpoint = 16384").execute(&mut *write).await?;
     sqlx::query("UPDATE message SET offered = 0, returned = returned + 1 WHERE offered = 1")
         .execute(&mut *write)
         .await?;

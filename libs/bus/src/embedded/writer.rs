@@ -152,6 +152,8 @@ impl Writer {
         let offered: Vec<u64> = batch.offers.iter().flat_map(|(_, ids)| ids).copied().collect();
         if batch.close {
             sql::withdraw(&mut write, &offered).await?;
+            // Counted already.
+            sql::withdraw(&mut write, &returned).await?;
         } else {
             sql::offer(&mut write, &offered).await?;
         }

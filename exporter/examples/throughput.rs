@@ -13,13 +13,19 @@ use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState, User};
 use tokio::time::Instant;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
-const SKUS: [&str; 2] = ["05e9a617-0261-4cee-bb44-138d3ef5d965", "06ebc4ee-1bb5-47dd-8120-11324bc54e06"];
+const SKUS: [&str; 2] = [
+    "05e9a617-0261-4cee-bb44-138d3ef5d965",
+    "06ebc4ee-1bb5-47dd-8120-11324bc54e06",
+];
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let users: u32 = std::env::args().nth(1).map_or(Ok(100_000), |n| n.parse())?;
     let records: Vec<Record> = (0..users).map(record).collect();
-    let mut batches: Vec<_> = records.chunks(1_000).map(|r| Ok(batch(r.to_vec(), false))).collect();
+    let mut batches: Vec<_> = records
+        .chunks(1_000)
+        .map(|r| Ok(batch(r.to_vec(), false)))
+        .collect();
     batches.push(Ok(batch(Vec::new(), true)));
     drop(records);
     let dir = tempfile::tempdir()?;
@@ -27,7 +33,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tenant = TENANT.parse()?;
 
     let (start, cpu) = (Instant::now(), cpu_seconds());
-    sink.spool(tenant, Snapshot::new(futures::stream::iter(batches).boxed())).await?;
+    sink.spool(
+        tenant,
+        Snapshot::new(futures::stream::iter(batches).boxed()),
+    )
+    .await?;
     let spooled = start.elapsed();
     let written = sink.publish(&[tenant]).await?;
     let (wall, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
@@ -37,12 +47,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{users} users, {lines} lines: {wall:.2} s ({:.2} s until shown), {cpu:.2} s of CPU",
         wall - spooled.as_secs_f64()
     );
-    println!("{:.0} users a second, {:.0} a CPU-second", f64::from(users) / wall, f64::from(users) / cpu);
+    println!(
+        "{:.0} users a second, {:.0} a CPU-second",
+        f64::from(users) / wall,
+        f64::from(users) / cpu
+    );
     Ok(())
 }
 
 fn batch(records: Vec<Record>, last: bool) -> SnapshotBatch {
-    SnapshotBatch { as_of: 1, records, last, complete: true, datasets: Vec::new() }
+    SnapshotBatch {
+        as_of: 1,
+        records,
+        last,
+        complete: true,
+        datasets: Vec::new(),
+    }
 }
 
 fn record(n: u32) -> Record {
@@ -69,12 +89,21 @@ fn record(n: u32) -> Record {
         created_date_time: text("2021-03-04T05:06:07Z"),
         assigned_licenses: SKUS
             .iter()
-            .map(|s| AssignedLicense { sku_id: (*s).into(), disabled_plans: vec![] })
+            .map(|s| AssignedLicense {
+                sku_id: (*s).into(),
+                disabled_plans: vec![],
+            })
             .collect(),
         license_assignment_states: SKUS.iter().map(|s| way(s)).collect(),
         ..User::default()
     };
-    Record { kind: "user".into(), key: id, closing: 1, removed: false, body: user.encode_to_vec() }
+    Record {
+        kind: "user".into(),
+        key: id,
+        closing: 1,
+        removed: false,
+        body: user.encode_to_vec(),
+    }
 }
 
 fn way(sku: &str) -> LicenseAssignmentState {
@@ -91,6 +120,10 @@ fn way(sku: &str) -> LicenseAssignmentState {
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(") ").next().unwrap_or_default();
-    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|n| n.parse::<f64>().ok());
+    let ticks = after_name
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|n| n.parse::<f64>().ok());
     ticks.sum::<f64>() / 100.0
 }

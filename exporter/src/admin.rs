@@ -10,11 +10,17 @@ use crate::service::Admin;
 
 #[tonic::async_trait]
 impl ExporterAdmin for Admin {
-    async fn status(&self, _: Request<ExporterStatusRequest>) -> Result<Response<ExporterStatus>, Status> {
+    async fn status(
+        &self,
+        _: Request<ExporterStatusRequest>,
+    ) -> Result<Response<ExporterStatus>, Status> {
         Ok(Response::new(self.0.read(|s| status(s, &s.heads))))
     }
 
-    async fn wait_delivered(&self, _: Request<WaitDeliveredRequest>) -> Result<Response<ExporterStatus>, Status> {
+    async fn wait_delivered(
+        &self,
+        _: Request<WaitDeliveredRequest>,
+    ) -> Result<Response<ExporterStatus>, Status> {
         delivered(&self.0).await.map(Response::new)
     }
 }
@@ -25,7 +31,9 @@ async fn delivered(board: &Board) -> Result<ExporterStatus, Status> {
     board.until(|s| s.answered >= request || s.closed).await;
     let (round, heads) = board.read(|s| (s.round, s.heads.clone()));
     if round >= request {
-        board.until(|s| s.closed || s.sinks.iter().all(|sink| sink.passed >= round)).await;
+        board
+            .until(|s| s.closed || s.sinks.iter().all(|sink| sink.passed >= round))
+            .await;
     }
     board.read(|s| match &s.failure {
         _ if s.closed => Err(Status::unavailable("the exporter is stopping")),
@@ -45,7 +53,9 @@ fn status(state: &State, heads: &Heads) -> ExporterStatus {
                 tenant_id: tenant.to_string(),
                 as_of: standing.as_of.0,
                 head: head.changed.0,
-                delivered: head.complete && problem.is_none() && standing.settled >= Some(head.closing),
+                delivered: head.complete
+                    && problem.is_none()
+                    && standing.settled >= Some(head.closing),
                 location: sink.location.clone(),
                 written: standing.written,
                 problem: problem.unwrap_or_default(),

@@ -10,7 +10,10 @@ use crate::board::Board;
 
 /// Listens to announcements until `stop`.
 pub(crate) async fn run(bus: Bus, board: Board, stop: CancellationToken) -> Result<(), Problem> {
-    let options = ConsumeOptions { prefetch: 64, ..ConsumeOptions::default() };
+    let options = ConsumeOptions {
+        prefetch: 64,
+        ..ConsumeOptions::default()
+    };
     bus::consume(&bus, Queue::Closing, options, stop, move |received| {
         let outcome = match received.body {
             Body::Closing(_) => {

@@ -62,9 +62,17 @@ impl Board {
     pub(crate) fn new(sinks: impl IntoIterator<Item = (String, String)>) -> Self {
         let sinks = sinks
             .into_iter()
-            .map(|(name, location)| SinkState { name, location, passed: 0, tenants: BTreeMap::new() })
+            .map(|(name, location)| SinkState {
+                name,
+                location,
+                passed: 0,
+                tenants: BTreeMap::new(),
+            })
             .collect();
-        Board(Arc::new(watch::Sender::new(State { sinks, ..State::default() })))
+        Board(Arc::new(watch::Sender::new(State {
+            sinks,
+            ..State::default()
+        })))
     }
 
     /// Asks for fresh heads and a look at every sink.
@@ -84,7 +92,10 @@ impl Board {
             for sink in &mut s.sinks {
                 for (tenant, standing) in &mut sink.tenants {
                     // A ledger that went back is looked at before anything is said about it.
-                    if heads.get(tenant).is_none_or(|h| Some(h.closing) < standing.settled) {
+                    if heads
+                        .get(tenant)
+                        .is_none_or(|h| Some(h.closing) < standing.settled)
+                    {
                         standing.settled = None;
                     }
                 }

@@ -21,7 +21,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Config { sinks: Vec::new(), poll: Duration::from_secs(60) }
+        Config {
+            sinks: Vec::new(),
+            poll: Duration::from_secs(60),
+        }
     }
 }
 
@@ -51,7 +54,9 @@ impl SinkConfig {
     /// How the sink is called.
     pub fn name(&self) -> &str {
         match self {
-            SinkConfig::Files { name, .. } | SinkConfig::Sqlite { name, .. } => name.as_deref().unwrap_or(self.kind()),
+            SinkConfig::Files { name, .. } | SinkConfig::Sqlite { name, .. } => {
+                name.as_deref().unwrap_or(self.kind())
+            }
         }
     }
 
@@ -79,7 +84,10 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
         for sink in &self.sinks {
-            let wrong = |why: &'static str| Error::Config { what: format!("sink `{}`", sink.name()), why };
+            let wrong = |why: &'static str| Error::Config {
+                what: format!("sink `{}`", sink.name()),
+                why,
+            };
             if sink.name().is_empty() {
                 return Err(wrong("its name is empty"));
             }
@@ -95,7 +103,10 @@ impl Config {
             }
         }
         if self.poll.is_zero() {
-            return Err(Error::Config { what: "exporter.poll".into(), why: "it must be at least one second" });
+            return Err(Error::Config {
+                what: "exporter.poll".into(),
+                why: "it must be at least one second",
+            });
         }
         Ok(())
     }
@@ -125,10 +136,14 @@ mod tests {
 
     #[test]
     fn names_default_to_the_kind_and_unknown_keys_are_errors() {
-        let c =
-            parse(r#"{"sinks":[{"kind":"files","path":"out"},{"kind":"sqlite","name":"bi","path":"x.db"}],"poll":5}"#);
+        let c = parse(
+            r#"{"sinks":[{"kind":"files","path":"out"},{"kind":"sqlite","name":"bi","path":"x.db"}],"poll":5}"#,
+        );
         let c = c.unwrap();
-        assert_eq!(c.sinks.iter().map(SinkConfig::name).collect::<Vec<_>>(), ["files", "bi"]);
+        assert_eq!(
+            c.sinks.iter().map(SinkConfig::name).collect::<Vec<_>>(),
+            ["files", "bi"]
+        );
         assert_eq!(c.poll, Duration::from_secs(5));
         assert!(parse(r#"{"sinks":[{"kind":"files","path":"out","pth":"x"}]}"#).is_err());
         assert!(parse(r#"{"sink":[]}"#).is_err());
@@ -137,12 +152,29 @@ mod tests {
 
     #[test]
     fn two_sinks_share_neither_name_nor_path() {
-        let files =
-            |name: Option<&str>, path: &str| SinkConfig::Files { name: name.map(Into::into), path: path.into() };
-        let check = |sinks| Config { sinks, ..Config::default() }.check().map_err(|e| e.to_string());
+        let files = |name: Option<&str>, path: &str| SinkConfig::Files {
+            name: name.map(Into::into),
+            path: path.into(),
+        };
+        let check = |sinks| {
+            Config {
+                sinks,
+                ..Config::default()
+            }
+            .check()
+            .map_err(|e| e.to_string())
+        };
         assert!(check(vec![files(None, "a"), files(Some("b"), "b")]).is_ok());
-        assert!(check(vec![files(None, "a"), files(None, "b")]).unwrap_err().contains("same name"));
-        assert!(check(vec![files(None, "a"), files(Some("b"), "a")]).unwrap_err().contains("same path"));
+        assert!(
+            check(vec![files(None, "a"), files(None, "b")])
+                .unwrap_err()
+                .contains("same name")
+        );
+        assert!(
+            check(vec![files(None, "a"), files(Some("b"), "a")])
+                .unwrap_err()
+                .contains("same path")
+        );
         assert!(check(vec![files(None, "")]).is_err());
     }
 }

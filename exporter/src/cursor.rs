@@ -36,39 +36,74 @@ pub enum Taking {
 
 /// Whether a batch that starts from `batch_from` counts on a sink that stands at `current`.
 pub fn take(current: &Cursor, batch_from: &Cursor) -> Taking {
-    if current == batch_from || !on(Rule::CursorCompareAndSet) { Taking::Take } else { Taking::Ignore }
+    if current == batch_from || !on(Rule::CursorCompareAndSet) {
+        Taking::Take
+    } else {
+        Taking::Ignore
+    }
 }
 
 /// The cursor to store before the sink is touched with what the ledger held at `as_of`.
 #[must_use]
 pub fn marked(current: &Cursor, as_of: Closing) -> Cursor {
-    let mark = if on(Rule::MarkFirst) && on(Rule::AsOf) { as_of } else { current.mark };
-    Cursor { mark, ..current.clone() }
+    let mark = if on(Rule::MarkFirst) && on(Rule::AsOf) {
+        as_of
+    } else {
+        current.mark
+    };
+    Cursor {
+        mark,
+        ..current.clone()
+    }
 }
 
 /// The cursor after a batch that ends at `to`, stored with the batch.
 #[must_use]
 pub fn advanced(current: &Cursor, to: &Cursor) -> Cursor {
-    let (as_of, mark) = if on(Rule::AsOf) { (to.as_of, to.as_of) } else { (current.as_of, current.mark) };
-    Cursor { closing: to.closing, key: to.key.clone(), as_of, mark }
+    let (as_of, mark) = if on(Rule::AsOf) {
+        (to.as_of, to.as_of)
+    } else {
+        (current.as_of, current.mark)
+    };
+    Cursor {
+        closing: to.closing,
+        key: to.key.clone(),
+        as_of,
+        mark,
+    }
 }
 
 /// Where a snapshot of the ledger at `as_of` ends, for [`advanced`]: before the first record of any later closing, in
 /// whatever way a ledger orders the records of one.
 #[must_use]
 pub fn after_snapshot(as_of: Closing) -> Cursor {
-    Cursor { closing: Closing(as_of.0 + 1), key: String::new(), as_of, mark: as_of }
+    Cursor {
+        closing: Closing(as_of.0 + 1),
+        key: String::new(),
+        as_of,
+        mark: as_of,
+    }
 }
 
 impl From<&v1::Cursor> for Cursor {
     fn from(c: &v1::Cursor) -> Self {
-        Cursor { closing: Closing(c.closing), key: c.key.clone(), as_of: Closing(c.as_of), mark: Closing(c.mark) }
+        Cursor {
+            closing: Closing(c.closing),
+            key: c.key.clone(),
+            as_of: Closing(c.as_of),
+            mark: Closing(c.mark),
+        }
     }
 }
 
 impl From<&Cursor> for v1::Cursor {
     fn from(c: &Cursor) -> Self {
-        v1::Cursor { closing: c.closing.0, key: c.key.clone(), as_of: c.as_of.0, mark: c.mark.0 }
+        v1::Cursor {
+            closing: c.closing.0,
+            key: c.key.clone(),
+            as_of: c.as_of.0,
+            mark: c.mark.0,
+        }
     }
 }
 

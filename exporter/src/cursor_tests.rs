@@ -14,7 +14,10 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 }
@@ -47,7 +50,10 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let ledger = Ledger { rows: BTreeMap::new(), closings: BTreeSet::from([0]) };
+        let ledger = Ledger {
+            rows: BTreeMap::new(),
+            closings: BTreeSet::from([0]),
+        };
         World {
             random: Random(seed),
             clock: 100,
@@ -76,21 +82,48 @@ impl World {
 
     fn ask(&mut self) {
         let head = *self.ledger.closings.last().unwrap_or(&0);
-        let known = [self.cursor.as_of, self.cursor.mark].iter().all(|c| self.ledger.closings.contains(&c.0));
+        let known = [self.cursor.as_of, self.cursor.mark]
+            .iter()
+            .all(|c| self.ledger.closings.contains(&c.0));
         let from = self.cursor.clone();
         if !known {
-            let rows = self.ledger.rows.iter().filter(|(_, r)| r.0.is_some()).map(|(k, r)| (*k, r.0)).collect();
-            self.air.push(Batch { from, to: after_snapshot(Closing(head)), rows, whole: true });
+            let rows = self
+                .ledger
+                .rows
+                .iter()
+                .filter(|(_, r)| r.0.is_some())
+                .map(|(k, r)| (*k, r.0))
+                .collect();
+            self.air.push(Batch {
+                from,
+                to: after_snapshot(Closing(head)),
+                rows,
+                whole: true,
+            });
             return;
         }
-        let mut rows: Vec<_> = self.ledger.rows.iter().map(|(k, r)| (r.1, k.to_string(), *k, r.0)).collect();
+        let mut rows: Vec<_> = self
+            .ledger
+            .rows
+            .iter()
+            .map(|(k, r)| (r.1, k.to_string(), *k, r.0))
+            .collect();
         rows.retain(|r| (r.0, &r.1) > (from.closing.0, &from.key));
         rows.sort();
         rows.truncate(1 + self.random.below(3) as usize);
         if let Some(last) = rows.last() {
-            let to =
-                Cursor { closing: Closing(last.0), key: last.1.clone(), as_of: Closing(head), mark: Closing(head) };
-            self.air.push(Batch { from, to, rows: rows.iter().map(|r| (r.2, r.3)).collect(), whole: false });
+            let to = Cursor {
+                closing: Closing(last.0),
+                key: last.1.clone(),
+                as_of: Closing(head),
+                mark: Closing(head),
+            };
+            self.air.push(Batch {
+                from,
+                to,
+                rows: rows.iter().map(|r| (r.2, r.3)).collect(),
+                whole: false,
+            });
         }
     }
 
@@ -143,7 +176,12 @@ impl World {
         (0..150).for_each(|_| world.step());
         world.faults = false;
         (0..400).for_each(|_| world.step());
-        let live = world.ledger.rows.iter().filter_map(|(k, r)| r.0.map(|v| (*k, v))).collect();
+        let live = world
+            .ledger
+            .rows
+            .iter()
+            .filter_map(|(k, r)| r.0.map(|v| (*k, v)))
+            .collect();
         world.sink == live
     }
 }
@@ -152,7 +190,9 @@ const HISTORIES: u64 = 5_000;
 
 #[test]
 fn the_sink_shows_the_ledger_after_any_history() {
-    let bad: Vec<u64> = (0..HISTORIES).filter(|seed| !World::history(*seed)).collect();
+    let bad: Vec<u64> = (0..HISTORIES)
+        .filter(|seed| !World::history(*seed))
+        .collect();
     assert_eq!(bad, [0; 0]);
 }
 

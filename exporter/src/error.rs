@@ -86,7 +86,9 @@ impl Error {
     pub fn is_full_disk(&self) -> bool {
         use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         match self {
-            Error::File { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge),
+            Error::File { source, .. } => {
+                matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+            }
             Error::Database { source, .. } | Error::Store(source) => runtime::db::full_disk(source),
             _ => false,
         }
@@ -111,8 +113,12 @@ impl Error {
                 "free space on the disk of the sink; what stands there is intact, and the rest follows by itself"
             }
             Error::Config { .. } => "give each sink a name and a path of its own",
-            Error::Feed { .. } | Error::Stopped { .. } => "look at the normalizer; the exporter asks again by itself",
-            Error::Record { .. } | Error::Id(_) => "use the same release of normalizer and exporter",
+            Error::Feed { .. } | Error::Stopped { .. } => {
+                "look at the normalizer; the exporter asks again by itself"
+            }
+            Error::Record { .. } | Error::Id(_) => {
+                "use the same release of normalizer and exporter"
+            }
             Error::Store(source) => runtime::db::advice(source),
             Error::File { .. } | Error::Open { .. } | Error::Database { .. } => {
                 "check that the path of the sink exists and that this user may write it; it is tried again by itself"
@@ -136,7 +142,9 @@ impl From<Error> for Problem {
             e if e.is_full_disk() => Exit::Io,
             _ => Exit::Failure,
         };
-        Problem::new(e.code(), what, e.remedy()).exit(exit).caused_by(e)
+        Problem::new(e.code(), what, e.remedy())
+            .exit(exit)
+            .caused_by(e)
     }
 }
 
@@ -147,14 +155,24 @@ mod tests {
     #[test]
     fn a_full_disk_has_one_code_whoever_finds_it() {
         use std::io::{Error as Io, ErrorKind};
-        let file = |kind: ErrorKind| Error::File { path: "out/user.ndjson".into(), source: Io::from(kind) };
-        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge] {
+        let file = |kind: ErrorKind| Error::File {
+            path: "out/user.ndjson".into(),
+            source: Io::from(kind),
+        };
+        for kind in [
+            ErrorKind::StorageFull,
+            ErrorKind::QuotaExceeded,
+            ErrorKind::FileTooLarge,
+        ] {
             assert_eq!(Problem::from(file(kind)).code, "LW-6010");
         }
         let store = Error::Store(sqlx::Error::Io(ErrorKind::StorageFull.into()));
         let problem = Problem::from(store);
         assert_eq!(problem.code, "LW-6010");
         assert!(problem.remedy.contains("free space"));
-        assert_eq!(Problem::from(file(ErrorKind::PermissionDenied)).code, "LW-6011");
+        assert_eq!(
+            Problem::from(file(ErrorKind::PermissionDenied)).code,
+            "LW-6011"
+        );
     }
 }

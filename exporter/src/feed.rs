@@ -47,30 +47,57 @@ impl Feed {
     /// The head of every ledger.
     pub(crate) async fn heads(&self) -> Result<Heads, Error> {
         let mut client = self.0.clone();
-        let answer = in_time("Heads", client.heads(HeadsRequest {})).await?.into_inner();
+        let answer = in_time("Heads", client.heads(HeadsRequest {}))
+            .await?
+            .into_inner();
         answer
             .heads
             .iter()
             .map(|h| {
-                let head = Head { closing: Closing(h.closing), changed: Closing(h.changed), complete: h.complete };
+                let head = Head {
+                    closing: Closing(h.closing),
+                    changed: Closing(h.changed),
+                    complete: h.complete,
+                };
                 Ok((h.tenant_id.parse()?, head))
             })
             .collect()
     }
 
     /// What follows a cursor.
-    pub(crate) async fn follow(&self, tenant: TenantId, from: &Cursor, max: u32) -> Result<Follow, Error> {
-        let request = FollowRequest { tenant_id: tenant.to_string(), cursor: Some(from.into()), max_records: max };
+    pub(crate) async fn follow(
+        &self,
+        tenant: TenantId,
+        from: &Cursor,
+        max: u32,
+    ) -> Result<Follow, Error> {
+        let request = FollowRequest {
+            tenant_id: tenant.to_string(),
+            cursor: Some(from.into()),
+            max_records: max,
+        };
         let mut client = self.0.clone();
-        Ok(Follow(in_time("Follow", client.follow(request)).await?.into_inner()))
+        Ok(Follow(
+            in_time("Follow", client.follow(request))
+                .await?
+                .into_inner(),
+        ))
     }
 
     /// Everything that a tenant's ledger holds.
     pub(crate) async fn snapshot(&self, tenant: TenantId) -> Result<Snapshot, Error> {
-        let kinds = RecordKind::ALL.iter().map(|k| k.name().to_owned()).collect();
-        let request = SnapshotRequest { tenant_id: tenant.to_string(), kinds };
+        let kinds = RecordKind::ALL
+            .iter()
+            .map(|k| k.name().to_owned())
+            .collect();
+        let request = SnapshotRequest {
+            tenant_id: tenant.to_string(),
+            kinds,
+        };
         let mut client = self.0.clone();
-        let batches = in_time("Snapshot", client.snapshot(request)).await?.into_inner();
+        let batches = in_time("Snapshot", client.snapshot(request))
+            .await?
+            .into_inner();
         Ok(Snapshot::new(batches.boxed()))
     }
 }
@@ -91,7 +118,10 @@ pub(crate) async fn in_time<T>(
     answer: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Error> {
     match tokio::time::timeout(SILENCE, answer).await {
-        Ok(answer) => answer.map_err(|s| Error::Feed { call, source: Box::new(s) }),
+        Ok(answer) => answer.map_err(|s| Error::Feed {
+            call,
+            source: Box::new(s),
+        }),
         Err(_) => Err(Error::Stopped { call }),
     }
 }

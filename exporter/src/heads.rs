@@ -10,10 +10,18 @@ use crate::board::Board;
 use crate::feed::Feed;
 
 /// Delays while the ledger doesn't answer.
-const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(60) };
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_secs(1),
+    max: Duration::from_secs(60),
+};
 
 /// Keeps the board's heads fresh until `stop`.
-pub(crate) async fn run(board: Board, feed: Feed, poll: Duration, stop: CancellationToken) -> Result<(), Problem> {
+pub(crate) async fn run(
+    board: Board,
+    feed: Feed,
+    poll: Duration,
+    stop: CancellationToken,
+) -> Result<(), Problem> {
     board.request(false);
     let mut delay = poll;
     let mut failures = 0;

@@ -8,7 +8,8 @@ use proto::inventory::v1::{LicenseAssignment, LicenseAssignmentState, User};
 /// no working way, one row with the path `unknown` does, so that the rows always show what is consumed.
 pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
     let assigned = |sku: &str| user.assigned_licenses.iter().any(|l| l.sku_id == sku);
-    let works = |s: &LicenseAssignmentState| matches!(s.state.as_str(), "Active" | "ActiveWithError");
+    let works =
+        |s: &LicenseAssignmentState| matches!(s.state.as_str(), "Active" | "ActiveWithError");
     let mut rows: Vec<_> = user
         .license_assignment_states
         .iter()
@@ -16,7 +17,12 @@ pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
             tenant_id: user.tenant_id.clone(),
             user_id: user.user_id.clone(),
             sku_id: state.sku_id.clone(),
-            path: if state.assigned_by_group.is_some() { "group" } else { "direct" }.into(),
+            path: if state.assigned_by_group.is_some() {
+                "group"
+            } else {
+                "direct"
+            }
+            .into(),
             assigned_by_group: state.assigned_by_group.clone(),
             state: Some(state.state.clone()),
             error: state.error.clone(),
@@ -26,7 +32,11 @@ pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
         })
         .collect();
     for license in &user.assigned_licenses {
-        if user.license_assignment_states.iter().any(|s| s.sku_id == license.sku_id && works(s)) {
+        if user
+            .license_assignment_states
+            .iter()
+            .any(|s| s.sku_id == license.sku_id && works(s))
+        {
             continue;
         }
         rows.push(LicenseAssignment {
@@ -40,7 +50,12 @@ pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
         });
     }
     rows.sort_by(|a, b| {
-        (&a.sku_id, &a.path, &a.assigned_by_group, &a.state).cmp(&(&b.sku_id, &b.path, &b.assigned_by_group, &b.state))
+        (&a.sku_id, &a.path, &a.assigned_by_group, &a.state).cmp(&(
+            &b.sku_id,
+            &b.path,
+            &b.assigned_by_group,
+            &b.state,
+        ))
     });
     rows
 }

@@ -18,7 +18,10 @@ fn user(assigned: &[&str], ways: Vec<LicenseAssignmentState>) -> User {
         user_id: "u".into(),
         assigned_licenses: assigned
             .iter()
-            .map(|s| AssignedLicense { sku_id: (*s).into(), disabled_plans: vec!["p".into()] })
+            .map(|s| AssignedLicense {
+                sku_id: (*s).into(),
+                disabled_plans: vec!["p".into()],
+            })
             .collect(),
         license_assignment_states: ways,
         ..User::default()
@@ -27,38 +30,74 @@ fn user(assigned: &[&str], ways: Vec<LicenseAssignmentState>) -> User {
 
 /// (product, path, state, consumes) of each row.
 fn rows(user: &User) -> Vec<(String, String, Option<String>, bool)> {
-    license_assignments(user).into_iter().map(|r| (r.sku_id, r.path, r.state, r.consumes)).collect()
+    license_assignments(user)
+        .into_iter()
+        .map(|r| (r.sku_id, r.path, r.state, r.consumes))
+        .collect()
 }
 
-fn row(sku: &str, path: &str, state: Option<&str>, consumes: bool) -> (String, String, Option<String>, bool) {
+fn row(
+    sku: &str,
+    path: &str,
+    state: Option<&str>,
+    consumes: bool,
+) -> (String, String, Option<String>, bool) {
     (sku.into(), path.into(), state.map(Into::into), consumes)
 }
 
 #[test]
 fn both_ways_of_one_product_stand_behind_its_unit() {
-    let u = user(&["e5"], vec![way("e5", Some("g"), "Active"), way("e5", None, "ActiveWithError")]);
-    let expected = [row("e5", "direct", Some("ActiveWithError"), true), row("e5", "group", Some("Active"), true)];
+    let u = user(
+        &["e5"],
+        vec![
+            way("e5", Some("g"), "Active"),
+            way("e5", None, "ActiveWithError"),
+        ],
+    );
+    let expected = [
+        row("e5", "direct", Some("ActiveWithError"), true),
+        row("e5", "group", Some("Active"), true),
+    ];
     assert_eq!(rows(&u), expected);
 }
 
 #[test]
 fn a_way_in_error_consumes_nothing() {
-    let u = user(&[], vec![way("e5", Some("g"), "Error"), way("e3", None, "Disabled")]);
-    assert_eq!(rows(&u), [row("e3", "direct", Some("Disabled"), false), row("e5", "group", Some("Error"), false)]);
+    let u = user(
+        &[],
+        vec![way("e5", Some("g"), "Error"), way("e3", None, "Disabled")],
+    );
+    assert_eq!(
+        rows(&u),
+        [
+            row("e3", "direct", Some("Disabled"), false),
+            row("e5", "group", Some("Error"), false)
+        ]
+    );
 }
 
 #[test]
 fn a_working_way_to_a_product_that_is_not_assigned_consumes_nothing() {
-    assert_eq!(rows(&user(&[], vec![way("e5", None, "Active")])), [row("e5", "direct", Some("Active"), false)]);
+    assert_eq!(
+        rows(&user(&[], vec![way("e5", None, "Active")])),
+        [row("e5", "direct", Some("Active"), false)]
+    );
 }
 
 #[test]
 fn an_assigned_product_without_a_working_way_gets_one_unknown_row() {
     let u = user(&["e3", "e5"], vec![way("e5", Some("g"), "Error")]);
-    let expected =
-        [row("e3", "unknown", None, true), row("e5", "group", Some("Error"), false), row("e5", "unknown", None, true)];
+    let expected = [
+        row("e3", "unknown", None, true),
+        row("e5", "group", Some("Error"), false),
+        row("e5", "unknown", None, true),
+    ];
     assert_eq!(rows(&u), expected);
-    assert_eq!(license_assignments(&u)[0].disabled_plans, ["p"], "what is switched off is known all the same");
+    assert_eq!(
+        license_assignments(&u)[0].disabled_plans,
+        ["p"],
+        "what is switched off is known all the same"
+    );
 }
 
 #[test]

@@ -3,15 +3,23 @@
 use prost::Message as _;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
-use proto::inventory::v1::{LicenseAssignment, LicensePosition, Organization, SubscribedSku, Subscription, User};
+use proto::inventory::v1::{
+    LicenseAssignment, LicensePosition, Organization, SubscribedSku, Subscription, User,
+};
 use proto::kind::RecordKind;
 use serde::Serialize;
 
 use crate::error::Error;
 
 /// The kinds that a sink shows, in the order in which they are listed: those of the ledger, and the projection.
-pub(crate) const KINDS: [&str; 6] =
-    ["organization", "subscribed_sku", "subscription", "user", LICENSE_ASSIGNMENT, "license_position"];
+pub(crate) const KINDS: [&str; 6] = [
+    "organization",
+    "subscribed_sku",
+    "subscription",
+    "user",
+    LICENSE_ASSIGNMENT,
+    "license_position",
+];
 
 /// The projection of users.
 pub(crate) const LICENSE_ASSIGNMENT: &str = "license_assignment";
@@ -27,8 +35,13 @@ pub(crate) enum Body {
 
 impl Body {
     /// Reads a record; `None` when this release doesn't know its kind.
-    pub(crate) fn read(tenant: TenantId, record: &Record) -> Result<Option<(RecordKind, Body)>, Error> {
-        let Some(kind) = RecordKind::from_name(&record.kind) else { return Ok(None) };
+    pub(crate) fn read(
+        tenant: TenantId,
+        record: &Record,
+    ) -> Result<Option<(RecordKind, Body)>, Error> {
+        let Some(kind) = RecordKind::from_name(&record.kind) else {
+            return Ok(None);
+        };
         let bytes = record.body.as_slice();
         let body = match kind {
             RecordKind::Unspecified => return Ok(None),
@@ -36,7 +49,9 @@ impl Body {
             RecordKind::SubscribedSku => SubscribedSku::decode(bytes).map(Body::SubscribedSku),
             RecordKind::Subscription => Subscription::decode(bytes).map(Body::Subscription),
             RecordKind::User => User::decode(bytes).map(|u| Body::User(Box::new(u))),
-            RecordKind::LicensePosition => LicensePosition::decode(bytes).map(Body::LicensePosition),
+            RecordKind::LicensePosition => {
+                LicensePosition::decode(bytes).map(Body::LicensePosition)
+            }
         };
         let body = body.map_err(|e| unreadable(tenant, &record.kind, e))?;
         Ok(Some((kind, body)))
@@ -65,7 +80,11 @@ pub(crate) fn unreadable(
     kind: &str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
-    Error::Record { tenant, kind: kind.to_owned(), source: source.into() }
+    Error::Record {
+        tenant,
+        kind: kind.to_owned(),
+        source: source.into(),
+    }
 }
 
 /// The fields of a kind as its JSON spells them, in the order of the message.
@@ -93,7 +112,10 @@ impl<'de> serde::Deserialize<'de> for Names {
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Names, A::Error> {
                 let mut names = Vec::new();
                 while let Some((name, serde::de::IgnoredAny)) = map.next_entry::<String, _>()? {
                     names.push(name);
@@ -129,6 +151,9 @@ mod tests {
         json(&LicensePosition::default(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(r#""appliesTo":null"#), "{text}");
-        assert!(text.contains(r#""lockedOut":0"#) && text.contains(r#""reconciled":false"#), "{text}");
+        assert!(
+            text.contains(r#""lockedOut":0"#) && text.contains(r#""reconciled":false"#),
+            "{text}"
+        );
     }
 }

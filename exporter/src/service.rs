@@ -52,8 +52,17 @@ impl Exporter {
     /// `LW-6001` when the configuration contradicts itself.
     pub fn new(config: Config, deps: Deps) -> Result<Exporter, Problem> {
         config.check()?;
-        let board = Board::new(config.sinks.iter().map(|s| (s.name().to_owned(), s.path().display().to_string())));
-        Ok(Exporter { config: Arc::new(config), deps, board })
+        let board = Board::new(
+            config
+                .sinks
+                .iter()
+                .map(|s| (s.name().to_owned(), s.path().display().to_string())),
+        );
+        Ok(Exporter {
+            config: Arc::new(config),
+            deps,
+            board,
+        })
     }
 
     /// The admin service, for a gRPC server or a local channel.
@@ -69,8 +78,17 @@ impl Exporter {
         let stop = stop.child_token();
         let feed = Feed::new(self.deps.feed.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(announce::run(self.deps.bus.clone(), self.board.clone(), stop.clone()));
-        tasks.spawn(heads::run(self.board.clone(), feed.clone(), self.config.poll, stop.clone()));
+        tasks.spawn(announce::run(
+            self.deps.bus.clone(),
+            self.board.clone(),
+            stop.clone(),
+        ));
+        tasks.spawn(heads::run(
+            self.board.clone(),
+            feed.clone(),
+            self.config.poll,
+            stop.clone(),
+        ));
         for (number, config) in self.config.sinks.iter().enumerate() {
             let worker = Worker {
                 board: self.board.clone(),

@@ -32,7 +32,10 @@ impl Store {
                 .await
                 .map_err(Error::Store)?
         };
-        if known.as_ref().is_some_and(|(kind, at)| kind == sink.kind() && *at == location) {
+        if known
+            .as_ref()
+            .is_some_and(|(kind, at)| kind == sink.kind() && *at == location)
+        {
             return Ok(());
         }
         let mut write = self.0.write().await.map_err(Error::Store)?;
@@ -63,13 +66,23 @@ impl Store {
         rows.into_iter()
             .map(|(tenant, as_of, mark)| {
                 let cursor = cursor::after_snapshot(Closing::from_db(as_of));
-                Ok((tenant.parse()?, Cursor { mark: Closing::from_db(mark), ..cursor }))
+                Ok((
+                    tenant.parse()?,
+                    Cursor {
+                        mark: Closing::from_db(mark),
+                        ..cursor
+                    },
+                ))
             })
             .collect()
     }
 
     /// Stores where a sink stands, for several tenants at once.
-    pub(crate) async fn save(&self, sink: &str, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
+    pub(crate) async fn save(
+        &self,
+        sink: &str,
+        cursors: &[(TenantId, Cursor)],
+    ) -> Result<(), Error> {
         let mut write = self.0.write().await.map_err(Error::Store)?;
         for (tenant, cursor) in cursors {
             sqlx::query(

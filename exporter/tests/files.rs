@@ -14,11 +14,17 @@ use support::{A, B, Rig};
 
 /// Everything visible in a directory: content and moment of the last write.
 fn visible(dir: &Path) -> BTreeMap<String, (Vec<u8>, SystemTime)> {
-    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap).filter(|e| e.path().is_file());
+    let entries = std::fs::read_dir(dir)
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|e| e.path().is_file());
     entries
         .map(|e| {
             let modified = e.metadata().unwrap().modified().unwrap();
-            (e.file_name().to_string_lossy().into_owned(), (std::fs::read(e.path()).unwrap(), modified))
+            (
+                e.file_name().to_string_lossy().into_owned(),
+                (std::fs::read(e.path()).unwrap(), modified),
+            )
         })
         .collect()
 }
@@ -30,13 +36,20 @@ async fn first_fill_change_and_removal_reach_the_files() {
     rig.ledger.user(A, "u2", "Bob", &["e3", "e5"]);
     let closing = rig.ledger.position(A, "e5", 2);
     let sinks = rig.sync().await;
-    assert_eq!((sinks[0].as_of, sinks[0].head, sinks[0].written), (closing, closing, 2 + 3 + 1));
+    assert_eq!(
+        (sinks[0].as_of, sinks[0].head, sinks[0].written),
+        (closing, closing, 2 + 3 + 1)
+    );
     assert_eq!(sinks[0].location, rig.out().display().to_string());
     assert_eq!(rig.users(), ["a/u1=Ann", "a/u2=Bob"]);
     assert_eq!(rig.lines("license_assignment").len(), 3);
     let position = &rig.lines("license_position")[0];
     assert_eq!(
-        (&position["assigned"], &position["lockedOut"], &position["appliesTo"]),
+        (
+            &position["assigned"],
+            &position["lockedOut"],
+            &position["appliesTo"]
+        ),
         (&2.into(), &0.into(), &serde_json::Value::Null)
     );
     rig.ledger.user(A, "u1", "Anna", &["e5"]);
@@ -56,10 +69,16 @@ async fn the_manifest_says_what_the_files_hold() {
     assert_eq!(manifest["kinds"].as_object().unwrap().len(), 6);
     for (kind, said) in manifest["kinds"].as_object().unwrap() {
         let bytes = std::fs::read(rig.out().join(format!("{kind}.ndjson"))).unwrap();
-        let sha: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let sha: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert_eq!(
             (&said["sha256"], said["count"].as_u64()),
-            (&sha.into(), Some(bytes.iter().filter(|b| **b == b'\n').count() as u64))
+            (
+                &sha.into(),
+                Some(bytes.iter().filter(|b| **b == b'\n').count() as u64)
+            )
         );
     }
     let tenant = &manifest["tenants"][A];
@@ -77,7 +96,11 @@ async fn where_nothing_changed_nothing_is_written() {
     let before = visible(&rig.out());
     rig.ledger.close(A, vec![]);
     assert_eq!(rig.sync().await[0].written, written);
-    assert_eq!(rig.ledger.calls().snapshot, 1, "a closing without changes costs one question");
+    assert_eq!(
+        rig.ledger.calls().snapshot,
+        1,
+        "a closing without changes costs one question"
+    );
     rig.restart().await;
     rig.sync().await;
     assert_eq!(rig.ledger.calls().snapshot, 1);
@@ -111,25 +134,36 @@ async fn two_tenants_stand_in_the_same_files_in_order() {
     rig.ledger.user(B, "u1", "Bee", &[]);
     rig.sync().await;
     assert_eq!(rig.users(), ["a/u1=Abe", "a/u2=Ann", "b/u1=Bee"]);
-    assert_eq!(rig.ledger.calls().snapshot, 3, "the other tenant isn't fetched again");
+    assert_eq!(
+        rig.ledger.calls().snapshot,
+        3,
+        "the other tenant isn't fetched again"
+    );
     rig.ledger.user(B, "u1", "Bea", &[]);
     rig.sync().await;
-    assert_eq!(std::fs::read(rig.out().join("user.ndjson")).unwrap(), text, "the same content, the same bytes");
+    assert_eq!(
+        std::fs::read(rig.out().join("user.ndjson")).unwrap(),
+        text,
+        "the same content, the same bytes"
+    );
 }
 
 #[tokio::test]
 async fn an_incomplete_ledger_is_waited_for() {
     let rig = Rig::files().await;
     rig.ledger.user(A, "u1", "Ann", &[]);
-    rig.ledger.with(|l| l.tenants.get_mut(A).unwrap().complete = false);
+    rig.ledger
+        .with(|l| l.tenants.get_mut(A).unwrap().complete = false);
     let sinks = rig.wait().await;
     assert!(!sinks[0].delivered && sinks[0].problem.is_empty());
     assert!(!rig.out().join("manifest.json").exists());
-    rig.ledger.with(|l| l.tenants.get_mut(A).unwrap().complete = true);
+    rig.ledger
+        .with(|l| l.tenants.get_mut(A).unwrap().complete = true);
     rig.sync().await;
     let before = visible(&rig.out());
     rig.ledger.user(A, "u2", "Bob", &[]);
-    rig.ledger.with(|l| l.tenants.get_mut(A).unwrap().complete = false);
+    rig.ledger
+        .with(|l| l.tenants.get_mut(A).unwrap().complete = false);
     assert!(!rig.wait().await[0].delivered);
     assert_eq!(visible(&rig.out()), before);
 }
@@ -143,7 +177,10 @@ async fn a_torn_snapshot_changes_nothing() {
     rig.ledger.user(A, "u2", "Bob", &[]);
     rig.ledger.with(|l| l.torn = true);
     let sinks = rig.wait().await;
-    assert!(!sinks[0].delivered && sinks[0].problem.starts_with("LW-6002"), "{sinks:?}");
+    assert!(
+        !sinks[0].delivered && sinks[0].problem.starts_with("LW-6002"),
+        "{sinks:?}"
+    );
     assert_eq!(visible(&rig.out()), before);
     rig.ledger.with(|l| l.torn = false);
     rig.sync().await;
@@ -192,9 +229,17 @@ async fn an_announcement_is_enough() {
     rig.ledger.user(A, "u1", "Ann", &[]);
     rig.sync().await;
     let closing = rig.ledger.user(A, "u2", "Bob", &[]);
-    let announced = ClosingAnnounced { tenant_id: A.into(), closing };
+    let announced = ClosingAnnounced {
+        tenant_id: A.into(),
+        closing,
+    };
     rig.bus.publish(&Body::Closing(announced)).await.unwrap();
-    rig.ledger.1.subscribe().wait_for(|c| c.snapshot == 2).await.unwrap();
+    rig.ledger
+        .1
+        .subscribe()
+        .wait_for(|c| c.snapshot == 2)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -204,7 +249,10 @@ async fn a_ledger_that_is_down_is_a_problem_and_then_none() {
     rig.sync().await;
     rig.ledger.with(|l| l.down = true);
     let sinks = rig.wait().await;
-    assert!(!sinks[0].delivered && sinks[0].problem.starts_with("LW-6002"), "{sinks:?}");
+    assert!(
+        !sinks[0].delivered && sinks[0].problem.starts_with("LW-6002"),
+        "{sinks:?}"
+    );
     rig.ledger.with(|l| l.down = false);
     rig.sync().await;
 }

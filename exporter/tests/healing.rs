@@ -13,10 +13,15 @@ async fn a_crash_between_mark_and_cursor_is_healed() {
     rig.sync().await;
     rig.stop().await;
     // As if the next snapshot had been marked, and perhaps shown, when the power failed.
-    rig.sql("exporter.db", "UPDATE snapshot_cursor SET mark = mark + 1").await;
+    rig.sql("exporter.db", "UPDATE snapshot_cursor SET mark = mark + 1")
+        .await;
     rig.start().await;
     rig.sync().await;
-    assert_eq!(rig.ledger.calls().snapshot, 2, "head and cursor agree, and yet it is fetched again");
+    assert_eq!(
+        rig.ledger.calls().snapshot,
+        2,
+        "head and cursor agree, and yet it is fetched again"
+    );
     rig.restart().await;
     rig.sync().await;
     assert_eq!(rig.ledger.calls().snapshot, 2);
@@ -34,7 +39,10 @@ async fn files_that_could_not_be_put_in_place_are_finished_later() {
     std::fs::remove_file(&manifest).unwrap();
     std::fs::create_dir_all(manifest.join("in-the-way")).unwrap();
     let sinks = rig.wait().await;
-    assert!(!sinks[0].delivered && sinks[0].problem.starts_with("LW-6011"), "{sinks:?}");
+    assert!(
+        !sinks[0].delivered && sinks[0].problem.starts_with("LW-6011"),
+        "{sinks:?}"
+    );
     assert_eq!(rig.users(), ["a/u1=Ann", "a/u2=Bob"]);
     // And the ledger loses what they show.
     rig.ledger.restore(backup);
@@ -71,15 +79,24 @@ async fn a_sink_that_fails_blocks_no_other() {
     let rig = Rig::new(|dir| {
         std::fs::write(dir.join("file"), "in the way").unwrap();
         vec![
-            SinkConfig::Files { name: Some("bad".into()), path: dir.join("file/out") },
-            SinkConfig::Files { name: None, path: dir.join("out") },
+            SinkConfig::Files {
+                name: Some("bad".into()),
+                path: dir.join("file/out"),
+            },
+            SinkConfig::Files {
+                name: None,
+                path: dir.join("out"),
+            },
         ]
     })
     .await;
     rig.ledger.user(A, "u1", "Ann", &[]);
     let sinks = rig.wait().await;
     let bad = sinks.iter().find(|s| s.sink == "bad").unwrap();
-    assert!(!bad.delivered && bad.problem.starts_with("LW-6011"), "{bad:?}");
+    assert!(
+        !bad.delivered && bad.problem.starts_with("LW-6011"),
+        "{bad:?}"
+    );
     let good = sinks.iter().find(|s| s.sink == "files").unwrap();
     assert!(good.delivered && good.problem.is_empty());
     assert_eq!(rig.users(), ["a/u1=Ann"]);
@@ -90,10 +107,14 @@ async fn a_sink_that_fails_blocks_no_other() {
 #[tokio::test]
 async fn a_tenant_that_fails_blocks_no_other() {
     let rig = Rig::files().await;
-    rig.ledger.close(A, vec![("user", "u1".into(), Some(vec![0xff]))]);
+    rig.ledger
+        .close(A, vec![("user", "u1".into(), Some(vec![0xff]))]);
     rig.ledger.user(B, "u1", "Bea", &[]);
     let sinks = rig.wait().await;
-    assert!(sinks[0].problem.starts_with("LW-6003") && !sinks[0].delivered, "{sinks:?}");
+    assert!(
+        sinks[0].problem.starts_with("LW-6003") && !sinks[0].delivered,
+        "{sinks:?}"
+    );
     assert!(sinks[1].delivered);
     assert_eq!(rig.users(), ["b/u1=Bea"]);
 }
@@ -114,8 +135,14 @@ async fn a_full_disk_leaves_the_old_files_and_says_so() {
         .env(CHILD, "1")
         .output()
         .unwrap();
-    let (said, wrong) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success() && said.contains("1 passed"), "{said}{wrong}");
+    let (said, wrong) = (
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr),
+    );
+    assert!(
+        out.status.success() && said.contains("1 passed"),
+        "{said}{wrong}"
+    );
 }
 
 #[cfg(unix)]
@@ -135,7 +162,10 @@ async fn on_a_full_disk() {
         sinks[0].problem
     );
     assert!(!sinks[0].problem.contains("nnn"), "no content in problems");
-    assert_eq!(std::fs::read(rig.out().join("user.ndjson")).unwrap(), before);
+    assert_eq!(
+        std::fs::read(rig.out().join("user.ndjson")).unwrap(),
+        before
+    );
     for n in 0..3_000 {
         rig.ledger.remove(A, "user", &format!("v{n:04}"));
     }

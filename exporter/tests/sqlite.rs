@@ -7,9 +7,15 @@ use sqlx::{Connection as _, SqliteConnection};
 use support::{A, B, Rig};
 
 async fn query(rig: &Rig, sql: &'static str) -> Vec<String> {
-    let url = format!("sqlite://{}?mode=ro", rig.out().join("inventory.db").display());
+    let url = format!(
+        "sqlite://{}?mode=ro",
+        rig.out().join("inventory.db").display()
+    );
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+    sqlx::query_scalar(sql)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap()
 }
 
 async fn users(rig: &Rig) -> Vec<String> {
@@ -31,17 +37,30 @@ async fn rows_follow_the_ledger() {
     assert_eq!(sinks.iter().map(|s| s.written).sum::<u64>(), 4);
     assert_eq!(sinks[1].as_of, closing);
     assert_eq!(users(&rig).await, ["a/u1=Ann", "a/u2=Bob", "b/u1=Bea"]);
-    let licences =
-        "SELECT user_id || ' ' || sku_id || ' ' || path || ' ' || consumes FROM license_assignment ORDER BY 1";
-    assert_eq!(query(&rig, licences).await, ["u1 e3 unknown 1", "u1 e5 unknown 1", "u2 e5 unknown 1"]);
-    assert_eq!(query(&rig, "SELECT sku_id || assigned FROM license_position").await, ["e52"]);
+    let licences = "SELECT user_id || ' ' || sku_id || ' ' || path || ' ' || consumes FROM license_assignment ORDER BY 1";
+    assert_eq!(
+        query(&rig, licences).await,
+        ["u1 e3 unknown 1", "u1 e5 unknown 1", "u2 e5 unknown 1"]
+    );
+    assert_eq!(
+        query(&rig, "SELECT sku_id || assigned FROM license_position").await,
+        ["e52"]
+    );
     rig.ledger.user(A, "u1", "Anna", &["e5"]);
     rig.ledger.remove(A, "user", "u2");
     rig.restart().await;
     let sinks = rig.sync().await;
-    assert_eq!(sinks.iter().map(|s| s.written).sum::<u64>(), 2, "only what changed");
+    assert_eq!(
+        sinks.iter().map(|s| s.written).sum::<u64>(),
+        2,
+        "only what changed"
+    );
     assert_eq!(users(&rig).await, ["a/u1=Anna", "b/u1=Bea"]);
-    assert_eq!(query(&rig, licences).await, ["u1 e5 unknown 1"], "the rows of a user are replaced as a set");
+    assert_eq!(
+        query(&rig, licences).await,
+        ["u1 e5 unknown 1"],
+        "the rows of a user are replaced as a set"
+    );
     assert_eq!(rig.ledger.calls().snapshot, 0);
 }
 
@@ -54,11 +73,19 @@ async fn a_restored_ledger_is_shown_as_it_is() {
     rig.ledger.user(B, "u1", "Bea", &[]);
     rig.sync().await;
     let tenant_b = rig.ledger.backup()[B].clone();
-    rig.ledger.restore(backup.into_iter().chain([(B.to_owned(), tenant_b)]).collect());
+    rig.ledger.restore(
+        backup
+            .into_iter()
+            .chain([(B.to_owned(), tenant_b)])
+            .collect(),
+    );
     rig.ledger.user(A, "u3", "Cid", &[]);
     rig.sync().await;
     assert_eq!(users(&rig).await, ["a/u1=Ann", "a/u3=Cid", "b/u1=Bea"]);
-    assert_eq!(query(&rig, "SELECT user_id FROM license_assignment").await, ["u1"]);
+    assert_eq!(
+        query(&rig, "SELECT user_id FROM license_assignment").await,
+        ["u1"]
+    );
     assert_eq!(rig.ledger.calls().snapshot, 1);
 }
 
@@ -70,11 +97,16 @@ async fn an_incomplete_restored_ledger_removes_nothing() {
     rig.ledger.user(A, "u2", "Bob", &[]);
     rig.sync().await;
     rig.ledger.restore(backup);
-    rig.ledger.with(|l| l.tenants.get_mut(A).unwrap().complete = false);
+    rig.ledger
+        .with(|l| l.tenants.get_mut(A).unwrap().complete = false);
     let sinks = rig.wait().await;
-    assert!(!sinks[0].delivered && sinks[0].problem.is_empty(), "{sinks:?}");
+    assert!(
+        !sinks[0].delivered && sinks[0].problem.is_empty(),
+        "{sinks:?}"
+    );
     assert_eq!(users(&rig).await, ["a/u1=Ann", "a/u2=Bob"]);
-    rig.ledger.with(|l| l.tenants.get_mut(A).unwrap().complete = true);
+    rig.ledger
+        .with(|l| l.tenants.get_mut(A).unwrap().complete = true);
     rig.sync().await;
     assert_eq!(users(&rig).await, ["a/u1=Ann"]);
 }
@@ -105,7 +137,8 @@ async fn a_ledger_that_does_not_know_the_mark_is_compared_whole() {
     rig.sync().await;
     rig.stop().await;
     // As if a batch had been marked when the power failed, and the ledger been restored since.
-    rig.sql("out/inventory.db", "UPDATE cursor SET mark = mark + 1").await;
+    rig.sql("out/inventory.db", "UPDATE cursor SET mark = mark + 1")
+        .await;
     rig.start().await;
     rig.sync().await;
     assert_eq!(rig.ledger.calls().snapshot, 1);

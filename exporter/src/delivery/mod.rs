@@ -25,7 +25,10 @@ use crate::sink::{RowSink, SnapshotSink};
 use crate::store::Store;
 
 /// Delays of a tenant that fails.
-const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_secs(1),
+    max: Duration::from_secs(300),
+};
 
 /// A sink of either sort.
 #[derive(Clone)]
@@ -69,7 +72,9 @@ impl Worker {
                 () = self.board.until(|s| s.round > passed) => {}
                 () = until(retry) => {}
             }
-            let (round, heads, forced) = self.board.read(|s| (s.round, s.heads.clone(), s.forced > passed));
+            let (round, heads, forced) = self
+                .board
+                .read(|s| (s.round, s.heads.clone(), s.forced > passed));
             self.pass(&heads, forced, &stop).await;
             if stop.is_cancelled() {
                 return Ok(());
@@ -99,7 +104,10 @@ impl Worker {
             }
             Sink::Rows(sink) => {
                 for (tenant, head) in due {
-                    match stop.run_until_cancelled(self.rows(sink.as_ref(), tenant, head)).await {
+                    match stop
+                        .run_until_cancelled(self.rows(sink.as_ref(), tenant, head))
+                        .await
+                    {
                         None => return,
                         Some(Ok(())) => {}
                         Some(Err(e)) => self.failed([tenant], e),
@@ -122,12 +130,15 @@ impl Worker {
     fn waits(&mut self, tenant: TenantId, as_of: Closing) {
         self.tries.remove(&tenant);
         self.checked.remove(&tenant);
-        self.board.note(self.number, tenant, |s| (s.as_of, s.settled, s.problem) = (as_of, None, None));
+        self.board.note(self.number, tenant, |s| {
+            (s.as_of, s.settled, s.problem) = (as_of, None, None)
+        });
     }
 
     /// Records reached the sink.
     fn wrote(&self, tenant: TenantId, records: u64) {
-        self.board.note(self.number, tenant, |s| s.written += records);
+        self.board
+            .note(self.number, tenant, |s| s.written += records);
     }
 
     /// These tenants failed, for one reason.
@@ -140,7 +151,13 @@ impl Worker {
         for tenant in tenants {
             let failures = self.tries.get(&tenant).map_or(0, |t| t.failures);
             let next = now + BACKOFF.delay(failures, spread(tenant, self.clock.micros()));
-            self.tries.insert(tenant, Try { failures: failures + 1, next });
+            self.tries.insert(
+                tenant,
+                Try {
+                    failures: failures + 1,
+                    next,
+                },
+            );
             self.checked.remove(&tenant);
             self.board.note(self.number, tenant, |s| {
                 known &= s.problem.as_ref() == Some(&text);

@@ -28,7 +28,12 @@ enum Turn {
 
 impl Worker {
     /// Brings a sink to the head of one ledger.
-    pub(super) async fn rows(&mut self, sink: &dyn RowSink, tenant: TenantId, head: Head) -> Result<(), Error> {
+    pub(super) async fn rows(
+        &mut self,
+        sink: &dyn RowSink,
+        tenant: TenantId,
+        head: Head,
+    ) -> Result<(), Error> {
         if self.checked.get(&tenant) == Some(&head.closing) {
             return Ok(());
         }
@@ -92,7 +97,12 @@ impl Worker {
     }
 
     /// Replaces everything. False when the ledger isn't complete: removing what it lacks would remove what is there.
-    async fn replace(&self, sink: &dyn RowSink, tenant: TenantId, cursor: &Cursor) -> Result<bool, Error> {
+    async fn replace(
+        &self,
+        sink: &dyn RowSink,
+        tenant: TenantId,
+        cursor: &Cursor,
+    ) -> Result<bool, Error> {
         let mut snapshot = self.feed.snapshot(tenant).await?;
         let as_of = snapshot.as_of().await?;
         let mark = marked(cursor, as_of);
@@ -100,7 +110,9 @@ impl Worker {
             return Ok(false);
         }
         let next = advanced(&mark, &after_snapshot(as_of));
-        let Some(records) = sink.replace(tenant, &mark, &next, snapshot).await? else { return Ok(false) };
+        let Some(records) = sink.replace(tenant, &mark, &next, snapshot).await? else {
+            return Ok(false);
+        };
         self.wrote(tenant, records);
         Ok(true)
     }

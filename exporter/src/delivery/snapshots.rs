@@ -36,7 +36,10 @@ impl Worker {
         for (tenant, head) in due {
             let cursor = cursors.get(tenant).cloned().unwrap_or_default();
             let shows = shown.tenants.get(tenant).copied();
-            match stop.run_until_cancelled(self.spool(sink, *tenant, *head, &cursor, shows)).await {
+            match stop
+                .run_until_cancelled(self.spool(sink, *tenant, *head, &cursor, shows))
+                .await
+            {
                 None => return Ok(()),
                 Some(Ok(None)) => {}
                 Some(Ok(Some(as_of))) => {
@@ -90,7 +93,10 @@ impl Worker {
             return Ok(None);
         }
         let spooled = match head.complete {
-            true => sink.spool(tenant, self.feed.snapshot(tenant).await?).await?,
+            true => {
+                sink.spool(tenant, self.feed.snapshot(tenant).await?)
+                    .await?
+            }
             false => None,
         };
         if spooled.is_none() {
@@ -102,7 +108,10 @@ impl Worker {
     /// Shows what was spooled: mark, sink, cursor, in this order.
     async fn publish(&mut self, sink: &dyn SnapshotSink, spooled: &Spooled) -> Result<(), Error> {
         let name = self.config.name().to_owned();
-        let marks: Vec<_> = spooled.iter().map(|(t, (cursor, as_of, _))| (*t, marked(cursor, *as_of))).collect();
+        let marks: Vec<_> = spooled
+            .iter()
+            .map(|(t, (cursor, as_of, _))| (*t, marked(cursor, *as_of)))
+            .collect();
         self.store.save(&name, &marks).await?;
         let written = sink.publish(&keys(spooled)).await?;
         let cursors: Vec<_> = marks

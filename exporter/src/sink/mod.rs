@@ -52,7 +52,13 @@ pub trait RowSink: Send + Sync {
     async fn mark(&self, tenant: TenantId, from: &Cursor, marked: &Cursor) -> Result<bool, Error>;
 
     /// Takes records and the cursor after them. False when the sink doesn't stand at `from`.
-    async fn apply(&self, tenant: TenantId, from: &Cursor, to: &Cursor, records: &[Record]) -> Result<bool, Error>;
+    async fn apply(
+        &self,
+        tenant: TenantId,
+        from: &Cursor,
+        to: &Cursor,
+        records: &[Record],
+    ) -> Result<bool, Error>;
 
     /// Replaces everything of a tenant. `None` when the ledger isn't complete, or the sink doesn't stand at `from`:
     /// then nothing happened. Else the number of records.

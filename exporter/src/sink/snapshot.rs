@@ -34,7 +34,12 @@ const CALL: &str = "Snapshot";
 impl Snapshot {
     /// A snapshot from these batches.
     pub fn new(batches: BoxStream<'static, Result<SnapshotBatch, Status>>) -> Self {
-        Snapshot { batches, first: None, as_of: None, end: None }
+        Snapshot {
+            batches,
+            first: None,
+            as_of: None,
+            end: None,
+        }
     }
 
     /// The closing that it shows.
@@ -62,7 +67,11 @@ impl Snapshot {
         };
         if batch.last {
             let as_of = Closing(batch.as_of);
-            self.end = Some(End { as_of, complete: batch.complete, datasets: batch.datasets });
+            self.end = Some(End {
+                as_of,
+                complete: batch.complete,
+                datasets: batch.datasets,
+            });
         }
         Ok(Some(batch.records))
     }
@@ -76,7 +85,12 @@ impl Snapshot {
         let stopped = Error::Stopped { call: CALL };
         let batch = match tokio::time::timeout(SILENCE, self.batches.next()).await {
             Ok(Some(Ok(batch))) => batch,
-            Ok(Some(Err(status))) => return Err(Error::Feed { call: CALL, source: Box::new(status) }),
+            Ok(Some(Err(status))) => {
+                return Err(Error::Feed {
+                    call: CALL,
+                    source: Box::new(status),
+                });
+            }
             Ok(None) | Err(_) => return Err(stopped),
         };
         match self.as_of {

@@ -8,8 +8,8 @@ use futures::{StreamExt as _, stream};
 use prost::Message as _;
 use proto::feed::v1::feed_server::Feed;
 use proto::feed::v1::{
-    Cursor, DatasetState, FollowBatch, FollowRequest, Head, HeadsRequest, HeadsResponse, Record, SnapshotBatch,
-    SnapshotRequest,
+    Cursor, DatasetState, FollowBatch, FollowRequest, Head, HeadsRequest, HeadsResponse, Record,
+    SnapshotBatch, SnapshotRequest,
 };
 use proto::inventory::v1::{AssignedLicense, LicensePosition, User};
 use tokio::sync::watch;
@@ -57,7 +57,10 @@ pub struct Ledger(pub Arc<Mutex<Inner>>, pub Arc<watch::Sender<Calls>>);
 
 impl Default for Ledger {
     fn default() -> Self {
-        Ledger(Arc::default(), Arc::new(watch::Sender::new(Calls::default())))
+        Ledger(
+            Arc::default(),
+            Arc::new(watch::Sender::new(Calls::default())),
+        )
     }
 }
 
@@ -75,7 +78,10 @@ impl Ledger {
         self.with(|l| {
             l.clock += 10;
             let closing = l.clock;
-            let t = l.tenants.entry(tenant.into()).or_insert_with(|| Tenant { complete: true, ..Tenant::default() });
+            let t = l.tenants.entry(tenant.into()).or_insert_with(|| Tenant {
+                complete: true,
+                ..Tenant::default()
+            });
             t.closings.extend([0, closing]);
             for (kind, key, body) in changes {
                 t.rows.insert((kind.into(), key), (closing, body));
@@ -92,17 +98,34 @@ impl Ledger {
             display_name: Some(name.into()),
             assigned_licenses: skus
                 .iter()
-                .map(|s| AssignedLicense { sku_id: (*s).into(), disabled_plans: vec![] })
+                .map(|s| AssignedLicense {
+                    sku_id: (*s).into(),
+                    disabled_plans: vec![],
+                })
                 .collect(),
             ..User::default()
         };
-        self.close(tenant, vec![("user", id.into(), Some(user.encode_to_vec()))])
+        self.close(
+            tenant,
+            vec![("user", id.into(), Some(user.encode_to_vec()))],
+        )
     }
 
     pub fn position(&self, tenant: &str, sku: &str, assigned: i32) -> u64 {
-        let position =
-            LicensePosition { tenant_id: tenant.into(), sku_id: sku.into(), assigned, ..LicensePosition::default() };
-        self.close(tenant, vec![("license_position", sku.into(), Some(position.encode_to_vec()))])
+        let position = LicensePosition {
+            tenant_id: tenant.into(),
+            sku_id: sku.into(),
+            assigned,
+            ..LicensePosition::default()
+        };
+        self.close(
+            tenant,
+            vec![(
+                "license_position",
+                sku.into(),
+                Some(position.encode_to_vec()),
+            )],
+        )
     }
 
     pub fn remove(&self, tenant: &str, kind: &str, key: &str) -> u64 {
@@ -125,7 +148,11 @@ impl Ledger {
     fn tenant(&self, id: &str) -> Result<Tenant, Status> {
         self.with(|l| match l.down {
             true => Err(Status::unavailable("down")),
-            false => l.tenants.get(id).cloned().ok_or_else(|| Status::not_found("no such tenant")),
+            false => l
+                .tenants
+                .get(id)
+                .cloned()
+                .ok_or_else(|| Status::not_found("no such tenant")),
         })
     }
 }
@@ -161,44 +188,80 @@ impl Feed for Ledger {
 
     type FollowStream = BoxStream<'static, Result<FollowBatch, Status>>;
 
-    async fn follow(&self, request: Request<FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
+    async fn follow(
+        &self,
+        request: Request<FollowRequest>,
+    ) -> Result<Response<Self::FollowStream>, Status> {
         let request = request.into_inner();
         let tenant = self.tenant(&request.tenant_id)?;
         let cursor = request.cursor.unwrap_or_default();
         self.count(|c| c.follow += 1);
         let head = *tenant.closings.last().unwrap_or(&0);
         let mut batches = self.with(|l| std::mem::take(&mut l.replay));
-        if [cursor.as_of, cursor.mark].iter().all(|c| tenant.closings.contains(c)) {
-            let mut rows: Vec<_> =
-                tenant.rows.iter().map(|(k, r)| (r.0, format!("{}/{}", k.0, k.1), record(k, r))).collect();
+        if [cursor.as_of, cursor.mark]
+            .iter()
+            .all(|c| tenant.closings.contains(c))
+        {
+            let mut rows: Vec<_> = tenant
+                .rows
+                .iter()
+                .map(|(k, r)| (r.0, format!("{}/{}", k.0, k.1), record(k, r)))
+                .collect();
             // As the real one reads it: what names no kind comes before all of them.
-            let key = if cursor.key.contains('/') { cursor.key.as_str() } else { "" };
+            let key = if cursor.key.contains('/') {
+                cursor.key.as_str()
+            } else {
+                ""
+            };
             rows.retain(|r| (r.0, r.1.as_str()) > (cursor.closing, key));
             rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
             let mut from = cursor;
             for chunk in rows.chunks(BATCH) {
                 let (closing, key) = chunk.last().map(|r| (r.0, r.1.clone())).unwrap();
-                let to = Cursor { closing, key, as_of: head, mark: head };
+                let to = Cursor {
+                    closing,
+                    key,
+                    as_of: head,
+                    mark: head,
+                };
                 let records = chunk.iter().map(|r| r.2.clone()).collect();
                 let from = std::mem::replace(&mut from, to.clone());
-                batches.push(FollowBatch { from: Some(from), to: Some(to), records, snapshot_needed: false });
+                batches.push(FollowBatch {
+                    from: Some(from),
+                    to: Some(to),
+                    records,
+                    snapshot_needed: false,
+                });
             }
         } else {
-            batches.push(FollowBatch { from: Some(cursor), snapshot_needed: true, ..FollowBatch::default() });
+            batches.push(FollowBatch {
+                from: Some(cursor),
+                snapshot_needed: true,
+                ..FollowBatch::default()
+            });
         }
         self.with(|l| l.sent.extend(batches.clone()));
-        Ok(Response::new(stream::iter(batches.into_iter().map(Ok)).boxed()))
+        Ok(Response::new(
+            stream::iter(batches.into_iter().map(Ok)).boxed(),
+        ))
     }
 
     type SnapshotStream = BoxStream<'static, Result<SnapshotBatch, Status>>;
 
-    async fn snapshot(&self, request: Request<SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+    async fn snapshot(
+        &self,
+        request: Request<SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
         let tenant = self.tenant(&request.into_inner().tenant_id)?;
         self.count(|c| c.snapshot += 1);
         let as_of = *tenant.closings.last().unwrap_or(&0);
         let (torn, reversed) = self.with(|l| (l.torn, l.reversed));
-        let mut records: Vec<_> =
-            tenant.rows.iter().filter(|(_, r)| r.1.is_some()).map(|(k, r)| record(k, r)).collect();
+        let mut records: Vec<_> = tenant
+            .rows
+            .iter()
+            .filter(|(_, r)| r.1.is_some())
+            .map(|(k, r)| record(k, r))
+            .collect();
         if reversed {
             records.reverse();
         }
@@ -209,11 +272,26 @@ impl Feed for Ledger {
             complete,
             ..SnapshotBatch::default()
         };
-        let mut batches: Vec<_> = records.chunks(BATCH.max(records.len() / 10)).map(batch).collect();
+        let mut batches: Vec<_> = records
+            .chunks(BATCH.max(records.len() / 10))
+            .map(batch)
+            .collect();
         if !torn {
-            let users = DatasetState { dataset: "users".into(), run: 7, pages: 3, complete, ..DatasetState::default() };
-            batches.push(SnapshotBatch { last: true, datasets: vec![users], ..batch(&[]) });
+            let users = DatasetState {
+                dataset: "users".into(),
+                run: 7,
+                pages: 3,
+                complete,
+                ..DatasetState::default()
+            };
+            batches.push(SnapshotBatch {
+                last: true,
+                datasets: vec![users],
+                ..batch(&[])
+            });
         }
-        Ok(Response::new(stream::iter(batches.into_iter().map(Ok)).boxed()))
+        Ok(Response::new(
+            stream::iter(batches.into_iter().map(Ok)).boxed(),
+        ))
     }
 }

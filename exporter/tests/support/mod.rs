@@ -42,32 +42,70 @@ impl Rig {
         let dir = tempfile::tempdir().unwrap();
         let sinks = sinks(dir.path());
         // Nobody waits for the clock here: whoever wants fresh heads asks for them.
-        let config = Config { sinks, poll: Duration::from_secs(3_600) };
-        let bus = Bus::new(Arc::new(Memory::new(Topology::of_pools([]))), Keys::generate());
-        let mut rig = Rig { dir, ledger: Ledger::default(), bus, config, running: None };
+        let config = Config {
+            sinks,
+            poll: Duration::from_secs(3_600),
+        };
+        let bus = Bus::new(
+            Arc::new(Memory::new(Topology::of_pools([]))),
+            Keys::generate(),
+        );
+        let mut rig = Rig {
+            dir,
+            ledger: Ledger::default(),
+            bus,
+            config,
+            running: None,
+        };
         rig.start().await;
         rig
     }
 
     pub async fn files() -> Rig {
-        Rig::new(|dir| vec![SinkConfig::Files { name: None, path: dir.join("out") }]).await
+        Rig::new(|dir| {
+            vec![SinkConfig::Files {
+                name: None,
+                path: dir.join("out"),
+            }]
+        })
+        .await
     }
 
     pub async fn sqlite() -> Rig {
-        Rig::new(|dir| vec![SinkConfig::Sqlite { name: None, path: dir.join("out/inventory.db") }]).await
+        Rig::new(|dir| {
+            vec![SinkConfig::Sqlite {
+                name: None,
+                path: dir.join("out/inventory.db"),
+            }]
+        })
+        .await
     }
 
     pub async fn start(&mut self) {
-        let options = Options { path: self.dir.path().join("exporter.db"), durability: Durability::Full, brake: false };
+        let options = Options {
+            path: self.dir.path().join("exporter.db"),
+            durability: Durability::Full,
+            brake: false,
+        };
         let db = Db::open(&options, exporter::MIGRATIONS).await.unwrap();
         let feed = runtime::grpc::local(FeedServer::new(self.ledger.clone()));
-        let deps = Deps { bus: self.bus.clone(), db: db.clone(), clock: Clock::system(), feed };
+        let deps = Deps {
+            bus: self.bus.clone(),
+            db: db.clone(),
+            clock: Clock::system(),
+            feed,
+        };
         let exporter = Exporter::new(self.config.clone(), deps).unwrap();
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         let (run, token) = (exporter.clone(), stop.clone());
         task.spawn(async move { run.run(token).await });
-        self.running = Some(Running { exporter, stop, task, db });
+        self.running = Some(Running {
+            exporter,
+            stop,
+            task,
+            db,
+        });
     }
 
     pub async fn stop(&mut self) {
@@ -85,28 +123,45 @@ impl Rig {
     /// Changes a database behind the back of the exporter; stop that first.
     pub async fn sql(&self, file: &str, sql: &'static str) {
         let url = format!("sqlite://{}", self.dir.path().join(file).display());
-        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
+            .await
+            .unwrap();
         sqlx::query(sql).execute(&mut connection).await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
     }
 
     fn admin(&self) -> ExporterAdminClient<runtime::grpc::Channel> {
-        ExporterAdminClient::new(runtime::grpc::local(self.running.as_ref().unwrap().exporter.admin()))
+        ExporterAdminClient::new(runtime::grpc::local(
+            self.running.as_ref().unwrap().exporter.admin(),
+        ))
     }
 
     /// Waits until everything is delivered or failed.
     pub async fn wait(&self) -> Vec<SinkStatus> {
-        self.admin().wait_delivered(WaitDeliveredRequest {}).await.unwrap().into_inner().sinks
+        self.admin()
+            .wait_delivered(WaitDeliveredRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .sinks
     }
 
     pub async fn status(&self) -> Vec<SinkStatus> {
-        self.admin().status(ExporterStatusRequest {}).await.unwrap().into_inner().sinks
+        self.admin()
+            .status(ExporterStatusRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .sinks
     }
 
     /// Waits, and insists that everything was delivered.
     pub async fn sync(&self) -> Vec<SinkStatus> {
         let sinks = self.wait().await;
-        assert!(!sinks.is_empty() && sinks.iter().all(|s| s.delivered && s.problem.is_empty()), "{sinks:#?}");
+        assert!(
+            !sinks.is_empty() && sinks.iter().all(|s| s.delivered && s.problem.is_empty()),
+            "{sinks:#?}"
+        );
         sinks
     }
 
@@ -117,7 +172,9 @@ impl Rig {
     /// The lines of a kind.
     pub fn lines(&self, kind: &str) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.out().join(format!("{kind}.ndjson"))).unwrap();
-        text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+        text.lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect()
     }
 
     /// (tenant's first letter, user's key, display name) of every user.
@@ -125,7 +182,14 @@ impl Rig {
         let text = |v: &serde_json::Value| v.as_str().unwrap_or("-").to_owned();
         self.lines("user")
             .iter()
-            .map(|u| format!("{}/{}={}", &text(&u["tenantId"])[..1], text(&u["userId"]), text(&u["displayName"])))
+            .map(|u| {
+                format!(
+                    "{}/{}={}",
+                    &text(&u["tenantId"])[..1],
+                    text(&u["userId"]),
+                    text(&u["displayName"])
+                )
+            })
             .collect()
     }
 

@@ -31,10 +31,14 @@ impl Place {
 
     /// Whether every visible file is there with the size that it should have.
     pub(super) fn whole(&self, index: &Index) -> bool {
-        let has = |path: &Path, bytes: u64| fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == bytes);
+        let has = |path: &Path, bytes: u64| {
+            fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == bytes)
+        };
         index.visible.as_ref().is_some_and(|v| {
-            KINDS.iter().all(|k| v.get(*k).is_some_and(|v| has(&file(&self.dir, k), v.content.bytes)))
-                && manifest::path(&self.dir).is_file()
+            KINDS.iter().all(|k| {
+                v.get(*k)
+                    .is_some_and(|v| has(&file(&self.dir, k), v.content.bytes))
+            }) && manifest::path(&self.dir).is_file()
         })
     }
 
@@ -61,7 +65,13 @@ impl Place {
             let temporary = disk::temporary(&target);
             let parts = index.parts(kind);
             let content = self.make(kind, &parts, &temporary)?;
-            visible.insert((*kind).to_owned(), Visible { parts: fingerprint(&parts), content });
+            visible.insert(
+                (*kind).to_owned(),
+                Visible {
+                    parts: fingerprint(&parts),
+                    content,
+                },
+            );
             made.push((temporary, target));
         }
         // Stored without what is visible: until the end, nothing is known of the visible files.
@@ -77,7 +87,12 @@ impl Place {
     }
 
     /// Makes the file of a kind. One part alone is the file: it gets a second name and isn't read again.
-    fn make(&self, kind: &str, parts: &[(TenantId, &str, &Content)], to: &Path) -> Result<Content, Error> {
+    fn make(
+        &self,
+        kind: &str,
+        parts: &[(TenantId, &str, &Content)],
+        to: &Path,
+    ) -> Result<Content, Error> {
         let path = |tenant: TenantId, dir: &str| file(&self.tenant(tenant).join(dir), kind);
         if let [(tenant, dir, content)] = parts {
             disk::link(&path(*tenant, dir), to)?;
@@ -101,12 +116,18 @@ impl Place {
                 copied += n as u64;
             }
             if copied != content.bytes {
-                return Err(disk::at(&path)(io::Error::new(io::ErrorKind::InvalidData, "it is not as long as it was")));
+                return Err(disk::at(&path)(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "it is not as long as it was",
+                )));
             }
             whole.count += content.count;
             whole.bytes += copied;
         }
         out.sync_all().map_err(disk::at(to))?;
-        Ok(Content { sha256: hex(hash), ..whole })
+        Ok(Content {
+            sha256: hex(hash),
+            ..whole
+        })
     }
 }

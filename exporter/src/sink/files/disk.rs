@@ -50,7 +50,9 @@ pub(super) fn put(from: &Path, to: &Path) -> Result<(), Error> {
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     let temporary = temporary(path);
     let mut file = create(&temporary)?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(at(path))?;
+    file.write_all(content)
+        .and_then(|()| file.sync_all())
+        .map_err(at(path))?;
     put(&temporary, path)
 }
 
@@ -62,7 +64,9 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
 
 /// Waits until the disk knows the names in the directory of `path`.
 pub(super) fn sync_parent(path: &Path) -> Result<(), Error> {
-    let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
+    let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) else {
+        return Ok(());
+    };
     // A directory can't be opened for this everywhere; where it can't, the system orders names by itself.
     match File::open(parent) {
         Ok(dir) if cfg!(unix) => dir.sync_all().map_err(at(parent)),
@@ -79,7 +83,9 @@ pub(super) fn link(from: &Path, to: &Path) -> Result<(), Error> {
         Err(_) => {
             let mut file = create(to)?;
             let mut source = File::open(from).map_err(at(from))?;
-            io::copy(&mut source, &mut file).and_then(|_| file.sync_all()).map_err(at(to))
+            io::copy(&mut source, &mut file)
+                .and_then(|_| file.sync_all())
+                .map_err(at(to))
         }
     }
 }

@@ -106,11 +106,13 @@ pub(super) fn fingerprint(parts: &[(TenantId, &str, &Content)]) -> String {
 /// A finished hash in hexadecimal.
 pub(super) fn hex(hash: Sha256) -> String {
     use std::fmt::Write as _;
-    hash.finalize().iter().fold(String::with_capacity(64), |mut out, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    hash.finalize()
+        .iter()
+        .fold(String::with_capacity(64), |mut out, byte| {
+            // Writing to a String can't fail.
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 fn path(spool: &Path) -> PathBuf {

@@ -39,11 +39,26 @@ pub(super) fn path(dir: &Path) -> PathBuf {
 pub(super) fn write(dir: &Path, index: &Index) -> Result<(), Error> {
     let visible = index.visible.iter().flatten();
     let kinds = visible.map(|(k, v)| {
-        let kind = Kind { count: v.content.count, sha256: &v.content.sha256 };
+        let kind = Kind {
+            count: v.content.count,
+            sha256: &v.content.sha256,
+        };
         (k.as_str(), kind)
     });
-    let tenants = index.tenants.iter().map(|(t, p)| (*t, Tenant { as_of: p.as_of, runs: &p.runs }));
-    let manifest = Manifest { format: 1, kinds: kinds.collect(), tenants: tenants.collect() };
+    let tenants = index.tenants.iter().map(|(t, p)| {
+        (
+            *t,
+            Tenant {
+                as_of: p.as_of,
+                runs: &p.runs,
+            },
+        )
+    });
+    let manifest = Manifest {
+        format: 1,
+        kinds: kinds.collect(),
+        tenants: tenants.collect(),
+    };
     let path = path(dir);
     let mut bytes = serde_json::to_vec(&manifest).map_err(|e| disk::at(&path)(e.into()))?;
     bytes.push(b'\n');

@@ -46,8 +46,14 @@ struct State {
 impl Files {
     /// A sink that writes to this directory. Nothing is touched before there is something to write.
     pub fn new(dir: PathBuf) -> Self {
-        let place = Place { spool: dir.join(".spool"), dir };
-        Files(Arc::new(Inner { place, state: Mutex::default() }))
+        let place = Place {
+            spool: dir.join(".spool"),
+            dir,
+        };
+        Files(Arc::new(Inner {
+            place,
+            state: Mutex::default(),
+        }))
     }
 }
 
@@ -58,7 +64,11 @@ impl SnapshotSink for Files {
         blocking(move || inner.shown()).await
     }
 
-    async fn spool(&self, tenant: TenantId, mut snapshot: Snapshot) -> Result<Option<Closing>, Error> {
+    async fn spool(
+        &self,
+        tenant: TenantId,
+        mut snapshot: Snapshot,
+    ) -> Result<Option<Closing>, Error> {
         // Rendering has a thread of its own, so that the network and it don't wait for each other.
         let (sender, receiver) = mpsc::channel(4);
         let inner = self.0.clone();
@@ -99,16 +109,33 @@ impl Inner {
         self.with(|state| {
             let index = self.index(state)?;
             let tenants = index.tenants.iter().map(|(t, p)| (*t, p.as_of)).collect();
-            Ok(Shown { tenants, whole: index.tenants.is_empty() || self.place.whole(index) })
+            Ok(Shown {
+                tenants,
+                whole: index.tenants.is_empty() || self.place.whole(index),
+            })
         })
     }
 
-    fn render(&self, tenant: TenantId, mut pieces: mpsc::Receiver<Piece>) -> Result<Option<Closing>, Error> {
+    fn render(
+        &self,
+        tenant: TenantId,
+        mut pieces: mpsc::Receiver<Piece>,
+    ) -> Result<Option<Closing>, Error> {
         disk::create_dir(&self.place.dir)?;
         let home = self.place.tenant(tenant);
-        let keep = self.with(|state| Ok(self.index(state)?.tenants.get(&tenant).map(|p| p.dir.clone())))?;
+        let keep = self.with(|state| {
+            Ok(self
+                .index(state)?
+                .tenants
+                .get(&tenant)
+                .map(|p| p.dir.clone()))
+        })?;
         clean(&home, keep.as_deref())?;
-        let name = if keep.as_deref() == Some("a") { "b" } else { "a" };
+        let name = if keep.as_deref() == Some("a") {
+            "b"
+        } else {
+            "a"
+        };
         let dir = home.join(name);
         disk::create_dir(&dir)?;
         let mut renderer = Renderer::new(tenant, &dir)?;
@@ -124,7 +151,12 @@ impl Inner {
                     let kinds = renderer.finish()?;
                     disk::sync_parent(&dir)?;
                     let runs = end.datasets.iter().map(Into::into).collect();
-                    let part = Part { dir: name.into(), as_of: end.as_of, kinds, runs };
+                    let part = Part {
+                        dir: name.into(),
+                        as_of: end.as_of,
+                        kinds,
+                        runs,
+                    };
                     self.with(|state| Ok(state.spooled.insert(tenant, part)))?;
                     return Ok(Some(end.as_of));
                 }
@@ -177,10 +209,15 @@ impl Inner {
         index.tenants.retain(|tenant, part| {
             let dir = self.place.tenant(*tenant).join(&part.dir);
             part.kinds.iter().all(|(kind, c)| {
-                fs::metadata(render::file(&dir, kind)).is_ok_and(|m| m.is_file() && m.len() == c.bytes)
+                fs::metadata(render::file(&dir, kind))
+                    .is_ok_and(|m| m.is_file() && m.len() == c.bytes)
             })
         });
-        if index.tenants.len() == before { Ok(()) } else { index.store(&self.place.spool) }
+        if index.tenants.len() == before {
+            Ok(())
+        } else {
+            index.store(&self.place.spool)
+        }
     }
 
     fn index<'a>(&self, state: &'a mut State) -> Result<&'a Index, Error> {
@@ -208,6 +245,8 @@ fn clean(home: &Path, keep: Option<&str>) -> Result<(), Error> {
 }
 
 /// Runs what waits for the disk where nobody else waits.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     spawn_blocking(work).await.map_err(Error::Task)?
 }

@@ -27,21 +27,29 @@ pub(super) struct Renderer {
 impl Renderer {
     /// Creates the files in an empty directory.
     pub(super) fn new(tenant: TenantId, dir: &Path) -> Result<Self, Error> {
-        let files = KINDS.iter().map(|kind| Ok((*kind, Lines::create(file(dir, kind))?)));
-        Ok(Renderer { tenant, files: files.collect::<Result<_, Error>>()? })
+        let files = KINDS
+            .iter()
+            .map(|kind| Ok((*kind, Lines::create(file(dir, kind))?)));
+        Ok(Renderer {
+            tenant,
+            files: files.collect::<Result<_, Error>>()?,
+        })
     }
 
     /// Writes records; kinds that this release doesn't know are left out.
     pub(super) fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         for record in records {
-            let Some((kind, body)) = Body::read(self.tenant, record)? else { continue };
+            let Some((kind, body)) = Body::read(self.tenant, record)? else {
+                continue;
+            };
             let failed = |e| unreadable(self.tenant, kind.name(), e);
             if let Some(lines) = self.files.get_mut(kind.name()) {
                 lines.begin(&record.key);
                 body.write_json(&mut lines.chunk).map_err(failed)?;
                 lines.end()?;
             }
-            if let (Body::User(user), Some(lines)) = (&body, self.files.get_mut(LICENSE_ASSIGNMENT)) {
+            if let (Body::User(user), Some(lines)) = (&body, self.files.get_mut(LICENSE_ASSIGNMENT))
+            {
                 lines.begin(&record.key);
                 for row in project::license_assignments(user) {
                     json(&row, &mut lines.chunk).map_err(failed)?;
@@ -54,7 +62,10 @@ impl Renderer {
 
     /// Completes the files: when it returns, the disk has them.
     pub(super) fn finish(self) -> Result<BTreeMap<String, Content>, Error> {
-        self.files.into_iter().map(|(kind, lines)| Ok((kind.to_owned(), lines.finish()?))).collect()
+        self.files
+            .into_iter()
+            .map(|(kind, lines)| Ok((kind.to_owned(), lines.finish()?)))
+            .collect()
     }
 }
 
@@ -97,13 +108,19 @@ impl Lines {
     fn end(&mut self) -> Result<(), Error> {
         self.chunk.push(b'\n');
         self.content.count += 1;
-        if self.chunk.len() < CHUNK { Ok(()) } else { self.flush() }
+        if self.chunk.len() < CHUNK {
+            Ok(())
+        } else {
+            self.flush()
+        }
     }
 
     fn flush(&mut self) -> Result<(), Error> {
         self.hash.update(&self.chunk);
         self.content.bytes += self.chunk.len() as u64;
-        self.file.write_all(&self.chunk).map_err(disk::at(&self.path))?;
+        self.file
+            .write_all(&self.chunk)
+            .map_err(disk::at(&self.path))?;
         self.chunk.clear();
         Ok(())
     }
@@ -114,7 +131,10 @@ impl Lines {
             self.sort()?;
         }
         self.file.sync_all().map_err(disk::at(&self.path))?;
-        Ok(Content { sha256: hex(self.hash), ..self.content })
+        Ok(Content {
+            sha256: hex(self.hash),
+            ..self.content
+        })
     }
 
     /// The same content must give the same file, whatever the order in which it came. Lines start with tenant and

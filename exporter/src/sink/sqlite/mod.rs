@@ -29,7 +29,10 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     /// A sink that writes to this file. It is opened when there is something to write.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Sqlite { path, db: OnceCell::new() }
+        Sqlite {
+            path,
+            db: OnceCell::new(),
+        }
     }
 
     async fn db(&self) -> Result<&Db, Error> {
@@ -42,13 +45,25 @@ impl Sqlite {
             builder.recursive(true);
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(parent).map_err(|source| Error::File { path: parent.to_owned(), source })?;
+            builder.create(parent).map_err(|source| Error::File {
+                path: parent.to_owned(),
+                source,
+            })?;
         }
-        let options = Options { path: self.path.clone(), durability: Durability::Full, brake: false };
+        let options = Options {
+            path: self.path.clone(),
+            durability: Durability::Full,
+            brake: false,
+        };
         let opened = Db::open(&options, MIGRATIONS).await;
-        let db = opened.map_err(|e| Error::Open { path: self.path.clone(), source: Box::new(e) })?;
+        let db = opened.map_err(|e| Error::Open {
+            path: self.path.clone(),
+            source: Box::new(e),
+        })?;
         let mut write = db.write().await.map_err(|e| self.failed(e))?;
-        views::create(&mut write).await.map_err(|e| self.failed(e))?;
+        views::create(&mut write)
+            .await
+            .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
         Ok(db)
     }
@@ -61,12 +76,17 @@ impl Sqlite {
     }
 
     async fn commit(&self, tenant: TenantId, to: &Cursor, mut write: Write) -> Result<(), Error> {
-        store(&mut write, tenant, to).await.map_err(|e| self.failed(e))?;
+        store(&mut write, tenant, to)
+            .await
+            .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))
     }
 
     fn failed(&self, source: sqlx::Error) -> Error {
-        Error::Database { path: self.path.clone(), source }
+        Error::Database {
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 
@@ -74,18 +94,30 @@ impl Sqlite {
 impl RowSink for Sqlite {
     async fn cursor(&self, tenant: TenantId) -> Result<Cursor, Error> {
         let mut connection = self.db().await?.read().await.map_err(|e| self.failed(e))?;
-        read(&mut connection, tenant).await.map_err(|e| self.failed(e))
+        read(&mut connection, tenant)
+            .await
+            .map_err(|e| self.failed(e))
     }
 
     async fn mark(&self, tenant: TenantId, from: &Cursor, marked: &Cursor) -> Result<bool, Error> {
-        let Some(write) = self.at(tenant, from).await? else { return Ok(false) };
+        let Some(write) = self.at(tenant, from).await? else {
+            return Ok(false);
+        };
         self.commit(tenant, marked, write).await?;
         Ok(true)
     }
 
-    async fn apply(&self, tenant: TenantId, from: &Cursor, to: &Cursor, records: &[Record]) -> Result<bool, Error> {
+    async fn apply(
+        &self,
+        tenant: TenantId,
+        from: &Cursor,
+        to: &Cursor,
+        records: &[Record],
+    ) -> Result<bool, Error> {
         let rows = rows::Rows::read(tenant, records)?;
-        let Some(mut write) = self.at(tenant, from).await? else { return Ok(false) };
+        let Some(mut write) = self.at(tenant, from).await? else {
+            return Ok(false);
+        };
         rows.write(&mut write).await.map_err(|e| self.failed(e))?;
         self.commit(tenant, to, write).await?;
         Ok(true)
@@ -98,11 +130,18 @@ impl RowSink for Sqlite {
         to: &Cursor,
         mut snapshot: Snapshot,
     ) -> Result<Option<u64>, Error> {
-        let Some(mut write) = self.at(tenant, from).await? else { return Ok(None) };
-        rows::clear(&mut write, tenant).await.map_err(|e| self.failed(e))?;
+        let Some(mut write) = self.at(tenant, from).await? else {
+            return Ok(None);
+        };
+        rows::clear(&mut write, tenant)
+            .await
+            .map_err(|e| self.failed(e))?;
         let mut count = 0;
         while let Some(records) = snapshot.next().await? {
-            rows::Rows::read(tenant, &records)?.write(&mut write).await.map_err(|e| self.failed(e))?;
+            rows::Rows::read(tenant, &records)?
+                .write(&mut write)
+                .await
+                .map_err(|e| self.failed(e))?;
             count += records.len() as u64;
         }
         if !snapshot.end().is_some_and(|e| e.complete) {
@@ -128,7 +167,11 @@ async fn read(connection: &mut sqlx::SqliteConnection, tenant: TenantId) -> sqlx
     Ok(cursor.unwrap_or_default())
 }
 
-async fn store(connection: &mut sqlx::SqliteConnection, tenant: TenantId, cursor: &Cursor) -> sqlx::Result<()> {
+async fn store(
+    connection: &mut sqlx::SqliteConnection,
+    tenant: TenantId,
+    cursor: &Cursor,
+) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO cursor (tenant_id, closing, key, as_of, mark) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (tenant_id) DO UPDATE

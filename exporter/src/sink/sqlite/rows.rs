@@ -28,8 +28,10 @@ impl Rows {
     /// Reads a batch. Kinds that this release doesn't know are left out.
     pub(super) fn read(tenant: TenantId, batch: &[Record]) -> Result<Rows, Error> {
         // Of a record that comes twice the later state counts.
-        let newest: BTreeMap<(&str, &str), &Record> =
-            batch.iter().map(|r| ((r.kind.as_str(), r.key.as_str()), r)).collect();
+        let newest: BTreeMap<(&str, &str), &Record> = batch
+            .iter()
+            .map(|r| ((r.kind.as_str(), r.key.as_str()), r))
+            .collect();
         let mut rows = Rows {
             tenant: tenant.to_string(),
             records: Vec::new(),
@@ -51,13 +53,21 @@ impl Rows {
             self.removed.push((record.kind.clone(), record.key.clone()));
             return Ok(());
         }
-        let Some((kind, body)) = Body::read(tenant, record)? else { return Ok(()) };
+        let Some((kind, body)) = Body::read(tenant, record)? else {
+            return Ok(());
+        };
         let kind = kind.name();
         let text = to_text(|out| body.write_json(out)).map_err(|e| unreadable(tenant, kind, e))?;
-        self.records.push((kind, record.key.clone(), Closing(record.closing).to_db(), text));
+        self.records.push((
+            kind,
+            record.key.clone(),
+            Closing(record.closing).to_db(),
+            text,
+        ));
         if let Body::User(user) = &body {
             for (position, row) in (0..).zip(project::license_assignments(user)) {
-                let text = to_text(|out| json(&row, out)).map_err(|e| unreadable(tenant, LICENSE_ASSIGNMENT, e))?;
+                let text = to_text(|out| json(&row, out))
+                    .map_err(|e| unreadable(tenant, LICENSE_ASSIGNMENT, e))?;
                 self.children.push((record.key.clone(), position, text));
             }
         }
@@ -82,7 +92,12 @@ impl Rows {
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (kind, key, closing, body) in group {
-                query = query.bind(&self.tenant).bind(*kind).bind(key).bind(closing).bind(body);
+                query = query
+                    .bind(&self.tenant)
+                    .bind(*kind)
+                    .bind(key)
+                    .bind(closing)
+                    .bind(body);
             }
             query.execute(&mut *connection).await?;
         }
@@ -91,7 +106,9 @@ impl Rows {
                 "DELETE FROM child WHERE tenant_id = ? AND kind = ? AND parent IN {}",
                 placeholders(1, group.len())
             );
-            let mut query = sqlx::query(AssertSqlSafe(sql)).bind(&self.tenant).bind(LICENSE_ASSIGNMENT);
+            let mut query = sqlx::query(AssertSqlSafe(sql))
+                .bind(&self.tenant)
+                .bind(LICENSE_ASSIGNMENT);
             for parent in group {
                 query = query.bind(parent);
             }
@@ -104,7 +121,12 @@ impl Rows {
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (parent, position, body) in group {
-                query = query.bind(&self.tenant).bind(LICENSE_ASSIGNMENT).bind(parent).bind(position).bind(body);
+                query = query
+                    .bind(&self.tenant)
+                    .bind(LICENSE_ASSIGNMENT)
+                    .bind(parent)
+                    .bind(position)
+                    .bind(body);
             }
             query.execute(&mut *connection).await?;
         }
@@ -114,13 +136,21 @@ impl Rows {
 
 /// Removes everything of a tenant.
 pub(super) async fn clear(connection: &mut SqliteConnection, tenant: TenantId) -> sqlx::Result<()> {
-    for sql in ["DELETE FROM record WHERE tenant_id = ?", "DELETE FROM child WHERE tenant_id = ?"] {
-        sqlx::query(sql).bind(tenant.to_string()).execute(&mut *connection).await?;
+    for sql in [
+        "DELETE FROM record WHERE tenant_id = ?",
+        "DELETE FROM child WHERE tenant_id = ?",
+    ] {
+        sqlx::query(sql)
+            .bind(tenant.to_string())
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
 
-fn to_text(write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> serde_json::Result<String> {
+fn to_text(
+    write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+) -> serde_json::Result<String> {
     let mut out = Vec::new();
     write(&mut out)?;
     String::from_utf8(out).map_err(serde::ser::Error::custom)

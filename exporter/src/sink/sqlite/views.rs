@@ -17,8 +17,12 @@ pub(super) async fn create(connection: &mut SqliteConnection) -> sqlx::Result<()
             continue;
         }
         // Made of our own names only.
-        sqlx::query(AssertSqlSafe(format!("DROP VIEW IF EXISTS {kind}"))).execute(&mut *connection).await?;
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        sqlx::query(AssertSqlSafe(format!("DROP VIEW IF EXISTS {kind}")))
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(AssertSqlSafe(sql))
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -31,8 +35,15 @@ fn view(kind: &str) -> serde_json::Result<String> {
             _ => format!("json_extract(body, '$.{field}') AS \"{}\"", snake(field)),
         })
         .collect();
-    let table = if kind == LICENSE_ASSIGNMENT { "child" } else { "record" };
-    Ok(format!("CREATE VIEW {kind} AS SELECT {} FROM {table} WHERE kind = '{kind}'", columns.join(", ")))
+    let table = if kind == LICENSE_ASSIGNMENT {
+        "child"
+    } else {
+        "record"
+    };
+    Ok(format!(
+        "CREATE VIEW {kind} AS SELECT {} FROM {table} WHERE kind = '{kind}'",
+        columns.join(", ")
+    ))
 }
 
 /// `lowerCamelCase` as `snake_case`.
@@ -55,7 +66,9 @@ mod tests {
         assert_eq!(snake("lastUpdatedDateTime"), "last_updated_date_time");
         let sql = view("organization").unwrap();
         assert!(
-            sql.starts_with("CREATE VIEW organization AS SELECT tenant_id, json_extract(body, '$.displayName')"),
+            sql.starts_with(
+                "CREATE VIEW organization AS SELECT tenant_id, json_extract(body, '$.displayName')"
+            ),
             "{sql}"
         );
         assert!(view("license_assignment").unwrap().contains("FROM child"));

@@ -179,9 +179,6 @@ impl Normalizer {
             self.0.publish.notify_one();
             return Ok(());
         }
-        if old(&mut w, tenant, &name).await? {
-            return Ok(());
-        }
         let sql = "INSERT INTO inbox_seal (tenant, dataset, run, attempt, dead, seal) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT DO NOTHING";
         let q = sqlx::query(sql)

@@ -4,15 +4,17 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use prost::Message as _;
+use proto::ids::RunId;
 use proto::pages::v1::RunSealed;
+use proto::rules::{Rule, on};
 use runtime::CancellationToken;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 
-use crate::Normalizer;
 use crate::error::Error;
 use crate::ledger::apply::{Waiting, apply};
 use crate::ledger::pages::Named;
+use crate::{Normalizer, store};
 
 /// Delays while the database or the queue fails.
 pub(crate) const BACKOFF: Backoff = Backoff {
@@ -104,7 +106,7 @@ impl Normalizer {
         Ok(())
     }
 
-    /// Applies the oldest whole run of a dataset, and says whether there was one.
+    /// Closes the oldest run of a dataset that waits for nothing, and says whether there was one.
     async fn apply_next(&self, tenant: i64, dataset: &str) -> Result<bool, Error> {
         let Some(waiting) = self.whole(tenant, dataset).await? else {
             return Ok(false);
@@ -136,11 +138,13 @@ impl Normalizer {
             .fetch_all(&mut *read)
             .await
             .map_err(Error::db("look for seals"))?;
+        let applied = RunId::from_db(store::applied(&mut read, tenant, dataset).await?);
         for (seal, dead) in seals {
             let seal = RunSealed::decode(&seal[..]).map_err(|_| Error::Damaged {
                 what: "seal of the inbox",
             })?;
-            if dead || Named::of(&seal).all_there(&mut read, tenant, &seal).await? {
+            let old = RunId(seal.run) <= applied && on(Rule::Ascending);
+            if dead || old || Named::of(&seal).all_there(&mut read, tenant, &seal).await? {
                 return Ok(Some(Waiting { tenant, seal, dead }));
             }
         }

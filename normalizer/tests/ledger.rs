@@ -130,6 +130,58 @@ async fn a_run_without_its_base_needs_a_full_one() {
 }
 
 #[tokio::test]
+async fn an_older_run_is_dropped_and_its_collector_told_how_far_the_ledger_is() {
+    let mut w = World::new().await;
+    // Two attempts sealed one run; the first that is whole counts.
+    let first = Run::full("users", 20, vec![users(0..3)]);
+    let (pages, second) = Run {
+        attempt: 2,
+        ..Run::full("users", 20, vec![users(0..5), users(5..9)])
+    }
+    .messages(w.now());
+    w.send(pages[0].clone()).await;
+    w.send(second).await;
+    let v = w.run(first).await;
+    assert_eq!((v.attempt, v.complete, v.applied), (1, true, 20));
+    let v = w.verdict().await;
+    assert_eq!(
+        (v.attempt, v.complete, v.needs_full, v.closing, v.applied),
+        (2, false, false, 0, 20)
+    );
+    let v = w.run(Run::full("users", 10, vec![users(0..9)])).await;
+    assert_eq!(
+        (v.run, v.complete, v.needs_full, v.closing, v.applied),
+        (10, false, false, 0, 20)
+    );
+    assert_eq!(w.users().await.len(), 3);
+    assert_eq!(waiting(&w).await, 0);
+    w.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_page_is_a_gap_and_a_dead_seal_closes_with_what_is_there() {
+    let mut w = World::new().await;
+    w.run(Run::full("users", 10, vec![users(0..5)])).await;
+    // The queue gives up a message after its consumer was torn away too often.
+    let (pages, seal) = Run::full("users", 20, vec![users(0..3), users(3..5)]).messages(w.now());
+    w.bury(pages[1].clone()).await;
+    w.send(pages[0].clone()).await;
+    w.send(seal).await;
+    let v = w.verdict().await;
+    assert_eq!(
+        (v.complete, v.counts.unwrap().gaps, v.suspects.len()),
+        (false, 1, 0)
+    );
+    let (pages, seal) = Run::full("users", 30, vec![users(0..3), users(3..5)]).messages(w.now());
+    w.send(pages[0].clone()).await;
+    w.bury(seal).await;
+    let v = w.verdict().await;
+    assert_eq!((v.run, v.complete, v.counts.unwrap().gaps), (30, false, 1));
+    assert_eq!(w.users().await.len(), 5);
+    w.stop().await;
+}
+
+#[tokio::test]
 async fn a_gap_applies_the_rest_and_suspects_nobody() {
     let mut w = World::new().await;
     w.run(Run::full("users", 10, vec![users(0..20)])).await;

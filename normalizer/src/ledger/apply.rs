@@ -75,22 +75,15 @@ pub(crate) async fn apply(
         state,
     );
     match (admission, catalog::find(&seal.dataset)) {
-        (Admission::Drop, _) | (_, None) => close::clear(w, tenant, seal, false).await?,
-        (Admission::NeedsFull, _) => {
-            let closed = Closed {
-                tenant,
-                seal,
-                closing: Closing(0),
-                complete: false,
-                needs_full: true,
-                now,
-                pages: 0,
-                counts: RunCounts::default(),
-                suspects: &Suspects::new(),
-                changed_records: 0,
-            };
-            close::close(w, closed).await?;
-            close::clear(w, tenant, seal, false).await?;
+        (Admission::Apply, None) => close::clear(w, tenant, seal, true).await?,
+        (Admission::Drop | Admission::NeedsFull, _) => {
+            let needs_full = admission == Admission::NeedsFull;
+            close::close(
+                w,
+                Closed::nothing(tenant, seal, needs_full, state.applied, now),
+            )
+            .await?;
+            close::clear(w, tenant, seal, !needs_full).await?;
         }
         (Admission::Apply, Some(dataset)) => {
             let run = Run {
@@ -237,6 +230,7 @@ impl Run<'_> {
                 counts,
                 suspects,
                 changed_records,
+                applied: RunId(seal.run).max(RunId::from_db(self.before.applied)),
             },
         )
         .await?;

@@ -1,7 +1,7 @@
 //! The end of a run: the closing, its verdict and what is kept of the run.
 
 use prost::Message as _;
-use proto::ids::{Closing, Timestamp};
+use proto::ids::{Closing, RunId, Timestamp};
 use proto::pages::v1::{RunClosed, RunCounts, RunSealed, Suspect};
 use sqlx::SqliteConnection;
 
@@ -11,7 +11,7 @@ use super::suspects::Suspects;
 use crate::error::Error;
 
 /// What became of a run.
-pub(super) struct Closed<'a> {
+pub(crate) struct Closed<'a> {
     pub tenant: i64,
     pub seal: &'a RunSealed,
     pub closing: Closing,
@@ -23,10 +23,39 @@ pub(super) struct Closed<'a> {
     pub suspects: &'a Suspects,
     /// Derived ones included.
     pub changed_records: u64,
+    /// The newest run of the dataset that is applied now.
+    pub applied: RunId,
 }
 
+impl<'a> Closed<'a> {
+    /// A run of which nothing was applied.
+    pub fn nothing(
+        tenant: i64,
+        seal: &'a RunSealed,
+        needs_full: bool,
+        applied: RunId,
+        now: Timestamp,
+    ) -> Closed<'a> {
+        Closed {
+            tenant,
+            seal,
+            closing: Closing(0),
+            complete: false,
+            needs_full,
+            now,
+            pages: 0,
+            counts: RunCounts::default(),
+            suspects: &NONE,
+            changed_records: 0,
+            applied,
+        }
+    }
+}
+
+static NONE: Suspects = Suspects::new();
+
 /// Stores the closing with its verdict; it is published from there.
-pub(super) async fn close(c: &mut SqliteConnection, closed: Closed<'_>) -> Result<(), Error> {
+pub(crate) async fn close(c: &mut SqliteConnection, closed: Closed<'_>) -> Result<(), Error> {
     let Closed {
         tenant,
         seal,
@@ -51,6 +80,7 @@ pub(super) async fn close(c: &mut SqliteConnection, closed: Closed<'_>) -> Resul
         closing: closing.0,
         pool: seal.pool.clone(),
         counts: Some(closed.counts),
+        applied: closed.applied.0,
     };
     let sql = "INSERT INTO closing (tenant, closing, dataset, run, attempt, mode, pages, requests, started_at, closed_at,
             changed_records, verdict, announced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -96,31 +126,29 @@ pub(super) async fn advance(
     Ok(())
 }
 
-/// Forgets a seal, and the pages of its run or, once it is applied, of every run up to it: nobody will need them.
+/// Forgets a seal and, once its run can't be applied any more, the pages of every run up to it. Other seals of these
+/// runs stay until each has got its verdict.
 pub(super) async fn clear(
     c: &mut SqliteConnection,
     tenant: i64,
     seal: &RunSealed,
-    older: bool,
+    pages: bool,
 ) -> Result<(), Error> {
-    let statements = match older {
-        true => [
-            "DELETE FROM inbox_page WHERE tenant = ? AND dataset = ? AND run <= ?",
-            "DELETE FROM inbox_seal WHERE tenant = ? AND dataset = ? AND run <= ?",
-        ],
-        false => [
-            "DELETE FROM inbox_page WHERE tenant = ? AND dataset = ? AND run = ?",
-            "DELETE FROM inbox_seal WHERE tenant = ? AND dataset = ? AND run = ?",
-        ],
-    };
-    for sql in statements {
+    let failed = "clear the inbox";
+    let sql = "DELETE FROM inbox_seal WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ?";
+    let q = sqlx::query(sql)
+        .bind(tenant)
+        .bind(&seal.dataset)
+        .bind(number(seal.run))
+        .bind(number(seal.attempt));
+    q.execute(&mut *c).await.map_err(Error::db(failed))?;
+    if pages {
+        let sql = "DELETE FROM inbox_page WHERE tenant = ? AND dataset = ? AND run <= ?";
         let q = sqlx::query(sql)
             .bind(tenant)
             .bind(&seal.dataset)
             .bind(number(seal.run));
-        q.execute(&mut *c)
-            .await
-            .map_err(Error::db("clear the inbox"))?;
+        q.execute(&mut *c).await.map_err(Error::db(failed))?;
     }
     Ok(())
 }

@@ -1,5 +1,10 @@
 //! A normalizer with a memory bus and a real database, seen from the collector's and the exporter's side.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helpers; each file uses its part"
+)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -30,6 +35,7 @@ pub const E5: &str = "06ebc4ee-1bb5-47dd-8120-11324bc54e06";
 pub struct World {
     dir: tempfile::TempDir,
     pub bus: Bus,
+    keys: Keys,
     pub clock: Clock,
     pub config: Config,
     pub normalizer: Normalizer,
@@ -43,10 +49,12 @@ pub struct World {
 
 impl World {
     pub async fn new() -> World {
-        let topology = Topology::of_pools(["p".parse().unwrap()]);
-        let bus = Bus::new(Arc::new(Memory::new(topology)), Keys::generate());
-        let (tell, heard) = unbounded_channel();
         let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let keys = Keys::load_or_create(&path).unwrap();
+        let topology = Topology::of_pools(["p".parse().unwrap()]);
+        let bus = Bus::new(Arc::new(Memory::new(topology)), Keys::load(&path).unwrap());
+        let (tell, heard) = unbounded_channel();
         let clock = Clock::starting_at(START);
         let db = open(dir.path()).await;
         let config = Config::default();
@@ -60,6 +68,7 @@ impl World {
         let mut world = World {
             dir,
             bus,
+            keys,
             clock,
             config,
             normalizer,
@@ -127,6 +136,16 @@ impl World {
 
     pub async fn send(&self, body: Body) {
         self.bus.publish(&body).await.unwrap();
+    }
+
+    /// Puts a message where those lie that could not be handled.
+    pub async fn bury(&self, body: Body) {
+        let envelope = self.keys.seal(&body).unwrap();
+        self.bus
+            .backend()
+            .publish(&Queue::Dead, envelope)
+            .await
+            .unwrap();
     }
 
     pub async fn hear(&mut self) -> Body {

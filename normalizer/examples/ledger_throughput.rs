@@ -1,6 +1,6 @@
 //! How many users a CPU-second takes from a page in the queue to the ledger, its positions and its feed.
 //!
-//! `cargo run --release -p normalizer --example throughput -- [users]`
+//! `cargo run --release -p normalizer --example ledger_throughput -- [users]`
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,11 @@
 //!
 //! `cargo run --release -p bus --example throughput -- [messages] [bytes] [in flight] [directory]`
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that people read")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement that people read"
+)]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,11 +26,20 @@ async fn main() {
     let mut words = std::env::args().skip(1);
     let mut number = |usual: usize| words.next().map_or(usual, |w| w.parse().unwrap());
     let (messages, bytes, in_flight) = (number(10_000), number(100 << 10), number(256));
-    let at = words.next().map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let at = words
+        .next()
+        .map_or_else(|| PathBuf::from("."), PathBuf::from);
     let dir = tempfile::tempdir_in(at).unwrap();
-    let options = Options { path: dir.path().join("queue.db"), durability: Durability::Normal, brake: false };
+    let options = Options {
+        path: dir.path().join("queue.db"),
+        durability: Durability::Normal,
+        brake: false,
+    };
     let topology = Topology::of_pools(["default".parse().unwrap()]);
-    let bus = Bus::new(Arc::new(Embedded::open(&options, topology).await.unwrap()), Keys::generate());
+    let bus = Bus::new(
+        Arc::new(Embedded::open(&options, topology).await.unwrap()),
+        Keys::generate(),
+    );
 
     let (cpu, start) = (cpu_seconds(), Instant::now());
     fill(&bus, messages, bytes, in_flight).await;
@@ -37,8 +50,17 @@ async fn main() {
     report("consumed", messages, bytes, start, cpu);
 
     let (cpu, start) = (cpu_seconds(), Instant::now());
-    tokio::join!(fill(&bus, messages, bytes, in_flight), empty(&bus, messages, in_flight));
-    report("published and consumed at once", messages, bytes, start, cpu);
+    tokio::join!(
+        fill(&bus, messages, bytes, in_flight),
+        empty(&bus, messages, in_flight)
+    );
+    report(
+        "published and consumed at once",
+        messages,
+        bytes,
+        start,
+        cpu,
+    );
 
     bus.backend().close().await;
     let size = std::fs::metadata(&options.path).unwrap().len();
@@ -71,12 +93,21 @@ async fn empty(bus: &Bus, messages: usize, in_flight: usize) {
         count.add_permits(1);
         async { Ok::<_, std::convert::Infallible>(Outcome::Done) }
     };
-    let options = ConsumeOptions { prefetch: in_flight, ..Default::default() };
+    let options = ConsumeOptions {
+        prefetch: in_flight,
+        ..Default::default()
+    };
     let all = async {
-        _ = done.acquire_many(u32::try_from(messages).unwrap()).await.unwrap();
+        _ = done
+            .acquire_many(u32::try_from(messages).unwrap())
+            .await
+            .unwrap();
         stop.cancel();
     };
-    let (consumed, ()) = tokio::join!(consume(bus, Queue::PageFull, options, stop.clone(), handler), all);
+    let (consumed, ()) = tokio::join!(
+        consume(bus, Queue::PageFull, options, stop.clone(), handler),
+        all
+    );
     consumed.unwrap();
 }
 
@@ -84,13 +115,25 @@ fn report(what: &str, messages: usize, bytes: usize, start: Instant, cpu: f64) {
     let seconds = start.elapsed().as_secs_f64();
     let rate = messages as f64 / seconds;
     let mib = rate * bytes as f64 / f64::from(1 << 20);
-    println!("{what}: {rate:.0} messages/s, {mib:.0} MiB/s, {:.2} processors busy", (cpu_seconds() - cpu) / seconds);
+    println!(
+        "{what}: {rate:.0} messages/s, {mib:.0} MiB/s, {:.2} processors busy",
+        (cpu_seconds() - cpu) / seconds
+    );
 }
 
 /// Processor time of this process, from Linux's /proc; 0 elsewhere.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     // User and system time, in ticks of 10 ms.
-    [11, 12].iter().filter_map(|i| fields.get(*i)?.parse::<f64>().ok()).sum::<f64>() / 100.0
+    [11, 12]
+        .iter()
+        .filter_map(|i| fields.get(*i)?.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }

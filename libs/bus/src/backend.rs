@@ -75,6 +75,9 @@ pub struct Death {
 impl Death {
     /// It was handed out as often as is allowed.
     pub(crate) fn worn_out(queue: &Queue, limit: u32) -> Death {
-        Death { queue: queue.clone(), reason: format!("handed out {limit} times, and its consumer failed each time") }
+        Death {
+            queue: queue.clone(),
+            reason: format!("handed out {limit} times, and its consumer failed each time"),
+        }
     }
 }

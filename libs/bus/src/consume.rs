@@ -76,7 +76,12 @@ fn open(keys: &Arc<Keys>, queue: &Queue, delivery: &Delivery) -> Result<Received
     if opened.body.queue().ok().as_ref() != Some(queue) {
         return Err(format!("the message doesn't belong on {queue}"));
     }
-    Ok(Received { label: opened.label, body: opened.body, pool: opened.pool, deliveries: delivery.deliveries })
+    Ok(Received {
+        label: opened.label,
+        body: opened.body,
+        pool: opened.pool,
+        deliveries: delivery.deliveries,
+    })
 }
 
 impl From<Outcome> for Settle {

@@ -26,7 +26,11 @@ pub struct DeadLetter {
 ///
 /// # Errors
 /// When the queue doesn't exist or was closed.
-pub async fn consume_dead<H, F, E>(bus: &Bus, stop: CancellationToken, handler: H) -> Result<(), Problem>
+pub async fn consume_dead<H, F, E>(
+    bus: &Bus,
+    stop: CancellationToken,
+    handler: H,
+) -> Result<(), Problem>
 where
     H: Fn(DeadLetter) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<(), E>> + Send + 'static,
@@ -36,7 +40,10 @@ where
     let work = move |delivery: Delivery| {
         let death = delivery.death.clone();
         // Only a stranger writes to this queue without a reason.
-        let death = death.unwrap_or(Death { queue: Queue::Dead, reason: "published to the queue of the dead".into() });
+        let death = death.unwrap_or(Death {
+            queue: Queue::Dead,
+            reason: "published to the queue of the dead".into(),
+        });
         let call = handler(DeadLetter {
             label: delivery.envelope.label().ok(),
             queue: death.queue,
@@ -45,6 +52,9 @@ where
         });
         async move { call.await.map(|()| Settle::Done) }
     };
-    let options = ConsumeOptions { prefetch: 1, ..Default::default() };
+    let options = ConsumeOptions {
+        prefetch: 1,
+        ..Default::default()
+    };
     drive(&bus.backend, &Queue::Dead, options, &stop, work).await
 }

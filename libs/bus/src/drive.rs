@@ -32,7 +32,10 @@ impl Default for ConsumeOptions {
     fn default() -> Self {
         ConsumeOptions {
             prefetch: 16,
-            backoff: Backoff { base: Duration::from_millis(500), max: Duration::from_secs(30) },
+            backoff: Backoff {
+                base: Duration::from_millis(500),
+                max: Duration::from_secs(30),
+            },
             hold: Duration::from_secs(15 * 60),
             seed: 0,
         }
@@ -85,8 +88,19 @@ where
         match taken {
             Ok(delivery) => {
                 failures = 0;
-                let hand = Hand { backend: backend.clone(), tag: Some(delivery.tag), pause: pause.clone() };
-                let task = work_and_settle(hand, delivery, work.clone(), options.hold, stop.clone(), queue.clone());
+                let hand = Hand {
+                    backend: backend.clone(),
+                    tag: Some(delivery.tag),
+                    pause: pause.clone(),
+                };
+                let task = work_and_settle(
+                    hand,
+                    delivery,
+                    work.clone(),
+                    options.hold,
+                    stop.clone(),
+                    queue.clone(),
+                );
                 hands.spawn(task);
             }
             Err(e) if e.is_retryable() => {

@@ -52,11 +52,18 @@ impl Embedded {
     pub async fn open(options: &Options, topology: Topology) -> Result<Embedded, Problem> {
         let db = Db::open(options, sql::MIGRATIONS).await?;
         let shelf = Arc::new(Shelf::new(topology));
-        let last = sql::load(&db, &shelf).await.map_err(|e| ReceiveError::Unavailable(e.into()))?;
+        let last = sql::load(&db, &shelf)
+            .await
+            .map_err(|e| ReceiveError::Unavailable(e.into()))?;
         let (ops, received) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(Writer::new(db.clone(), shelf.clone(), last).run(received));
-        Ok(Embedded { shelf, db, ops, writer: Mutex::new(tasks) })
+        Ok(Embedded {
+            shelf,
+            db,
+            ops,
+            writer: Mutex::new(tasks),
+        })
     }
 
     /// Whether the writer got it.
@@ -68,7 +75,9 @@ impl Embedded {
 #[async_trait]
 impl Backend for Embedded {
     async fn publish(&self, queue: &Queue, envelope: Envelope) -> Result<(), PublishError> {
-        let missing = || PublishError::Unroutable { queue: queue.clone() };
+        let missing = || PublishError::Unroutable {
+            queue: queue.clone(),
+        };
         let signals = self.shelf.signals(queue).ok_or_else(missing)?;
         let bytes = envelope.bytes().len() as u64;
         loop {
@@ -86,17 +95,26 @@ impl Backend for Embedded {
             space.await;
         }
         let (reply, stored) = oneshot::channel();
-        if !self.send(Op::Publish { queue: queue.clone(), envelope, reply }) {
+        if !self.send(Op::Publish {
+            queue: queue.clone(),
+            envelope,
+            reply,
+        }) {
             return Err(PublishError::Closed);
         }
         match stored.await {
-            Ok(stored) => stored.map_err(|e| PublishError::Unconfirmed { queue: queue.clone(), source: e.into() }),
+            Ok(stored) => stored.map_err(|e| PublishError::Unconfirmed {
+                queue: queue.clone(),
+                source: e.into(),
+            }),
             Err(_) => Err(PublishError::Closed),
         }
     }
 
     async fn next(&self, queue: &Queue) -> Result<Delivery, ReceiveError> {
-        let missing = || ReceiveError::Undeclared { queue: queue.clone() };
+        let missing = || ReceiveError::Undeclared {
+            queue: queue.clone(),
+        };
         let signals = self.shelf.signals(queue).ok_or_else(missing)?;
         loop {
             let mut arrived = std::pin::pin!(signals.arrived.notified());
@@ -118,10 +136,15 @@ impl Backend for Embedded {
                 taken
             };
             if let Some((tag, mut item)) = taken {
-                let mut taken = Taken { shelf: &self.shelf, tag: Some(tag) };
+                let mut taken = Taken {
+                    shelf: &self.shelf,
+                    tag: Some(tag),
+                };
                 let envelope = match item.envelope.take() {
                     Some(envelope) => envelope,
-                    None => sql::read(&self.db, item.id).await.map_err(|e| ReceiveError::Unavailable(e.into()))?,
+                    None => sql::read(&self.db, item.id)
+                        .await
+                        .map_err(|e| ReceiveError::Unavailable(e.into()))?,
                 };
                 taken.tag = None;
                 return Ok(item.delivery(tag, envelope));
@@ -131,9 +154,17 @@ impl Backend for Embedded {
     }
 
     async fn settle(&self, tag: Tag, how: Settle) -> Result<(), ReceiveError> {
-        let (id, change) = self.shelf.begin(&mut self.shelf.lock(), tag, how).ok_or(ReceiveError::NotInHand)?;
+        let (id, change) = self
+            .shelf
+            .begin(&mut self.shelf.lock(), tag, how)
+            .ok_or(ReceiveError::NotInHand)?;
         let (reply, stored) = oneshot::channel();
-        if !self.send(Op::Settle { tag, id, change, reply: Some(reply) }) {
+        if !self.send(Op::Settle {
+            tag,
+            id,
+            change,
+            reply: Some(reply),
+        }) {
             return Err(ReceiveError::Closed);
         }
         match stored.await {
@@ -143,8 +174,16 @@ impl Backend for Embedded {
     }
 
     fn abandon(&self, tag: Tag) {
-        if let Some((id, change)) = self.shelf.begin(&mut self.shelf.lock(), tag, Settle::GiveBack) {
-            self.send(Op::Settle { tag, id, change, reply: None });
+        if let Some((id, change)) = self
+            .shelf
+            .begin(&mut self.shelf.lock(), tag, Settle::GiveBack)
+        {
+            self.send(Op::Settle {
+                tag,
+                id,
+                change,
+                reply: None,
+            });
         }
     }
 
@@ -155,9 +194,14 @@ impl Backend for Embedded {
     async fn purge(&self, queue: &Queue) -> Result<u64, ReceiveError> {
         let (reply, purged) = oneshot::channel();
         if self.shelf.signals(queue).is_none() {
-            return Err(ReceiveError::Undeclared { queue: queue.clone() });
+            return Err(ReceiveError::Undeclared {
+                queue: queue.clone(),
+            });
         }
-        if !self.send(Op::Purge { queue: queue.clone(), reply }) {
+        if !self.send(Op::Purge {
+            queue: queue.clone(),
+            reply,
+        }) {
             return Err(ReceiveError::Closed);
         }
         match purged.await {
@@ -168,7 +212,8 @@ impl Backend for Embedded {
 
     async fn close(&self) {
         self.shelf.close();
-        let mut tasks = std::mem::take(&mut *self.writer.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks =
+            std::mem::take(&mut *self.writer.lock().unwrap_or_else(PoisonError::into_inner));
         self.send(Op::Close);
         while tasks.join_next().await.is_some() {}
         self.db.close().await;

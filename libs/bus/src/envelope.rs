@@ -129,13 +129,25 @@ impl Header {
             run: u64::from_be_bytes(rest.array()?),
             attempt: u64::from_be_bytes(rest.array()?),
             sequence: u32::from_be_bytes(rest.array()?),
-            tenant: rest.text(TENANT)?.parse().map_err(|_| EnvelopeError::Label)?,
+            tenant: rest
+                .text(TENANT)?
+                .parse()
+                .map_err(|_| EnvelopeError::Label)?,
             dataset: match rest.array()? {
                 [0] => None,
-                [n] => Some(rest.text(usize::from(n))?.parse().map_err(|_| EnvelopeError::Label)?),
+                [n] => Some(
+                    rest.text(usize::from(n))?
+                        .parse()
+                        .map_err(|_| EnvelopeError::Label)?,
+                ),
             },
         };
-        Ok(Header { label, key: KeyId(rest.array()?), nonce: rest.array()?, length: rest.at })
+        Ok(Header {
+            label,
+            key: KeyId(rest.array()?),
+            nonce: rest.array()?,
+            length: rest.at,
+        })
     }
 }
 
@@ -146,7 +158,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8], EnvelopeError> {
-        let taken = self.bytes.get(self.at..self.at + n).ok_or(EnvelopeError::Foreign)?;
+        let taken = self
+            .bytes
+            .get(self.at..self.at + n)
+            .ok_or(EnvelopeError::Foreign)?;
         self.at += n;
         Ok(taken)
     }

@@ -56,11 +56,17 @@ impl From<PublishError> for Problem {
     fn from(e: PublishError) -> Problem {
         let (code, remedy) = match &e {
             PublishError::Unroutable { .. } => ("LW-4020", MISSING_QUEUE),
-            PublishError::Unconfirmed { .. } => {
-                ("LW-4021", "check that the queue is reachable and that its disk is not full; nothing is lost")
+            PublishError::Unconfirmed { .. } => (
+                "LW-4021",
+                "check that the queue is reachable and that its disk is not full; nothing is lost",
+            ),
+            PublishError::Seal(_) => (
+                "LW-4022",
+                "check that the key file names the page key of this pool",
+            ),
+            PublishError::Id(_) | PublishError::TooLarge { .. } => {
+                ("LW-4023", "report this as a defect of Leastwise")
             }
-            PublishError::Seal(_) => ("LW-4022", "check that the key file names the page key of this pool"),
-            PublishError::Id(_) | PublishError::TooLarge { .. } => ("LW-4023", "report this as a defect of Leastwise"),
             PublishError::Closed => ("LW-4024", ""),
         };
         let problem = Problem::new(code, format!("{e}."), remedy);
@@ -68,7 +74,9 @@ impl From<PublishError> for Problem {
             PublishError::Unconfirmed { source, .. } => problem.caused_by(source),
             PublishError::Seal(source) => problem.caused_by(source),
             PublishError::Id(source) => problem.caused_by(source),
-            PublishError::Unroutable { .. } | PublishError::TooLarge { .. } | PublishError::Closed => problem,
+            PublishError::Unroutable { .. }
+            | PublishError::TooLarge { .. }
+            | PublishError::Closed => problem,
         }
     }
 }
@@ -107,14 +115,17 @@ impl From<ReceiveError> for Problem {
         let (code, remedy) = match &e {
             ReceiveError::Undeclared { .. } => ("LW-4020", MISSING_QUEUE),
             ReceiveError::Closed => ("LW-4024", ""),
-            ReceiveError::NotInHand | ReceiveError::Unavailable(_) => {
-                ("LW-4025", "check that the queue is reachable and that its disk is not full")
-            }
+            ReceiveError::NotInHand | ReceiveError::Unavailable(_) => (
+                "LW-4025",
+                "check that the queue is reachable and that its disk is not full",
+            ),
         };
         let problem = Problem::new(code, format!("{e}."), remedy);
         match e {
             ReceiveError::Unavailable(source) => problem.caused_by(source),
-            ReceiveError::Undeclared { .. } | ReceiveError::NotInHand | ReceiveError::Closed => problem,
+            ReceiveError::Undeclared { .. } | ReceiveError::NotInHand | ReceiveError::Closed => {
+                problem
+            }
         }
     }
 }

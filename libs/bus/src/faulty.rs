@@ -81,8 +81,18 @@ impl Faulty {
     /// Lets `inner` fail as `faults` say.
     pub fn new(inner: Arc<dyn Backend>, seed: u64, faults: Faults) -> Self {
         let random = fastrand::Rng::with_seed(seed);
-        let state = State { random, calm: false, counts: Counts::default(), held: BTreeMap::new() };
-        Faulty { inner, faults, state: Mutex::new(state), changed: Notify::new() }
+        let state = State {
+            random,
+            calm: false,
+            counts: Counts::default(),
+            held: BTreeMap::new(),
+        };
+        Faulty {
+            inner,
+            faults,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }
     }
 
     /// No more faults from now on; what is held comes at once.
@@ -90,7 +100,11 @@ impl Faulty {
         let mut state = self.state();
         state.calm = true;
         let now = Instant::now();
-        state.held.values_mut().flatten().for_each(|h| h.until = now);
+        state
+            .held
+            .values_mut()
+            .flatten()
+            .for_each(|h| h.until = now);
         drop(state);
         self.changed.notify_waiters();
     }
@@ -123,20 +137,37 @@ impl Faulty {
     /// The delivery, or none if it is held.
     fn pass(&self, queue: &Queue, delivery: Delivery) -> Option<Delivery> {
         let mut state = self.state();
-        let (reorder, delay) = (state.happens(self.faults.reorder), state.happens(self.faults.delay));
+        let (reorder, delay) = (
+            state.happens(self.faults.reorder),
+            state.happens(self.faults.delay),
+        );
         let late = self.faults.longest_delay.mul_f64(state.random.f64());
         let now = Instant::now();
         if reorder || delay {
-            let count = if reorder { &mut state.counts.reorder } else { &mut state.counts.delay };
+            let count = if reorder {
+                &mut state.counts.reorder
+            } else {
+                &mut state.counts.delay
+            };
             *count += 1;
             tracing::debug!(%queue, reorder, "fault: a delivery is held");
             let until = now + if reorder { OVERTAKE } else { late };
-            state.held.entry(queue.clone()).or_default().push(Held { until, overtake: reorder, delivery });
+            state.held.entry(queue.clone()).or_default().push(Held {
+                until,
+                overtake: reorder,
+                delivery,
+            });
             drop(state);
             self.changed.notify_waiters();
             return None;
         }
-        for h in state.held.get_mut(queue).into_iter().flatten().filter(|h| h.overtake) {
+        for h in state
+            .held
+            .get_mut(queue)
+            .into_iter()
+            .flatten()
+            .filter(|h| h.overtake)
+        {
             h.until = now;
         }
         drop(state);
@@ -153,7 +184,11 @@ impl State {
     /// What is due, or when something will be.
     fn due(&mut self, queue: &Queue) -> Result<Delivery, Option<Instant>> {
         let held = self.held.entry(queue.clone()).or_default();
-        let first = held.iter().enumerate().min_by_key(|(_, h)| h.until).map(|(i, h)| (i, h.until));
+        let first = held
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, h)| h.until)
+            .map(|(i, h)| (i, h.until));
         match first {
             Some((i, until)) if until <= Instant::now() => Ok(held.remove(i).delivery),
             other => Err(other.map(|(_, until)| until)),
@@ -164,11 +199,23 @@ impl State {
 #[async_trait]
 impl Backend for Faulty {
     async fn publish(&self, queue: &Queue, envelope: Envelope) -> Result<(), PublishError> {
-        let unconfirmed = |what: &str| PublishError::Unconfirmed { queue: queue.clone(), source: what.into() };
+        let unconfirmed = |what: &str| PublishError::Unconfirmed {
+            queue: queue.clone(),
+            source: what.into(),
+        };
         let (duplicate, lose_message, lose_confirm) = {
             let mut state = self.state();
-            let Faults { duplicate, lose_message, lose_confirm, .. } = self.faults;
-            (state.happens(duplicate), state.happens(lose_message), state.happens(lose_confirm))
+            let Faults {
+                duplicate,
+                lose_message,
+                lose_confirm,
+                ..
+            } = self.faults;
+            (
+                state.happens(duplicate),
+                state.happens(lose_message),
+                state.happens(lose_confirm),
+            )
         };
         if lose_message {
             self.state().counts.lose_message += 1;
@@ -226,7 +273,9 @@ impl Backend for Faulty {
         if crash {
             tracing::debug!("fault: a consumer died before it settled");
         }
-        self.inner.settle(tag, if crash { Settle::GiveBack } else { how }).await
+        self.inner
+            .settle(tag, if crash { Settle::GiveBack } else { how })
+            .await
     }
 
     fn abandon(&self, tag: Tag) {

@@ -51,19 +51,37 @@ pub(crate) struct Key {
 impl Keys {
     /// New keys for an installation in which one process serves all pools.
     pub fn generate() -> Keys {
-        Keys { pages: vec![Pages { pool: None, pair: Pair::generate() }], closing: Some(Pair::generate()) }
+        Keys {
+            pages: vec![Pages {
+                pool: None,
+                pair: Pair::generate(),
+            }],
+            closing: Some(Pair::generate()),
+        }
     }
 
     /// New keys for one pool.
     pub fn generate_for(pool: Pool) -> Keys {
-        Keys { pages: vec![Pages { pool: Some(pool), pair: Pair::generate() }], closing: Some(Pair::generate()) }
+        Keys {
+            pages: vec![Pages {
+                pool: Some(pool),
+                pair: Pair::generate(),
+            }],
+            closing: Some(Pair::generate()),
+        }
     }
 
     /// New current keys; today's current ones stay valid for what is under way.
     #[must_use]
     pub fn rotate(self) -> Keys {
-        let pages = self.pages.into_iter().map(|p| Pages { pool: p.pool, pair: p.pair.rotate() });
-        Keys { pages: pages.collect(), closing: self.closing.map(Pair::rotate) }
+        let pages = self.pages.into_iter().map(|p| Pages {
+            pool: p.pool,
+            pair: p.pair.rotate(),
+        });
+        Keys {
+            pages: pages.collect(),
+            closing: self.closing.map(Pair::rotate),
+        }
     }
 
     /// Reads the file; makes it, with mode 0600, when there is none.
@@ -82,16 +100,26 @@ impl Keys {
     /// # Errors
     /// `LW-4026` when it can't be read, is malformed, or can be read by everybody.
     pub fn load(path: &Path) -> Result<Keys, Problem> {
-        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| unusable(path, "can't be read", e))?);
+        let text = Zeroizing::new(
+            std::fs::read_to_string(path).map_err(|e| unusable(path, "can't be read", e))?,
+        );
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::metadata(path).map_err(|e| unusable(path, "can't be read", e))?.permissions().mode();
+            let mode = std::fs::metadata(path)
+                .map_err(|e| unusable(path, "can't be read", e))?
+                .permissions()
+                .mode();
             if mode & 0o007 != 0 {
-                return Err(unusable(path, "can be read by everybody", std::io::ErrorKind::PermissionDenied.into()));
+                return Err(unusable(
+                    path,
+                    "can be read by everybody",
+                    std::io::ErrorKind::PermissionDenied.into(),
+                ));
             }
         }
-        parse(&text).ok_or_else(|| unusable(path, "is malformed", std::io::ErrorKind::InvalidData.into()))
+        parse(&text)
+            .ok_or_else(|| unusable(path, "is malformed", std::io::ErrorKind::InvalidData.into()))
     }
 
     /// Writes the file whole or not at all, with mode 0600.
@@ -119,10 +147,19 @@ impl Keys {
         text.push_str("# Whoever reads this file can read and forge every message of the queue.\n");
         text.push_str(MAGIC);
         text.push('\n');
-        let pages =
-            self.pages.iter().map(|p| (p.pool.as_ref().map_or("page *".into(), |n| format!("page {n}")), &p.pair));
+        let pages = self.pages.iter().map(|p| {
+            (
+                p.pool
+                    .as_ref()
+                    .map_or("page *".into(), |n| format!("page {n}")),
+                &p.pair,
+            )
+        });
         for (name, pair) in pages.chain(self.closing.iter().map(|p| ("closing".into(), p))) {
-            for key in [Some(&pair.current), pair.previous.as_ref()].into_iter().flatten() {
+            for key in [Some(&pair.current), pair.previous.as_ref()]
+                .into_iter()
+                .flatten()
+            {
                 text.push_str(&name);
                 text.push(' ');
                 key.secret.iter().for_each(|b| _ = write!(text, "{b:02x}"));
@@ -151,21 +188,32 @@ impl Keys {
         if kind == Kind::Closing {
             return Some((self.closing.as_ref()?.find(id)?, None));
         }
-        self.pages.iter().find_map(|p| Some((p.pair.find(id)?, p.pool.as_ref())))
+        self.pages
+            .iter()
+            .find_map(|p| Some((p.pair.find(id)?, p.pool.as_ref())))
     }
 }
 
 impl Pair {
     fn generate() -> Pair {
-        Pair { current: Key::generate(), previous: None }
+        Pair {
+            current: Key::generate(),
+            previous: None,
+        }
     }
 
     fn rotate(self) -> Pair {
-        Pair { current: Key::generate(), previous: Some(self.current) }
+        Pair {
+            current: Key::generate(),
+            previous: Some(self.current),
+        }
     }
 
     fn find(&self, id: KeyId) -> Option<&Key> {
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|k| k.id == id)
+        [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|k| k.id == id)
     }
 }
 
@@ -181,13 +229,20 @@ impl Key {
     fn new(secret: Zeroizing<[u8; 32]>) -> Key {
         let mut id = [0; 8];
         expand(&secret, &[b"leastwise key id"], &mut id);
-        Key { secret, id: KeyId(id) }
+        Key {
+            secret,
+            id: KeyId(id),
+        }
     }
 
     /// The key of one tenant.
     pub fn derive(&self, tenant: &str) -> Zeroizing<[u8; 32]> {
         let mut out = Zeroizing::new([0; 32]);
-        expand(&self.secret, &[b"leastwise tenant ", tenant.as_bytes()], out.as_mut());
+        expand(
+            &self.secret,
+            &[b"leastwise tenant ", tenant.as_bytes()],
+            out.as_mut(),
+        );
         out
     }
 }
@@ -201,30 +256,56 @@ fn expand(secret: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
     }
     let prk: Prk = Salt::new(HKDF_SHA256, b"leastwise bus 1").extract(secret);
     // HKDF-SHA256 gives up to 8,160 bytes; 32 and 8 are asked for.
-    #[expect(clippy::expect_used, reason = "only a longer output than HKDF has can fail")]
-    prk.expand(info, Length(out.len())).and_then(|okm| okm.fill(out)).expect("a short output");
+    #[expect(
+        clippy::expect_used,
+        reason = "only a longer output than HKDF has can fail"
+    )]
+    prk.expand(info, Length(out.len()))
+        .and_then(|okm| okm.fill(out))
+        .expect("a short output");
 }
 
 fn parse(text: &str) -> Option<Keys> {
-    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
     if lines.next()? != MAGIC {
         return None;
     }
-    let mut keys = Keys { pages: vec![], closing: None };
+    let mut keys = Keys {
+        pages: vec![],
+        closing: None,
+    };
     for line in lines {
         let mut words = line.split_whitespace();
         match (words.next()?, words.next()?, words.next(), words.next()) {
             ("page", pool, Some(hex), None) => {
-                let pool: Option<Pool> = if pool == "*" { None } else { Some(pool.parse().ok()?) };
+                let pool: Option<Pool> = if pool == "*" {
+                    None
+                } else {
+                    Some(pool.parse().ok()?)
+                };
                 let key = secret(hex)?;
                 match keys.pages.iter_mut().find(|p| p.pool == pool) {
                     Some(known) => second(&mut known.pair, key)?,
-                    None => keys.pages.push(Pages { pool, pair: Pair { current: key, previous: None } }),
+                    None => keys.pages.push(Pages {
+                        pool,
+                        pair: Pair {
+                            current: key,
+                            previous: None,
+                        },
+                    }),
                 }
             }
             ("closing", hex, None, None) => match (&mut keys.closing, secret(hex)?) {
                 (Some(pair), key) => second(pair, key)?,
-                (none, key) => *none = Some(Pair { current: key, previous: None }),
+                (none, key) => {
+                    *none = Some(Pair {
+                        current: key,
+                        previous: None,
+                    })
+                }
             },
             _ => return None,
         }
@@ -260,7 +341,12 @@ fn unusable(path: &Path, how: &str, e: std::io::Error) -> Problem {
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let pages = self.pages.iter().map(|p| (&p.pool, p.pair.current.id));
-        write!(f, "Keys({:?}, closing {:?})", pages.collect::<Vec<_>>(), self.closing.as_ref().map(|p| p.current.id))
+        write!(
+            f,
+            "Keys({:?}, closing {:?})",
+            pages.collect::<Vec<_>>(),
+            self.closing.as_ref().map(|p| p.current.id)
+        )
     }
 }
 
@@ -278,11 +364,17 @@ mod tests {
         let both = Keys::load_or_create(&path).unwrap();
         assert!(both.sealing(Kind::Page, None).unwrap().id != old);
         assert!(both.opening(Kind::Page, old).is_some());
-        assert!(both.opening(Kind::Closing, old).is_none(), "a page key opens no closing");
+        assert!(
+            both.opening(Kind::Closing, old).is_none(),
+            "a page key opens no closing"
+        );
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
             assert_eq!(Keys::load(&path).unwrap_err().code, "LW-4026");
         }
@@ -292,19 +384,36 @@ mod tests {
     fn nothing_prints_a_secret() {
         let keys = Keys::generate();
         let text = keys.text();
-        let secret = text.lines().last().unwrap().split_whitespace().last().unwrap().to_owned();
+        let secret = text
+            .lines()
+            .last()
+            .unwrap()
+            .split_whitespace()
+            .last()
+            .unwrap()
+            .to_owned();
         assert!(!format!("{keys:?}").contains(&secret[..8]));
     }
 
     #[test]
     fn a_malformed_file_is_refused() {
         let hex = "0".repeat(64);
-        for bad in ["", "page * 00", &format!("{MAGIC}\npage * 12"), &format!("{MAGIC}\nclosing {hex} {hex} x")] {
+        for bad in [
+            "",
+            "page * 00",
+            &format!("{MAGIC}\npage * 12"),
+            &format!("{MAGIC}\nclosing {hex} {hex} x"),
+        ] {
             assert!(parse(bad).is_none(), "{bad}");
         }
         let thrice = format!("{MAGIC}\n{}", format!("closing {hex}\n").repeat(3));
         assert!(parse(&thrice).is_none());
-        assert!(parse(&format!("{MAGIC}\npage default {hex}\n")).unwrap().closing.is_none());
+        assert!(
+            parse(&format!("{MAGIC}\npage default {hex}\n"))
+                .unwrap()
+                .closing
+                .is_none()
+        );
     }
 
     #[test]

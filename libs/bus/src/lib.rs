@@ -44,7 +44,10 @@ pub struct Bus {
 impl Bus {
     /// A bus over this backend.
     pub fn new(backend: Arc<dyn Backend>, keys: Keys) -> Bus {
-        Bus { backend, keys: Arc::new(keys) }
+        Bus {
+            backend,
+            keys: Arc::new(keys),
+        }
     }
 
     /// Seals a message, hands it to the queue it belongs on, and returns when the queue has confirmed it. Callers
@@ -65,6 +68,8 @@ impl Bus {
 
 impl std::fmt::Debug for Bus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bus").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("Bus")
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
     }
 }

@@ -28,12 +28,18 @@ struct Out {
 impl Memory {
     /// Empty queues.
     pub fn new(topology: Topology) -> Self {
-        Memory { shelf: Shelf::new(topology), out: Mutex::default() }
+        Memory {
+            shelf: Shelf::new(topology),
+            out: Mutex::default(),
+        }
     }
 
     /// Gives everything in hand back, as a server does when its consumers' connections are gone.
     pub fn crash(&self) {
-        self.shelf.in_hand().into_iter().for_each(|tag| self.abandon(tag));
+        self.shelf
+            .in_hand()
+            .into_iter()
+            .for_each(|tag| self.abandon(tag));
     }
 
     fn out(&self) -> MutexGuard<'_, Out> {
@@ -52,7 +58,9 @@ impl Memory {
 #[async_trait]
 impl Backend for Memory {
     async fn publish(&self, queue: &Queue, envelope: Envelope) -> Result<(), PublishError> {
-        let missing = || PublishError::Unroutable { queue: queue.clone() };
+        let missing = || PublishError::Unroutable {
+            queue: queue.clone(),
+        };
         let signals = self.shelf.signals(queue).ok_or_else(missing)?;
         let bytes = envelope.bytes().len() as u64;
         loop {
@@ -66,7 +74,13 @@ impl Backend for Memory {
                 if self.shelf.reserve(&mut inner, queue, bytes).is_some() {
                     let mut out = self.out();
                     out.last += 1;
-                    let item = Item { id: out.last, bytes, returned: 0, death: None, envelope: Some(envelope) };
+                    let item = Item {
+                        id: out.last,
+                        bytes,
+                        returned: 0,
+                        death: None,
+                        envelope: Some(envelope),
+                    };
                     self.shelf.offer(&mut inner, queue, item);
                     return Ok(());
                 }
@@ -76,7 +90,9 @@ impl Backend for Memory {
     }
 
     async fn next(&self, queue: &Queue) -> Result<Delivery, ReceiveError> {
-        let missing = || ReceiveError::Undeclared { queue: queue.clone() };
+        let missing = || ReceiveError::Undeclared {
+            queue: queue.clone(),
+        };
         let signals = self.shelf.signals(queue).ok_or_else(missing)?;
         loop {
             let mut arrived = std::pin::pin!(signals.arrived.notified());
@@ -111,7 +127,9 @@ impl Backend for Memory {
 
     async fn purge(&self, queue: &Queue) -> Result<u64, ReceiveError> {
         let mut inner = self.shelf.lock();
-        let missing = || ReceiveError::Undeclared { queue: queue.clone() };
+        let missing = || ReceiveError::Undeclared {
+            queue: queue.clone(),
+        };
         let line = inner.lines.get_mut(queue).ok_or_else(missing)?;
         let gone = std::mem::take(&mut line.offered);
         for item in gone.values() {

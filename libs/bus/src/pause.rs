@@ -35,7 +35,8 @@ impl Pause {
 
     pub fn succeeded(&self) {
         self.failures.store(0, Ordering::Relaxed);
-        self.paused.send_if_modified(|p| std::mem::replace(p, false));
+        self.paused
+            .send_if_modified(|p| std::mem::replace(p, false));
     }
 
     /// Waits for this delivery's turn to try again.
@@ -58,7 +59,11 @@ impl Pause {
     }
 
     pub fn delay(&self, attempt: u32) -> std::time::Duration {
-        let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
+        let random = self
+            .random
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .f64();
         self.backoff.delay(attempt, random)
     }
 }

@@ -68,7 +68,9 @@ impl Keys {
     /// When there is no key for it, it is too large, or an id in it is malformed.
     pub fn seal(&self, body: &Body) -> Result<Envelope, PublishError> {
         let label = body.label()?;
-        let key = self.sealing(label.kind, pool(body)).ok_or(SealError::NoKey(label.kind))?;
+        let key = self
+            .sealing(label.kind, pool(body))
+            .ok_or(SealError::NoKey(label.kind))?;
         let mut nonce = [0; 12];
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| SealError::Cipher)?;
         let mut out = Header::write(&label, key.id, nonce);
@@ -83,7 +85,12 @@ impl Keys {
         let (aad, content) = out.split_at_mut(header);
         let tag = cipher(key, &label)
             .and_then(|c| {
-                c.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), content).ok()
+                c.seal_in_place_separate_tag(
+                    Nonce::assume_unique_for_key(nonce),
+                    Aad::from(aad),
+                    content,
+                )
+                .ok()
             })
             .ok_or(SealError::Cipher)?;
         out.extend(tag.as_ref());
@@ -95,12 +102,24 @@ impl Keys {
     /// # Errors
     /// When it is foreign, not authentic, of an unknown version, or inconsistent.
     pub fn open(&self, envelope: &Envelope) -> Result<Opened, OpenError> {
-        let Header { label, key, nonce, length } = Header::read(envelope.bytes())?;
+        let Header {
+            label,
+            key,
+            nonce,
+            length,
+        } = Header::read(envelope.bytes())?;
         let (key, owner) = self.opening(label.kind, key).ok_or(OpenError::UnknownKey)?;
         let (aad, content) = envelope.bytes().split_at(length);
         let mut content = content.to_vec();
         let plain = cipher(key, &label)
-            .and_then(|c| c.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut content).ok())
+            .and_then(|c| {
+                c.open_in_place(
+                    Nonce::assume_unique_for_key(nonce),
+                    Aad::from(aad),
+                    &mut content,
+                )
+                .ok()
+            })
             .ok_or(OpenError::Authentication)?;
         let body = Body::decode(label.kind, label.version, plain)?;
         if body.label()? != label {
@@ -111,13 +130,19 @@ impl Keys {
         {
             return Err(OpenError::WrongPool);
         }
-        Ok(Opened { label, body, pool: owner.cloned() })
+        Ok(Opened {
+            label,
+            body,
+            pool: owner.cloned(),
+        })
     }
 }
 
 fn cipher(key: &Key, label: &Label) -> Option<LessSafeKey> {
     let derived = key.derive(&label.tenant.to_string());
-    UnboundKey::new(&AES_256_GCM, derived.as_ref()).ok().map(LessSafeKey::new)
+    UnboundKey::new(&AES_256_GCM, derived.as_ref())
+        .ok()
+        .map(LessSafeKey::new)
 }
 
 /// The pool that a message names.
@@ -166,22 +191,41 @@ mod tests {
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            assert!(keys.open(&Envelope::from_bytes(changed)).is_err(), "byte {at}");
-            assert!(keys.open(&Envelope::from_bytes(whole[..at].to_vec())).is_err(), "cut at {at}");
+            assert!(
+                keys.open(&Envelope::from_bytes(changed)).is_err(),
+                "byte {at}"
+            );
+            assert!(
+                keys.open(&Envelope::from_bytes(whole[..at].to_vec()))
+                    .is_err(),
+                "cut at {at}"
+            );
         }
         let mut changed = whole;
         changed[15] ^= 1;
-        assert!(matches!(keys.open(&Envelope::from_bytes(changed)), Err(OpenError::Authentication)), "the run");
+        assert!(
+            matches!(
+                keys.open(&Envelope::from_bytes(changed)),
+                Err(OpenError::Authentication)
+            ),
+            "the run"
+        );
     }
 
     #[test]
     fn a_key_opens_what_it_may_and_for_a_rotation_what_came_before() {
         let keys = Keys::generate();
         let envelope = keys.seal(&page()).unwrap();
-        assert!(matches!(Keys::generate().open(&envelope), Err(OpenError::UnknownKey)));
+        assert!(matches!(
+            Keys::generate().open(&envelope),
+            Err(OpenError::UnknownKey)
+        ));
         let next = keys.rotate();
         assert!(next.open(&envelope).is_ok());
-        assert!(matches!(next.rotate().open(&envelope), Err(OpenError::UnknownKey)), "two rotations later");
+        assert!(
+            matches!(next.rotate().open(&envelope), Err(OpenError::UnknownKey)),
+            "two rotations later"
+        );
     }
 
     #[test]
@@ -194,16 +238,30 @@ mod tests {
             pool: "us".into(),
             suspects: vec![],
         };
-        assert!(matches!(keys.seal(&Body::Check(check)), Err(PublishError::Seal(SealError::NoKey(Kind::Check)))));
-        assert_eq!(keys.open(&keys.seal(&page()).unwrap()).unwrap().pool, Some("eu".parse().unwrap()));
-        let closing = Body::Closing(ClosingAnnounced { tenant_id, closing: 3 });
+        assert!(matches!(
+            keys.seal(&Body::Check(check)),
+            Err(PublishError::Seal(SealError::NoKey(Kind::Check)))
+        ));
+        assert_eq!(
+            keys.open(&keys.seal(&page()).unwrap()).unwrap().pool,
+            Some("eu".parse().unwrap())
+        );
+        let closing = Body::Closing(ClosingAnnounced {
+            tenant_id,
+            closing: 3,
+        });
         assert_eq!(keys.open(&keys.seal(&closing).unwrap()).unwrap().pool, None);
     }
 
     #[test]
     fn an_oversized_message_is_refused() {
-        let Body::Page(mut large) = page() else { unreachable!() };
+        let Body::Page(mut large) = page() else {
+            unreachable!()
+        };
         large.body = vec![0; MAX_BYTES];
-        assert!(matches!(Keys::generate().seal(&Body::Page(large)), Err(PublishError::TooLarge { .. })));
+        assert!(matches!(
+            Keys::generate().seal(&Body::Page(large)),
+            Err(PublishError::TooLarge { .. })
+        ));
     }
 }

@@ -76,10 +76,28 @@ pub(crate) enum Change {
 
 impl Shelf {
     pub fn new(topology: Topology) -> Self {
-        let lines = topology.queues.iter().map(|q| (q.clone(), Line::default())).collect();
-        let signals = topology.queues.iter().map(|q| (q.clone(), Arc::default())).collect();
-        let inner = Inner { lines, hand: HashMap::new(), next_tag: 0, cached: 0, closed: false };
-        Shelf { topology, signals, inner: Mutex::new(inner) }
+        let lines = topology
+            .queues
+            .iter()
+            .map(|q| (q.clone(), Line::default()))
+            .collect();
+        let signals = topology
+            .queues
+            .iter()
+            .map(|q| (q.clone(), Arc::default()))
+            .collect();
+        let inner = Inner {
+            lines,
+            hand: HashMap::new(),
+            next_tag: 0,
+            cached: 0,
+            closed: false,
+        };
+        Shelf {
+            topology,
+            signals,
+            inner: Mutex::new(inner),
+        }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -111,7 +129,9 @@ impl Shelf {
     pub fn reserve(&self, inner: &mut Inner, queue: &Queue, bytes: u64) -> Option<()> {
         let limit = &self.topology;
         let line = inner.lines.get_mut(queue)?;
-        if *queue != Queue::Dead && (line.messages >= limit.max_messages || line.bytes >= limit.max_bytes) {
+        if *queue != Queue::Dead
+            && (line.messages >= limit.max_messages || line.bytes >= limit.max_bytes)
+        {
             return None;
         }
         line.messages += 1;
@@ -142,15 +162,29 @@ impl Shelf {
         inner.cached -= envelope.as_ref().map_or(0, |e| e.bytes().len());
         inner.next_tag += 1;
         let tag = Tag(inner.next_tag);
-        let handed = Item { envelope, death: item.death.clone(), ..item };
-        inner.hand.insert(tag, Hand { queue: queue.clone(), item, settling: false });
+        let handed = Item {
+            envelope,
+            death: item.death.clone(),
+            ..item
+        };
+        inner.hand.insert(
+            tag,
+            Hand {
+                queue: queue.clone(),
+                item,
+                settling: false,
+            },
+        );
         Some((tag, handed))
     }
 
     /// Undoes a [`take`](Self::take) that nobody has seen.
     pub fn put_back(&self, tag: Tag, envelope: Option<Envelope>) {
         let mut inner = self.lock();
-        if let Some(Hand { queue, mut item, .. }) = inner.hand.remove(&tag) {
+        if let Some(Hand {
+            queue, mut item, ..
+        }) = inner.hand.remove(&tag)
+        {
             item.envelope = envelope;
             self.offer(&mut inner, &queue, item);
         }
@@ -172,7 +206,10 @@ impl Shelf {
             Settle::Done => Change::Remove,
             // There is nowhere to go from the queue of the dead.
             Settle::Dead(_) | Settle::GiveBack if hand.queue == Queue::Dead => Change::Return,
-            Settle::Dead(reason) => Change::Bury(Death { queue: hand.queue.clone(), reason }),
+            Settle::Dead(reason) => Change::Bury(Death {
+                queue: hand.queue.clone(),
+                reason,
+            }),
             Settle::GiveBack if hand.item.returned + 1 >= self.topology.delivery_limit => {
                 Change::Bury(Death::worn_out(&hand.queue, self.topology.delivery_limit))
             }
@@ -190,7 +227,12 @@ impl Shelf {
 
     /// The settlement is on record. `envelope` is for a backend that keeps messages nowhere else.
     pub fn finish(&self, inner: &mut Inner, tag: Tag, change: Change, envelope: Option<Envelope>) {
-        let Some(Hand { queue, mut item, .. }) = inner.hand.remove(&tag) else { return };
+        let Some(Hand {
+            queue, mut item, ..
+        }) = inner.hand.remove(&tag)
+        else {
+            return;
+        };
         item.envelope = envelope;
         match change {
             Change::Remove => self.release(inner, &queue, item.bytes),
@@ -210,7 +252,12 @@ impl Shelf {
 
     pub fn depth(&self, queue: &Queue) -> Result<u64, ReceiveError> {
         let inner = self.lock();
-        let line = inner.lines.get(queue).ok_or_else(|| ReceiveError::Undeclared { queue: queue.clone() })?;
+        let line = inner
+            .lines
+            .get(queue)
+            .ok_or_else(|| ReceiveError::Undeclared {
+                queue: queue.clone(),
+            })?;
         Ok(line.messages)
     }
 
@@ -224,6 +271,11 @@ impl Shelf {
 
 impl Item {
     pub fn delivery(self, tag: Tag, envelope: Envelope) -> Delivery {
-        Delivery { tag, envelope, deliveries: self.returned + 1, death: self.death }
+        Delivery {
+            tag,
+            envelope,
+            deliveries: self.returned + 1,
+            death: self.death,
+        }
     }
 }

@@ -22,8 +22,18 @@ pub struct Topology {
 impl Topology {
     /// Every queue of an installation with these pools.
     pub fn of_pools(pools: impl IntoIterator<Item = Pool>) -> Self {
-        let fixed = [Queue::PageFull, Queue::PageSome, Queue::Seal, Queue::Closing, Queue::Dead];
-        Self::new(fixed.into_iter().chain(pools.into_iter().map(Queue::Verdict)))
+        let fixed = [
+            Queue::PageFull,
+            Queue::PageSome,
+            Queue::Seal,
+            Queue::Closing,
+            Queue::Dead,
+        ];
+        Self::new(
+            fixed
+                .into_iter()
+                .chain(pools.into_iter().map(Queue::Verdict)),
+        )
     }
 
     /// These queues, and [`Queue::Dead`], with the usual limits.

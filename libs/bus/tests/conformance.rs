@@ -19,12 +19,19 @@ struct InMemory {
 
 impl InMemory {
     async fn new(faulty: bool) -> Self {
-        InMemory { server: Arc::new(Memory::new(topology())), faulty }
+        InMemory {
+            server: Arc::new(Memory::new(topology())),
+            faulty,
+        }
     }
 }
 
 fn decorated(backend: Arc<dyn Backend>, faulty: bool) -> Arc<dyn Backend> {
-    if faulty { Arc::new(Faulty::new(backend, 1, Faults::default())) } else { backend }
+    if faulty {
+        Arc::new(Faulty::new(backend, 1, Faults::default()))
+    } else {
+        backend
+    }
 }
 
 #[async_trait]
@@ -49,7 +56,12 @@ struct InFile {
 
 impl InFile {
     async fn new(brake: bool, faulty: bool) -> Self {
-        let mut fixture = InFile { dir: tempfile::tempdir().unwrap(), backend: None, brake, faulty };
+        let mut fixture = InFile {
+            dir: tempfile::tempdir().unwrap(),
+            backend: None,
+            brake,
+            faulty,
+        };
         fixture.reopen().await;
         fixture
     }
@@ -63,13 +75,23 @@ impl Fixture for InFile {
 
     async fn crash(&mut self) {
         let backend = self.backend.take().unwrap();
-        assert_eq!(Arc::strong_count(&backend), 1, "a dead process holds nothing");
+        assert_eq!(
+            Arc::strong_count(&backend),
+            1,
+            "a dead process holds nothing"
+        );
     }
 
     async fn reopen(&mut self) {
         let path = self.dir.path().join("queue.db");
-        let options = Options { path, durability: Durability::Normal, brake: self.brake };
-        self.backend = Some(Arc::new(Embedded::open(&options, topology()).await.unwrap()));
+        let options = Options {
+            path,
+            durability: Durability::Normal,
+            brake: self.brake,
+        };
+        self.backend = Some(Arc::new(
+            Embedded::open(&options, topology()).await.unwrap(),
+        ));
     }
 }
 
@@ -101,5 +123,13 @@ mod embedded_with_threads {
 #[test]
 fn the_usual_limits() {
     let t = Topology::of_pools(["default".parse().unwrap()]);
-    assert_eq!((t.queues.len(), t.delivery_limit, t.max_messages, t.max_bytes), (6, 100, 10_000, 1 << 30));
+    assert_eq!(
+        (
+            t.queues.len(),
+            t.delivery_limit,
+            t.max_messages,
+            t.max_bytes
+        ),
+        (6, 100, 10_000, 1 << 30)
+    );
 }

@@ -15,7 +15,11 @@ async fn open(dir: &Path) -> Embedded {
 }
 
 async fn open_with(dir: &Path, topology: Topology) -> Embedded {
-    let options = Options { path: dir.join("queue.db"), durability: Durability::Normal, brake: true };
+    let options = Options {
+        path: dir.join("queue.db"),
+        durability: Durability::Normal,
+        brake: true,
+    };
     Embedded::open(&options, topology).await.unwrap()
 }
 
@@ -34,14 +38,25 @@ async fn an_orderly_restart_keeps_the_order_and_counts_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path()).await;
     for n in 0..200 {
-        queue.publish(&Queue::PageFull, envelope(n, 10)).await.unwrap();
+        queue
+            .publish(&Queue::PageFull, envelope(n, 10))
+            .await
+            .unwrap();
     }
     let first = queue.next(&Queue::PageFull).await.unwrap();
     queue.settle(first.tag, Settle::Done).await.unwrap();
     queue.close().await;
-    assert!(queue.publish(&Queue::PageFull, envelope(0, 10)).await.is_err());
+    assert!(
+        queue
+            .publish(&Queue::PageFull, envelope(0, 10))
+            .await
+            .is_err()
+    );
     let queue = open(dir.path()).await;
-    queue.publish(&Queue::PageFull, envelope(200, 10)).await.unwrap();
+    queue
+        .publish(&Queue::PageFull, envelope(200, 10))
+        .await
+        .unwrap();
     for n in 1..=200 {
         let d = queue.next(&Queue::PageFull).await.unwrap();
         assert_eq!((number(&d.envelope), d.deliveries), (n, 1));
@@ -57,13 +72,22 @@ async fn a_message_that_kills_its_process_goes_to_the_dead() {
     for crash in 0..3 {
         let queue = open_with(dir.path(), topology.clone()).await;
         if crash == 0 {
-            queue.publish(&Queue::PageFull, envelope(1, 10)).await.unwrap();
+            queue
+                .publish(&Queue::PageFull, envelope(1, 10))
+                .await
+                .unwrap();
         }
-        assert_eq!(queue.next(&Queue::PageFull).await.unwrap().deliveries, crash + 1);
+        assert_eq!(
+            queue.next(&Queue::PageFull).await.unwrap().deliveries,
+            crash + 1
+        );
     }
     let queue = open_with(dir.path(), topology.clone()).await;
     assert_eq!(queue.depth(&Queue::PageFull).await.unwrap(), 0);
-    assert_eq!(queue.next(&Queue::Dead).await.unwrap().death.unwrap().queue, Queue::PageFull);
+    assert_eq!(
+        queue.next(&Queue::Dead).await.unwrap().death.unwrap().queue,
+        Queue::PageFull
+    );
     drop(queue);
     let queue = open_with(dir.path(), topology).await;
     let death = queue.next(&Queue::Dead).await.unwrap().death.unwrap();
@@ -74,11 +98,18 @@ async fn a_message_that_kills_its_process_goes_to_the_dead() {
 async fn the_file_does_not_grow_with_what_passes_through() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path()).await;
-    let size = || std::fs::metadata(dir.path().join("queue.db")).unwrap().len();
+    let size = || {
+        std::fs::metadata(dir.path().join("queue.db"))
+            .unwrap()
+            .len()
+    };
     let mut after_first = 0;
     for round in 0..10 {
         for n in 0..40 {
-            queue.publish(&Queue::PageFull, envelope(n, 100_000)).await.unwrap();
+            queue
+                .publish(&Queue::PageFull, envelope(n, 100_000))
+                .await
+                .unwrap();
         }
         for _ in 0..40 {
             let d = queue.next(&Queue::PageFull).await.unwrap();
@@ -88,7 +119,11 @@ async fn the_file_does_not_grow_with_what_passes_through() {
             after_first = size();
         }
     }
-    assert!(size() < 2 * after_first.max(4_000_000), "{} after {after_first}", size());
+    assert!(
+        size() < 2 * after_first.max(4_000_000),
+        "{} after {after_first}",
+        size()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,13 +132,23 @@ async fn a_queue_is_full_by_bytes_too_and_takes_one_message_of_any_size() {
     let mut topology = Topology::new([Queue::PageFull, Queue::Seal]);
     topology.max_bytes = 1_000;
     let queue = open_with(dir.path(), topology).await;
-    queue.publish(&Queue::PageFull, envelope(1, 5_000)).await.unwrap();
+    queue
+        .publish(&Queue::PageFull, envelope(1, 5_000))
+        .await
+        .unwrap();
     let second = envelope(2, 10);
     let mut waiting = Box::pin(queue.publish(&Queue::PageFull, second));
-    assert!(tokio::time::timeout(std::time::Duration::from_secs(1), &mut waiting).await.is_err());
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_secs(1), &mut waiting)
+            .await
+            .is_err()
+    );
     queue.publish(&Queue::Seal, envelope(3, 10)).await.unwrap();
     let d = queue.next(&Queue::PageFull).await.unwrap();
-    queue.settle(d.tag, Settle::Dead("too large".into())).await.unwrap();
+    queue
+        .settle(d.tag, Settle::Dead("too large".into()))
+        .await
+        .unwrap();
     waiting.await.unwrap();
 }
 
@@ -133,25 +178,49 @@ async fn what_no_longer_fits_into_memory_is_read_from_the_file() {
 async fn a_file_that_can_not_be_written_fails_the_publisher_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path()).await;
-    queue.publish(&Queue::PageFull, envelope(1, 10)).await.unwrap();
+    queue
+        .publish(&Queue::PageFull, envelope(1, 10))
+        .await
+        .unwrap();
     let d = queue.next(&Queue::PageFull).await.unwrap();
-    let options = Options { path: dir.path().join("queue.db"), durability: Durability::Normal, brake: true };
+    let options = Options {
+        path: dir.path().join("queue.db"),
+        durability: Durability::Normal,
+        brake: true,
+    };
     // A stranger breaks the table, and repairs it.
-    let stranger = runtime::db::Db::open(&options, bus::embedded::MIGRATIONS).await.unwrap();
+    let stranger = runtime::db::Db::open(&options, bus::embedded::MIGRATIONS)
+        .await
+        .unwrap();
     let run = async |text: &'static str| {
         let mut write = stranger.write().await.unwrap();
         sqlx::query(text).execute(&mut *write).await.unwrap();
         write.commit().await.unwrap();
     };
     run("ALTER TABLE message RENAME TO elsewhere").await;
-    assert!(queue.publish(&Queue::PageFull, envelope(2, 10)).await.unwrap_err().is_retryable());
-    assert!(queue.settle(d.tag, Settle::Done).await.unwrap_err().is_retryable());
+    assert!(
+        queue
+            .publish(&Queue::PageFull, envelope(2, 10))
+            .await
+            .unwrap_err()
+            .is_retryable()
+    );
+    assert!(
+        queue
+            .settle(d.tag, Settle::Done)
+            .await
+            .unwrap_err()
+            .is_retryable()
+    );
     queue.abandon(d.tag);
     assert_eq!(queue.depth(&Queue::PageFull).await.unwrap(), 1);
     run("ALTER TABLE elsewhere RENAME TO message").await;
     let d = queue.next(&Queue::PageFull).await.unwrap();
     assert_eq!((number(&d.envelope), d.deliveries), (1, 2));
     queue.settle(d.tag, Settle::Done).await.unwrap();
-    queue.publish(&Queue::PageFull, envelope(2, 10)).await.unwrap();
+    queue
+        .publish(&Queue::PageFull, envelope(2, 10))
+        .await
+        .unwrap();
     assert_eq!(queue.depth(&Queue::PageFull).await.unwrap(), 1);
 }

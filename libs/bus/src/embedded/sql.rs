@@ -32,18 +32,27 @@ pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
     let mut write = db.write().await?;
     // 64 MiB, as a setting of the writer's connection. Moving the log into the file waits for the disk, so it is to be
     // rare; and what was consumed by then is never moved.
-    sqlx::query("PRAGMA wal_autocheckpoint = 16384").execute(&mut *write).await?;
+    sqlx::query("PRAGMA wal_autocheckpoint = 16384")
+        .execute(&mut *write)
+        .await?;
     sqlx::query("UPDATE message SET offered = 0, returned = returned + 1 WHERE offered = 1")
         .execute(&mut *write)
         .await?;
     let dead = Queue::Dead.to_string();
     let worn_out = "SELECT id, queue FROM message WHERE returned >= ? AND queue <> ?";
-    for row in sqlx::query(worn_out).bind(limit).bind(&dead).fetch_all(&mut *write).await? {
+    for row in sqlx::query(worn_out)
+        .bind(limit)
+        .bind(&dead)
+        .fetch_all(&mut *write)
+        .await?
+    {
         if let Some(queue) = Queue::from_name(row.get(1)) {
             bury(&mut write, row.get(0), &Death::worn_out(&queue, limit)).await?;
         }
     }
-    sqlx::query("UPDATE message SET offered = 0").execute(&mut *write).await?;
+    sqlx::query("UPDATE message SET offered = 0")
+        .execute(&mut *write)
+        .await?;
     let all = "SELECT id, queue, bytes, returned, origin, reason FROM message ORDER BY id";
     let rows = sqlx::query(all).fetch_all(&mut *write).await?;
     write.commit().await?;
@@ -54,9 +63,21 @@ pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
         last = unsigned(row.get(0));
         let name: &str = row.get(1);
         let origin: Option<&str> = row.get(4);
-        let death = origin.and_then(Queue::from_name).zip(row.get(5)).map(|(queue, reason)| Death { queue, reason });
-        let (bytes, returned) = (unsigned(row.get(2)), u32::try_from(unsigned(row.get(3))).unwrap_or(u32::MAX));
-        let item = Item { id: last, bytes, returned, death, envelope: None };
+        let death = origin
+            .and_then(Queue::from_name)
+            .zip(row.get(5))
+            .map(|(queue, reason)| Death { queue, reason });
+        let (bytes, returned) = (
+            unsigned(row.get(2)),
+            u32::try_from(unsigned(row.get(3))).unwrap_or(u32::MAX),
+        );
+        let item = Item {
+            id: last,
+            bytes,
+            returned,
+            death,
+            envelope: None,
+        };
         match Queue::from_name(name).and_then(|q| inner.lines.get_mut(&q)) {
             Some(line) => {
                 line.messages += 1;
@@ -64,7 +85,10 @@ pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
                 line.waiting.insert(last, item);
             }
             // Of a pool that was removed: kept until the pool is back.
-            None => tracing::warn!(queue = name, "a message waits on a queue that no longer exists"),
+            None => tracing::warn!(
+                queue = name,
+                "a message waits on a queue that no longer exists"
+            ),
         }
     }
     Ok(last)
@@ -77,17 +101,29 @@ pub(super) async fn read(db: &Db, id: u64) -> Result<Envelope, Error> {
     Ok(Envelope::from_bytes(content))
 }
 
-pub(super) async fn insert(write: &mut Write, messages: &[(u64, String, Envelope)]) -> Result<(), Error> {
+pub(super) async fn insert(
+    write: &mut Write,
+    messages: &[(u64, String, Envelope)],
+) -> Result<(), Error> {
     // 64 rows a statement: fewer round trips no longer show, and there are at most 64 texts to prepare.
     for some in messages.chunks(64) {
         let values = placeholders(some.len(), 5);
-        let text = format!("INSERT INTO message (id, queue, bytes, offered, returned) VALUES {values}");
+        let text =
+            format!("INSERT INTO message (id, queue, bytes, offered, returned) VALUES {values}");
         let mut query = sqlx::query(AssertSqlSafe(text));
         for (id, queue, envelope) in some {
-            query = query.bind(signed(*id)).bind(queue).bind(envelope.bytes().len() as i64).bind(0).bind(0);
+            query = query
+                .bind(signed(*id))
+                .bind(queue)
+                .bind(envelope.bytes().len() as i64)
+                .bind(0)
+                .bind(0);
         }
         query.execute(&mut **write).await?;
-        let text = format!("INSERT INTO envelope (id, content) VALUES {}", placeholders(some.len(), 2));
+        let text = format!(
+            "INSERT INTO envelope (id, content) VALUES {}",
+            placeholders(some.len(), 2)
+        );
         let mut query = sqlx::query(AssertSqlSafe(text));
         for (id, _, envelope) in some {
             query = query.bind(signed(*id)).bind(envelope.bytes().to_vec());
@@ -108,29 +144,55 @@ pub(super) async fn delete(write: &mut Write, ids: &[u64]) -> Result<(), Error> 
 }
 
 pub(super) async fn offer(write: &mut Write, ids: &[u64]) -> Result<(), Error> {
-    on(write, "UPDATE message SET offered = 1 WHERE id IN (SELECT value FROM json_each(?))", ids).await
+    on(
+        write,
+        "UPDATE message SET offered = 1 WHERE id IN (SELECT value FROM json_each(?))",
+        ids,
+    )
+    .await
 }
 
 pub(super) async fn withdraw(write: &mut Write, ids: &[u64]) -> Result<(), Error> {
-    on(write, "UPDATE message SET offered = 0 WHERE id IN (SELECT value FROM json_each(?))", ids).await
+    on(
+        write,
+        "UPDATE message SET offered = 0 WHERE id IN (SELECT value FROM json_each(?))",
+        ids,
+    )
+    .await
 }
 
 /// Stays on offer: it is the first to be handed out again.
 pub(super) async fn give_back(write: &mut Write, ids: &[u64]) -> Result<(), Error> {
-    on(write, "UPDATE message SET returned = returned + 1 WHERE id IN (SELECT value FROM json_each(?))", ids).await
+    on(
+        write,
+        "UPDATE message SET returned = returned + 1 WHERE id IN (SELECT value FROM json_each(?))",
+        ids,
+    )
+    .await
 }
 
 pub(super) async fn bury(write: &mut Write, id: i64, death: &Death) -> Result<(), Error> {
     let text = "UPDATE message SET queue = ?, origin = ?, reason = ?, returned = 0 WHERE id = ?";
-    let query = sqlx::query(text).bind(Queue::Dead.to_string()).bind(death.queue.to_string());
-    query.bind(&death.reason).bind(id).execute(&mut **write).await.map(drop)
+    let query = sqlx::query(text)
+        .bind(Queue::Dead.to_string())
+        .bind(death.queue.to_string());
+    query
+        .bind(&death.reason)
+        .bind(id)
+        .execute(&mut **write)
+        .await
+        .map(drop)
 }
 
 async fn on(write: &mut Write, text: &'static str, ids: &[u64]) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    sqlx::query(text).bind(format!("{ids:?}")).execute(&mut **write).await.map(drop)
+    sqlx::query(text)
+        .bind(format!("{ids:?}"))
+        .execute(&mut **write)
+        .await
+        .map(drop)
 }
 
 /// As SQLite stores numbers; ours are counted from 1.

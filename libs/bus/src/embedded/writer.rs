@@ -29,10 +29,22 @@ type Reply<T = ()> = oneshot::Sender<Result<T, Failed>>;
 
 /// What the writer is asked for. A reply that nobody waits for is no error.
 pub(super) enum Op {
-    Publish { queue: Queue, envelope: Envelope, reply: Reply },
-    Settle { tag: Tag, id: u64, change: Change, reply: Option<Reply> },
+    Publish {
+        queue: Queue,
+        envelope: Envelope,
+        reply: Reply,
+    },
+    Settle {
+        tag: Tag,
+        id: u64,
+        change: Change,
+        reply: Option<Reply>,
+    },
     Offer(Queue),
-    Purge { queue: Queue, reply: Reply<u64> },
+    Purge {
+        queue: Queue,
+        reply: Reply<u64>,
+    },
     Close,
 }
 
@@ -92,13 +104,22 @@ impl Writer {
     /// Puts an operation where it belongs. Returns the bytes that it writes.
     fn sort(&mut self, op: Op, batch: &mut Batch) -> usize {
         match op {
-            Op::Publish { queue, envelope, reply } => {
+            Op::Publish {
+                queue,
+                envelope,
+                reply,
+            } => {
                 self.last += 1;
                 let bytes = envelope.bytes().len();
                 batch.publishes.push((self.last, queue, envelope, reply));
                 return bytes;
             }
-            Op::Settle { tag, id, change, reply } => batch.settles.push((tag, id, change, reply)),
+            Op::Settle {
+                tag,
+                id,
+                change,
+                reply,
+            } => batch.settles.push((tag, id, change, reply)),
             Op::Offer(queue) => batch.offers.push((queue, vec![])),
             Op::Purge { queue, reply } => batch.purges.push((queue, vec![], reply)),
             Op::Close => batch.close = true,
@@ -136,9 +157,18 @@ impl Writer {
 
     async fn store(&self, batch: &Batch) -> Result<(), Error> {
         let mut write = self.db.write().await?;
-        let rows: Vec<_> = batch.publishes.iter().map(|(id, q, e, _)| (*id, q.to_string(), e.clone())).collect();
+        let rows: Vec<_> = batch
+            .publishes
+            .iter()
+            .map(|(id, q, e, _)| (*id, q.to_string(), e.clone()))
+            .collect();
         sql::insert(&mut write, &rows).await?;
-        let mut gone: Vec<u64> = batch.purges.iter().flat_map(|(_, ids, _)| ids).copied().collect();
+        let mut gone: Vec<u64> = batch
+            .purges
+            .iter()
+            .flat_map(|(_, ids, _)| ids)
+            .copied()
+            .collect();
         let mut returned = Vec::new();
         for (_, id, change, _) in &batch.settles {
             match change {
@@ -149,7 +179,12 @@ impl Writer {
         }
         sql::delete(&mut write, &gone).await?;
         sql::give_back(&mut write, &returned).await?;
-        let offered: Vec<u64> = batch.offers.iter().flat_map(|(_, ids)| ids).copied().collect();
+        let offered: Vec<u64> = batch
+            .offers
+            .iter()
+            .flat_map(|(_, ids)| ids)
+            .copied()
+            .collect();
         if batch.close {
             sql::withdraw(&mut write, &offered).await?;
             // Counted already.
@@ -166,7 +201,11 @@ impl Writer {
         for (queue, ids, reply) in batch.purges {
             let mut purged = 0;
             for id in ids {
-                if let Some(item) = inner.lines.get_mut(&queue).and_then(|l| l.waiting.remove(&id)) {
+                if let Some(item) = inner
+                    .lines
+                    .get_mut(&queue)
+                    .and_then(|l| l.waiting.remove(&id))
+                {
                     inner.cached -= item.envelope.as_ref().map_or(0, |e| e.bytes().len());
                     self.shelf.release(inner, &queue, item.bytes);
                     purged += 1;
@@ -179,7 +218,9 @@ impl Writer {
             _ = reply.map(|r| r.send(Ok(())));
         }
         for (queue, ids) in batch.offers.into_iter().filter(|_| !batch.close) {
-            let Some(line) = inner.lines.get_mut(&queue) else { continue };
+            let Some(line) = inner.lines.get_mut(&queue) else {
+                continue;
+            };
             line.offering = false;
             for id in ids {
                 line.offered.extend(line.waiting.remove_entry(&id));
@@ -192,7 +233,16 @@ impl Writer {
             let envelope = keep.then_some(envelope);
             if let Some(line) = inner.lines.get_mut(&queue) {
                 inner.cached += if keep { bytes } else { 0 };
-                line.waiting.insert(id, Item { id, bytes: bytes as u64, returned: 0, death: None, envelope });
+                line.waiting.insert(
+                    id,
+                    Item {
+                        id,
+                        bytes: bytes as u64,
+                        returned: 0,
+                        death: None,
+                        envelope,
+                    },
+                );
                 self.shelf.wake(&queue);
             }
             _ = reply.send(Ok(()));
@@ -205,7 +255,8 @@ impl Writer {
         let mut inner = self.shelf.lock();
         let mut again: Vec<Op> = Vec::new();
         for (_, queue, envelope, reply) in batch.publishes {
-            self.shelf.release(&mut inner, &queue, envelope.bytes().len() as u64);
+            self.shelf
+                .release(&mut inner, &queue, envelope.bytes().len() as u64);
             _ = reply.send(Err(e.clone()));
         }
         for (tag, id, change, reply) in batch.settles {
@@ -214,10 +265,21 @@ impl Writer {
                     self.shelf.undo(&mut inner, tag);
                     _ = reply.send(Err(e.clone()));
                 }
-                None => again.push(Op::Settle { tag, id, change, reply }),
+                None => again.push(Op::Settle {
+                    tag,
+                    id,
+                    change,
+                    reply,
+                }),
             }
         }
-        again.extend(batch.offers.into_iter().filter(|_| !batch.close).map(|(queue, _)| Op::Offer(queue)));
+        again.extend(
+            batch
+                .offers
+                .into_iter()
+                .filter(|_| !batch.close)
+                .map(|(queue, _)| Op::Offer(queue)),
+        );
         for (queue, _, reply) in batch.purges {
             self.shelf.wake(&queue);
             _ = reply.send(Err(e.clone()));

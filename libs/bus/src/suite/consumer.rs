@@ -15,14 +15,21 @@ use super::{Count, Down, Fixture, bus, next, options, page, publish, sequence, t
 use crate::{Bus, DeadLetter, Envelope, Keys, Outcome, Received, consume, consume_dead};
 
 /// Consumes `page.full` in the background until `stop`.
-fn start<H, F>(bus: &Bus, prefetch: usize, stop: &CancellationToken, handler: H) -> JoinSet<Result<(), Problem>>
+fn start<H, F>(
+    bus: &Bus,
+    prefetch: usize,
+    stop: &CancellationToken,
+    handler: H,
+) -> JoinSet<Result<(), Problem>>
 where
     H: Fn(Received) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Outcome, Down>> + Send + 'static,
 {
     let (bus, stop) = (bus.clone(), stop.clone());
     let mut task = JoinSet::new();
-    task.spawn(async move { consume(&bus, Queue::PageFull, options(prefetch), stop, handler).await });
+    task.spawn(
+        async move { consume(&bus, Queue::PageFull, options(prefetch), stop, handler).await },
+    );
     task
 }
 
@@ -45,14 +52,19 @@ async fn dead(bus: &Bus, n: usize) -> Vec<DeadLetter> {
         async { Ok::<_, Down>(()) }
     };
     consume_dead(bus, stop, collect).await.unwrap();
-    Arc::try_unwrap(letters).unwrap_or_default().into_inner().unwrap()
+    Arc::try_unwrap(letters)
+        .unwrap_or_default()
+        .into_inner()
+        .unwrap()
 }
 
 /// A rejected message reaches the dead, with its reason and its content.
 pub async fn dead_letter(fixture: &mut dyn Fixture) {
     let (bus, stop) = (bus(fixture), CancellationToken::new());
     publish(&bus, 0..1).await;
-    let consumer = start(&bus, 1, &stop, |_| async { Ok(Outcome::Reject("no such dataset".into())) });
+    let consumer = start(&bus, 1, &stop, |_| async {
+        Ok(Outcome::Reject("no such dataset".into()))
+    });
     let letters = dead(&bus, 1).await;
     stop.cancel();
     ended(consumer).await;
@@ -75,7 +87,10 @@ pub async fn poison(fixture: &mut dyn Fixture) {
         let (done, crashed) = (counted.clone(), crashed.clone());
         async move {
             if sequence(&m.body) == 4 {
-                assert!(u64::from(m.deliveries) == next(&crashed) + 1, "each crash is counted");
+                assert!(
+                    u64::from(m.deliveries) == next(&crashed) + 1,
+                    "each crash is counted"
+                );
                 std::panic::resume_unwind(Box::new("poison"));
             }
             done.add();
@@ -87,7 +102,10 @@ pub async fn poison(fixture: &mut dyn Fixture) {
     stop.cancel();
     ended(consumer).await;
     assert_eq!(sequence(letters[0].body.as_ref().unwrap()), 4);
-    assert_eq!(crashes.load(Ordering::SeqCst), u64::from(topology().delivery_limit));
+    assert_eq!(
+        crashes.load(Ordering::SeqCst),
+        u64::from(topology().delivery_limit)
+    );
     assert_eq!(done.get(), 9, "nothing was done twice");
 }
 
@@ -98,9 +116,15 @@ pub async fn competing(fixture: &mut dyn Fixture) {
     let meet = Arc::new(Barrier::new(2));
     let mut consumers = Vec::new();
     for _ in 0..2 {
-        let (seen, meet, done, calls) = (seen.clone(), meet.clone(), done.clone(), Arc::new(AtomicU64::new(0)));
+        let (seen, meet, done, calls) = (
+            seen.clone(),
+            meet.clone(),
+            done.clone(),
+            Arc::new(AtomicU64::new(0)),
+        );
         consumers.push(start(&bus, 1, &stop, move |m| {
-            let (seen, meet, done, calls) = (seen.clone(), meet.clone(), done.clone(), calls.clone());
+            let (seen, meet, done, calls) =
+                (seen.clone(), meet.clone(), done.clone(), calls.clone());
             async move {
                 if next(&calls) == 0 {
                     // Passes only when the other consumer has one as well.
@@ -174,42 +198,76 @@ pub async fn dropped_consumer(fixture: &mut dyn Fixture) {
 pub async fn undecodable(fixture: &mut dyn Fixture) {
     let keys = Keys::generate();
     let whole = keys.seal(&page(0)).unwrap().bytes().to_vec();
-    let (mut run, mut content, mut format, mut version) = (whole.clone(), whole.clone(), whole.clone(), whole);
+    let (mut run, mut content, mut format, mut version) =
+        (whole.clone(), whole.clone(), whole.clone(), whole);
     run[15] ^= 1;
     *content.last_mut().unwrap() ^= 1;
     format[2] = 9;
     version[7] = 9;
     let foreign = Keys::generate().seal(&page(0)).unwrap().bytes().to_vec();
-    let bad = [b"garbage".to_vec(), vec![], run, content, format, version, foreign];
+    let bad = [
+        b"garbage".to_vec(),
+        vec![],
+        run,
+        content,
+        format,
+        version,
+        foreign,
+    ];
     let bus = Bus::new(fixture.backend(), keys);
     for bytes in bad.clone() {
-        fixture.backend().publish(&Queue::PageFull, Envelope::from_bytes(bytes)).await.unwrap();
+        fixture
+            .backend()
+            .publish(&Queue::PageFull, Envelope::from_bytes(bytes))
+            .await
+            .unwrap();
     }
     publish(&bus, 1..2).await;
     let (stop, done) = (CancellationToken::new(), Count::new());
     let count = done.clone();
     let consumer = start(&bus, 2, &stop, move |m| {
         count.add();
-        async move { Ok(if sequence(&m.body) == 1 { Outcome::Done } else { Outcome::Reject("opened".into()) }) }
+        async move {
+            Ok(if sequence(&m.body) == 1 {
+                Outcome::Done
+            } else {
+                Outcome::Reject("opened".into())
+            })
+        }
     });
     let letters = dead(&bus, bad.len()).await;
     done.reaches(1).await;
     stop.cancel();
     ended(consumer).await;
     assert_eq!(done.get(), 1);
-    assert!(letters.iter().all(|l| l.queue == Queue::PageFull && l.body.is_none()), "{letters:?}");
+    assert!(
+        letters
+            .iter()
+            .all(|l| l.queue == Queue::PageFull && l.body.is_none()),
+        "{letters:?}"
+    );
     let reasons: BTreeSet<&str> = letters.iter().map(|l| l.reason.as_str()).collect();
     assert_eq!(reasons.len(), 4, "{reasons:?}");
-    assert_eq!(letters.iter().filter(|l| l.label.is_some()).count(), 4, "{letters:?}");
+    assert_eq!(
+        letters.iter().filter(|l| l.label.is_some()).count(),
+        4,
+        "{letters:?}"
+    );
 }
 
 /// A message that somebody moved to another queue is refused.
 pub async fn misplaced(fixture: &mut dyn Fixture) {
     let keys = Keys::generate();
-    let Body::Page(mut some) = page(0) else { unreachable!() };
+    let Body::Page(mut some) = page(0) else {
+        unreachable!()
+    };
     some.mode = RunMode::Some.into();
     let envelope = keys.seal(&Body::Page(some)).unwrap();
-    fixture.backend().publish(&Queue::PageFull, envelope).await.unwrap();
+    fixture
+        .backend()
+        .publish(&Queue::PageFull, envelope)
+        .await
+        .unwrap();
     let (bus, stop) = (Bus::new(fixture.backend(), keys), CancellationToken::new());
     let consumer = start(&bus, 1, &stop, |_| async { Ok(Outcome::Done) });
     let letters = dead(&bus, 1).await;
@@ -239,7 +297,10 @@ pub async fn outage(fixture: &mut dyn Fixture) {
         }
     });
     calls.reaches(30).await;
-    assert!(seen.lock().unwrap().len() <= 3, "only what was in hand was tried");
+    assert!(
+        seen.lock().unwrap().len() <= 3,
+        "only what was in hand was tried"
+    );
     down.store(0, Ordering::SeqCst);
     done.reaches(20).await;
     stop.cancel();

@@ -52,7 +52,10 @@ pub async fn confirmed_survives(fixture: &mut dyn Fixture) {
     for _ in 0..backend.depth(&Queue::PageFull).await.unwrap() {
         found.insert(take(&backend).await.1);
     }
-    assert!(found.is_superset(&confirmed), "{confirmed:?} were confirmed, {found:?} are there");
+    assert!(
+        found.is_superset(&confirmed),
+        "{confirmed:?} were confirmed, {found:?} are there"
+    );
 }
 
 /// What was in hand at a crash comes again, counted; what was done doesn't.
@@ -104,7 +107,10 @@ pub async fn back_pressure(fixture: &mut dyn Fixture) {
         let (one, other) = (page(full), page(full + 1));
         tokio::join!(bus.publish(&one), bus.publish(&other))
     });
-    assert!(timeout(Duration::from_millis(50), &mut more).await.is_err(), "the queue is full");
+    assert!(
+        timeout(Duration::from_millis(50), &mut more).await.is_err(),
+        "the queue is full"
+    );
     let check = CheckRequested {
         tenant_id: "11111111-2222-3333-4444-555555555555".into(),
         dataset: "users".into(),
@@ -119,7 +125,10 @@ pub async fn back_pressure(fixture: &mut dyn Fixture) {
     }
     let (one, other) = more.await;
     one.and(other).unwrap();
-    assert_eq!(backend.depth(&Queue::PageFull).await.unwrap(), u64::from(full));
+    assert_eq!(
+        backend.depth(&Queue::PageFull).await.unwrap(),
+        u64::from(full)
+    );
 }
 
 /// A message of 10 MiB arrives as it was sent.
@@ -127,10 +136,16 @@ pub async fn large(fixture: &mut dyn Fixture) {
     let keys = Keys::generate();
     let sent = page_of(0, 10 << 20);
     let backend = fixture.backend();
-    backend.publish(&Queue::PageFull, keys.seal(&sent).unwrap()).await.unwrap();
+    backend
+        .publish(&Queue::PageFull, keys.seal(&sent).unwrap())
+        .await
+        .unwrap();
     let delivery = backend.next(&Queue::PageFull).await.unwrap();
     assert!(keys.open(&delivery.envelope).unwrap().body == sent);
-    backend.settle(delivery.tag, Settle::GiveBack).await.unwrap();
+    backend
+        .settle(delivery.tag, Settle::GiveBack)
+        .await
+        .unwrap();
     let again = backend.next(&Queue::PageFull).await.unwrap();
     assert!(again.envelope == delivery.envelope);
 }
@@ -142,7 +157,10 @@ pub async fn unroutable(fixture: &mut dyn Fixture) {
     let backend = fixture.backend();
     let e = backend.publish(&queue, envelope).await.unwrap_err();
     assert!(matches!(e, PublishError::Unroutable { .. }) && !e.is_retryable());
-    assert!(matches!(backend.next(&queue).await, Err(ReceiveError::Undeclared { .. })));
+    assert!(matches!(
+        backend.next(&queue).await,
+        Err(ReceiveError::Undeclared { .. })
+    ));
     assert!(backend.depth(&queue).await.is_err());
 }
 
@@ -150,7 +168,11 @@ pub async fn unroutable(fixture: &mut dyn Fixture) {
 pub async fn cancelled_next(fixture: &mut dyn Fixture) {
     let backend = fixture.backend();
     for n in 0..20 {
-        assert!(timeout(Duration::from_millis(1), backend.next(&Queue::PageFull)).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(1), backend.next(&Queue::PageFull))
+                .await
+                .is_err()
+        );
         let bus = bus(fixture);
         let waiting = backend.clone();
         let mut one = Box::pin(async move { waiting.next(&Queue::PageFull).await.unwrap() });
@@ -195,7 +217,10 @@ pub async fn settled_once(fixture: &mut dyn Fixture) {
     let (tag, ..) = take(&backend).await;
     backend.settle(tag, Settle::GiveBack).await.unwrap();
     backend.abandon(tag);
-    assert!(matches!(backend.settle(tag, Settle::Done).await, Err(ReceiveError::NotInHand)));
+    assert!(matches!(
+        backend.settle(tag, Settle::Done).await,
+        Err(ReceiveError::NotInHand)
+    ));
     let (again, first, deliveries) = take(&backend).await;
     assert_eq!((first, deliveries), (0, 2));
     assert!(again != tag, "a tag names one delivery");

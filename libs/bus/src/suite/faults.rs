@@ -43,10 +43,20 @@ pub async fn at_least_once(fixture: &mut dyn Fixture) {
         faulty.calm();
         stop.cancel();
     };
-    let (consumed, ()) = tokio::join!(consume(&bus, Queue::PageFull, options(4), stop.clone(), handler), publisher);
+    let (consumed, ()) = tokio::join!(
+        consume(&bus, Queue::PageFull, options(4), stop.clone(), handler),
+        publisher
+    );
     consumed.unwrap();
     let c = faulty.counts();
-    for happened in [c.duplicate, c.lose_confirm, c.lose_message, c.reorder, c.delay, c.crash] {
+    for happened in [
+        c.duplicate,
+        c.lose_confirm,
+        c.lose_message,
+        c.reorder,
+        c.delay,
+        c.crash,
+    ] {
         assert!(happened > 0, "{c:?}");
     }
 }

@@ -23,11 +23,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use consumer::{
-    competing, dead_letter, drain, dropped_consumer, misplaced, outage, poison, stop_in_outage, undecodable,
+    competing, dead_letter, drain, dropped_consumer, misplaced, outage, poison, stop_in_outage,
+    undecodable,
 };
 pub use delivery::{
-    back_pressure, cancelled_next, confirmed_survives, delivery_limit, large, order, purge, redelivery, settled_once,
-    unroutable,
+    back_pressure, cancelled_next, confirmed_survives, delivery_limit, large, order, purge,
+    redelivery, settled_once, unroutable,
 };
 pub use faults::at_least_once;
 
@@ -95,7 +96,9 @@ fn page_of(sequence: u32, bytes: usize) -> Body {
 }
 
 fn sequence(body: &Body) -> u32 {
-    let Body::Page(page) = body else { panic!("not a page: {body:?}") };
+    let Body::Page(page) = body else {
+        panic!("not a page: {body:?}")
+    };
     page.sequence
 }
 
@@ -117,8 +120,15 @@ async fn take(backend: &Arc<dyn Backend>) -> (crate::Tag, u32, u32) {
 
 fn options(prefetch: usize) -> ConsumeOptions {
     // Short, for backends that run on the real clock.
-    let backoff = Backoff { base: Duration::from_millis(5), max: Duration::from_millis(20) };
-    ConsumeOptions { prefetch, backoff, ..Default::default() }
+    let backoff = Backoff {
+        base: Duration::from_millis(5),
+        max: Duration::from_millis(20),
+    };
+    ConsumeOptions {
+        prefetch,
+        backoff,
+        ..Default::default()
+    }
 }
 
 /// Something that fails for now.

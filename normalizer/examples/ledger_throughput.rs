@@ -42,7 +42,10 @@ fn user(i: usize, city: &str) -> String {
     )
 }
 
-fn messages(users: usize, run: u64, now: u64, city: impl Fn(usize) -> &'static str) -> Vec<Body> {
+/// Where user number n lives.
+type City = fn(usize) -> &'static str;
+
+fn messages(users: usize, run: u64, now: u64, city: City) -> Vec<Body> {
     let pages = users.div_ceil(PAGE);
     let mut out: Vec<Body> = (0..pages)
         .map(|p| {
@@ -155,13 +158,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     let now = clock.micros();
-    let runs: [(&str, fn(usize) -> &'static str); 3] = [
+    let runs: [(&str, City); 3] = [
         ("first load", |_| "Bonn"),
         ("unchanged", |_| "Bonn"),
         ("1 % changed", |i| if i % 100 == 0 { "Ulm" } else { "Bonn" }),
     ];
     for (n, (name, city)) in runs.into_iter().enumerate() {
-        let messages = messages(users, now + n as u64, now, city);
+        let run = now + n as u64;
+        let messages = messages(users, run, now, city);
         // Everything is in the queue before the clock starts: sealing it is not the normalizer's work, opening it is.
         for body in &messages {
             bus.publish(body).await?;
@@ -173,7 +177,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut normalizing = JoinSet::new();
         normalizing.spawn(async move { me.run(token).await });
         while let Some(body) = verdicts.recv().await {
-            if let Body::Closed(c) = body {
+            if let Body::Closed(c) = body
+                && c.run == run
+            {
                 let (cpu, peak) = spent();
                 let cpu = cpu.saturating_sub(before).as_secs_f64();
                 let counts = c.counts.unwrap_or_default();

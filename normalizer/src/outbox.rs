@@ -26,16 +26,15 @@ row! {
 }
 
 impl Normalizer {
-    /// Publishes until `stop`. Whatever a stop leaves is published after the next start.
+    /// Publishes until `stop`, then finishes what is in hand; the caller bounds that. Whatever is left is published
+    /// after the next start.
     pub(crate) async fn publish_all(&self, stop: CancellationToken) {
         let mut failures = 0;
         loop {
-            let published = tokio::select! {
-                published = self.publish_some() => published,
-                () = stop.cancelled() => return,
-            };
+            let published = self.publish_some().await;
             let pause = match published {
                 Ok(0) => None,
+                Ok(_) if stop.is_cancelled() => return,
                 Ok(_) => {
                     failures = 0;
                     continue;

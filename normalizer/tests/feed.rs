@@ -1,5 +1,7 @@
 //! What sinks get.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,7 @@
 //! Mass removals wait for a decision.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,7 @@
 //! What runs do to the ledger.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 mod common;
 
 use common::*;

@@ -19,7 +19,10 @@ pub struct Admin(pub(crate) Arc<Inner>);
 
 #[tonic::async_trait]
 impl CollectorAdmin for Admin {
-    async fn make_due(&self, request: Request<MakeDueRequest>) -> Result<Response<MakeDueResponse>, Status> {
+    async fn make_due(
+        &self,
+        request: Request<MakeDueRequest>,
+    ) -> Result<Response<MakeDueResponse>, Status> {
         let inner = &self.0;
         let named: Vec<TenantId> = request
             .into_inner()
@@ -28,13 +31,21 @@ impl CollectorAdmin for Admin {
             .map(|t| t.parse())
             .collect::<Result<_, _>>()
             .map_err(|e: proto::ids::IdError| Status::invalid_argument(e.to_string()))?;
-        inner.refresh().await.map_err(|e| Status::unavailable(e.to_string()))?;
+        inner
+            .refresh()
+            .await
+            .map_err(|e| Status::unavailable(e.to_string()))?;
         let tenants = inner.tenants.read().await.clone();
         if let Some(unknown) = named.iter().find(|t| !tenants.contains_key(*t)) {
-            return Err(Status::not_found(format!("LW-2011: tenant {unknown} is not in the registry.")));
+            return Err(Status::not_found(format!(
+                "LW-2011: tenant {unknown} is not in the registry."
+            )));
         }
         let mut datasets = 0;
-        for (id, tenant) in tenants.iter().filter(|(id, _)| named.is_empty() || named.contains(id)) {
+        for (id, tenant) in tenants
+            .iter()
+            .filter(|(id, _)| named.is_empty() || named.contains(id))
+        {
             for declaration in &tenant.datasets {
                 let (rules, now) = (inner.shared.config.rules(declaration), inner.shared.now());
                 let due = |row: &mut crate::store::Row| {
@@ -43,7 +54,12 @@ impl CollectorAdmin for Admin {
                     row.schedule.problem.clear();
                     row.schedule.rest_until = Timestamp(0);
                 };
-                match inner.shared.store.update(*id, &declaration.id(), None, &rules, now, due).await {
+                match inner
+                    .shared
+                    .store
+                    .update(*id, &declaration.id(), None, &rules, now, due)
+                    .await
+                {
                     Ok(_) => datasets += 1,
                     // A tenant that was taken out before it was ever read has no rows.
                     Err(Error::Fenced) => {}
@@ -64,7 +80,9 @@ impl CollectorAdmin for Admin {
         changed.mark_changed();
         let states = stream::unfold((inner, changed), |(inner, mut changed)| async move {
             changed.changed().await.ok()?;
-            let now = status::status(&inner).await.map_err(|e| Status::internal(e.problem().to_string()));
+            let now = status::status(&inner)
+                .await
+                .map_err(|e| Status::internal(e.problem().to_string()));
             Some((now, (inner, changed)))
         });
         Ok(Response::new(Box::pin(states)))

@@ -29,7 +29,9 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            pool: "default".parse().unwrap_or_else(|_| unreachable!("a constant")),
+            pool: "default"
+                .parse()
+                .unwrap_or_else(|_| unreachable!("a constant")),
             concurrent_tenants: 4,
             lateness_seconds: 600,
             lease_seconds: 30,

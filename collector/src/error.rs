@@ -34,13 +34,27 @@ impl Error {
         let chain = runtime::error::Chain(self).to_string();
         match self {
             Error::Graph(e) => e.problem(),
-            Error::Store(e) => Problem::new("LW-4020", format!("{chain}."), runtime::db::advice(e)),
-            Error::State(_) => {
-                Problem::new("LW-4021", format!("{chain}."), "restore the data directory or start with a new one")
-            }
-            Error::Publish(_) => Problem::new("LW-4022", format!("{chain}."), "see that the queue runs and has space; it is tried again"),
-            Error::Fenced => Problem::new("LW-4023", format!("{chain}."), "nothing: the other process goes on"),
-            Error::Restarts(_) => Problem::new("LW-3008", format!("{chain}."), "it is tried again later; a smaller page size may help"),
+            Error::Store(e) => Problem::new("LW-4050", format!("{chain}."), runtime::db::advice(e)),
+            Error::State(_) => Problem::new(
+                "LW-4051",
+                format!("{chain}."),
+                "restore the data directory or start with a new one",
+            ),
+            Error::Publish(_) => Problem::new(
+                "LW-4052",
+                format!("{chain}."),
+                "see that the queue runs and has space; it is tried again",
+            ),
+            Error::Fenced => Problem::new(
+                "LW-4053",
+                format!("{chain}."),
+                "nothing: the other process goes on",
+            ),
+            Error::Restarts(_) => Problem::new(
+                "LW-3008",
+                format!("{chain}."),
+                "it is tried again later; a smaller page size may help",
+            ),
         }
     }
 

@@ -22,8 +22,14 @@ use crate::run::Link;
 const NETWORK_TRIES: u32 = 4;
 /// A tenant that is throttled is waited for longer: Graph says how long.
 const BUSY_TRIES: u32 = 10;
-const NETWORK: Backoff = Backoff { base: Duration::from_millis(400), max: Duration::from_secs(5) };
-const BUSY: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(120) };
+const NETWORK: Backoff = Backoff {
+    base: Duration::from_millis(400),
+    max: Duration::from_secs(5),
+};
+const BUSY: Backoff = Backoff {
+    base: Duration::from_secs(1),
+    max: Duration::from_secs(120),
+};
 /// A longer wait than this is the schedule's business.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
@@ -48,7 +54,13 @@ pub struct Reply {
 
 impl Graph {
     /// For one run.
-    pub fn new(http: runtime::http::Client, tokens: Channel, base: String, tenant: TenantId, dataset: Dataset) -> Self {
+    pub fn new(
+        http: runtime::http::Client,
+        tokens: Channel,
+        base: String,
+        tenant: TenantId,
+        dataset: Dataset,
+    ) -> Self {
         Graph {
             http,
             tokens: TokenServiceClient::new(tokens),
@@ -77,8 +89,13 @@ impl Graph {
 
     /// An absolute link of Graph's, relative to the configured root.
     pub fn relative(&self, absolute: &str) -> Result<Link, GraphError> {
-        let rest = absolute.strip_prefix(&self.base).and_then(|r| r.strip_prefix('/'));
-        rest.map(|r| Link(r.to_owned())).ok_or_else(|| GraphError::ForeignLink { base: self.base.clone() })
+        let rest = absolute
+            .strip_prefix(&self.base)
+            .and_then(|r| r.strip_prefix('/'));
+        rest.map(|r| Link(r.to_owned()))
+            .ok_or_else(|| GraphError::ForeignLink {
+                base: self.base.clone(),
+            })
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply, GraphError> {
@@ -96,13 +113,20 @@ impl Graph {
             let status = answer.status().as_u16();
             let request_id = header(&answer, "request-id");
             match status {
-                200..=299 => return Ok(Reply { body: answer.into_body(), request_id }),
+                200..=299 => {
+                    return Ok(Reply {
+                        body: answer.into_body(),
+                        request_id,
+                    });
+                }
                 401 if !renewed => {
                     renewed = true;
                     self.renew(true).await?;
                 }
                 429 | 500 | 502..=504 | 509 if busy < BUSY_TRIES => {
-                    let wait = retry_after(&answer).unwrap_or(Duration::ZERO).max(BUSY.delay(busy, fastrand::f64()));
+                    let wait = retry_after(&answer)
+                        .unwrap_or(Duration::ZERO)
+                        .max(BUSY.delay(busy, fastrand::f64()));
                     if wait > LONGEST_WAIT {
                         return Err(classify(path, status, answer.body(), &request_id));
                     }
@@ -115,9 +139,17 @@ impl Graph {
         }
     }
 
-    async fn once(&self, method: &Method, path: &str, body: &Bytes) -> Result<Response<Bytes>, GraphError> {
+    async fn once(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &Bytes,
+    ) -> Result<Response<Bytes>, GraphError> {
         let token = self.renew(false).await?;
-        let unreachable = |source| GraphError::Unreachable { base: self.base.clone(), source };
+        let unreachable = |source| GraphError::Unreachable {
+            base: self.base.clone(),
+            source,
+        };
         let mut request = Request::builder()
             .method(method.clone())
             .uri(format!("{}/{path}", self.base))
@@ -128,9 +160,15 @@ impl Graph {
         if *method == Method::POST {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let request = request.body(body.clone()).map_err(|e| unreachable(e.into()))?;
+        let request = request
+            .body(body.clone())
+            .map_err(|e| unreachable(e.into()))?;
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.http.clone().oneshot(request).await.map_err(unreachable)
+        self.http
+            .clone()
+            .oneshot(request)
+            .await
+            .map_err(unreachable)
     }
 
     /// The token at hand, or a new one from the broker.
@@ -141,12 +179,22 @@ impl Graph {
         {
             return Ok(value.clone());
         }
-        let request =
-            GetTokenRequest { tenant_id: self.tenant.to_string(), dataset: self.dataset.to_string(), refused };
-        let answer = self.tokens.clone().get_token(request).await.map_err(|s| GraphError::Token(s.message().to_owned()))?;
+        let request = GetTokenRequest {
+            tenant_id: self.tenant.to_string(),
+            dataset: self.dataset.to_string(),
+            refused,
+        };
+        let answer = self
+            .tokens
+            .clone()
+            .get_token(request)
+            .await
+            .map_err(|s| GraphError::Token(s.message().to_owned()))?;
         let answer = answer.into_inner();
-        let mut value = HeaderValue::try_from(format!("Bearer {}", answer.access_token))
-            .map_err(|_| GraphError::Token("LW-2000: the token-broker sent an unusable token.".into()))?;
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {}", answer.access_token)).map_err(|_| {
+                GraphError::Token("LW-2000: the token-broker sent an unusable token.".into())
+            })?;
         value.set_sensitive(true);
         let until = Instant::now() + Duration::from_secs(answer.use_for_seconds.into());
         *token = Some((value.clone(), until));
@@ -155,9 +203,24 @@ impl Graph {
 }
 
 fn header(answer: &Response<Bytes>, name: &str) -> String {
-    answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().chars().take(64).collect()
+    answer
+        .headers()
+        .get(name)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default()
+        .chars()
+        .take(64)
+        .collect()
 }
 
 fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {
-    answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    answer
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }

@@ -81,14 +81,22 @@ impl GraphError {
         match self {
             GraphError::Token(text) => {
                 let (code, rest) = text.split_once(": ").unwrap_or(("LW-2000", text));
-                let known = KNOWN_TOKEN_CODES.iter().find(|k| **k == code).copied().unwrap_or("LW-2000");
+                let known = KNOWN_TOKEN_CODES
+                    .iter()
+                    .find(|k| **k == code)
+                    .copied()
+                    .unwrap_or("LW-2000");
                 let (what, remedy) = rest.split_once(" What to do: ").unwrap_or((rest, ""));
                 Problem::new(known, what, remedy)
             }
-            GraphError::Unreachable { .. } => {
-                Problem::new("LW-3001", what, "check the network, the proxy and the tenant's `graph` setting; it is tried again")
+            GraphError::Unreachable { .. } => Problem::new(
+                "LW-3001",
+                what,
+                "check the network, the proxy and the tenant's `graph` setting; it is tried again",
+            ),
+            GraphError::Busy { .. } => {
+                Problem::new("LW-3002", what, "nothing: it is tried again later")
             }
-            GraphError::Busy { .. } => Problem::new("LW-3002", what, "nothing: it is tried again later"),
             GraphError::Denied { .. } => Problem::new(
                 "LW-3003",
                 what,
@@ -97,18 +105,24 @@ impl GraphError {
             GraphError::PageExpired | GraphError::NotFound | GraphError::LinkRefused => {
                 Problem::new("LW-3004", what, "nothing: it is read again")
             }
-            GraphError::Refused { .. } => Problem::new("LW-3005", what, "report it with the request-id"),
-            GraphError::Answer { .. } => {
-                Problem::new("LW-3006", what, "check that the tenant's `graph` setting names Microsoft Graph; a proxy may have answered")
+            GraphError::Refused { .. } => {
+                Problem::new("LW-3005", what, "report it with the request-id")
             }
-            GraphError::ForeignLink { .. } => Problem::new("LW-3007", what, "check the tenant's `graph` setting"),
+            GraphError::Answer { .. } => Problem::new(
+                "LW-3006",
+                what,
+                "check that the tenant's `graph` setting names Microsoft Graph; a proxy may have answered",
+            ),
+            GraphError::ForeignLink { .. } => {
+                Problem::new("LW-3007", what, "check the tenant's `graph` setting")
+            }
         }
     }
 }
 
 const KNOWN_TOKEN_CODES: [&str; 12] = [
-    "LW-2001", "LW-2002", "LW-2003", "LW-2004", "LW-2005", "LW-2006", "LW-2007", "LW-2009", "LW-2010", "LW-2011",
-    "LW-2012", "LW-2013",
+    "LW-2001", "LW-2002", "LW-2003", "LW-2004", "LW-2005", "LW-2006", "LW-2007", "LW-2009",
+    "LW-2010", "LW-2011", "LW-2012", "LW-2013",
 ];
 
 #[derive(Deserialize)]
@@ -127,17 +141,31 @@ struct Inner {
 /// The code of Graph's error envelope, the deepest one that is known; empty when the body is none.
 pub fn code(body: &[u8]) -> String {
     let mut found = String::new();
-    let mut next = serde_json::from_slice::<Envelope>(body).ok().map(|e| Box::new(e.error));
+    let mut next = serde_json::from_slice::<Envelope>(body)
+        .ok()
+        .map(|e| Box::new(e.error));
     while let Some(inner) = next {
-        if let Some(code) = inner.code.filter(|c| found.is_empty() || KNOWN.contains(&c.as_str())) {
+        if let Some(code) = inner
+            .code
+            .filter(|c| found.is_empty() || KNOWN.contains(&c.as_str()))
+        {
             found = code;
         }
         next = inner.inner;
     }
-    found.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(80).collect()
+    found
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .take(80)
+        .collect()
 }
 
-const KNOWN: [&str; 4] = [PAGE_EXPIRED, "syncStateNotFound", "resyncRequired", "Authorization_RequestDenied"];
+const KNOWN: [&str; 4] = [
+    PAGE_EXPIRED,
+    "syncStateNotFound",
+    "resyncRequired",
+    "Authorization_RequestDenied",
+];
 const PAGE_EXPIRED: &str = "Directory_ExpiredPageToken";
 
 /// What a final answer that isn't a success means.
@@ -146,12 +174,19 @@ pub fn classify(path: &str, status: u16, body: &[u8], request_id: &str) -> Graph
     let path = path.split('?').next().unwrap_or_default().to_owned();
     match status {
         410 => GraphError::LinkRefused,
-        400..=499 if code == "syncStateNotFound" || code == "resyncRequired" => GraphError::LinkRefused,
+        400..=499 if code == "syncStateNotFound" || code == "resyncRequired" => {
+            GraphError::LinkRefused
+        }
         400 if code == PAGE_EXPIRED => GraphError::PageExpired,
         404 => GraphError::NotFound,
         401 | 403 => GraphError::Denied { path, status, code },
         429 | 500..=599 => GraphError::Busy { status, path },
-        _ => GraphError::Refused { path, status, code, request_id: request_id.to_owned() },
+        _ => GraphError::Refused {
+            path,
+            status,
+            code,
+            request_id: request_id.to_owned(),
+        },
     }
 }
 
@@ -163,9 +198,15 @@ mod tests {
     fn takes_the_deepest_known_code_whatever_the_casing() {
         let body = br#"{"error":{"code":"UnknownError","message":"x","innererror":{"code":"syncStateNotFound"}}}"#;
         assert_eq!(code(body), "syncStateNotFound");
-        assert_eq!(code(br#"{"error":{"code":"A","innerError":{"code":"whatever"}}}"#), "A");
+        assert_eq!(
+            code(br#"{"error":{"code":"A","innerError":{"code":"whatever"}}}"#),
+            "A"
+        );
         assert_eq!(code(b"<html>"), "");
-        assert!(matches!(classify("v1.0/users/delta?x", 400, body, ""), GraphError::LinkRefused));
+        assert!(matches!(
+            classify("v1.0/users/delta?x", 400, body, ""),
+            GraphError::LinkRefused
+        ));
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod tenants;
 mod verdicts;
 mod worker;
 
-pub use config::Config;
 pub use admin::Admin;
+pub use config::Config;
 pub use scheduler::{Collector, Deps};
 pub use store::MIGRATIONS;

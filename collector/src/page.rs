@@ -25,12 +25,20 @@ pub struct Page<'a> {
 pub fn parse<'a>(path: &str, body: &'a [u8]) -> Result<Page<'a>, GraphError> {
     let text = std::str::from_utf8(body).map_err(|e| answer(path, &e.to_string()))?;
     // The parser's message names a place, not content.
-    serde_json::from_str(text).map_err(|e| answer(path, &format!("not a page at line {} column {}", e.line(), e.column())))
+    serde_json::from_str(text).map_err(|e| {
+        answer(
+            path,
+            &format!("not a page at line {} column {}", e.line(), e.column()),
+        )
+    })
 }
 
 /// An answer that can't be used.
 pub fn answer(path: &str, why: &str) -> GraphError {
-    GraphError::Answer { path: path.split('?').next().unwrap_or_default().to_owned(), why: why.to_owned() }
+    GraphError::Answer {
+        path: path.split('?').next().unwrap_or_default().to_owned(),
+        why: why.to_owned(),
+    }
 }
 
 /// The request for the first page of a dataset.
@@ -51,9 +59,13 @@ mod tests {
 
     #[test]
     fn a_page_that_was_cut_off_is_none() {
-        let whole = br#"{"value":[{"id":"a"},{"id":"b"}],"@odata.nextLink":"https:\/\/g\/v1.0\/users?x"}"#;
+        let whole =
+            br#"{"value":[{"id":"a"},{"id":"b"}],"@odata.nextLink":"https:\/\/g\/v1.0\/users?x"}"#;
         let page = parse("users", whole).unwrap();
-        assert_eq!((page.value.len(), page.next.as_deref()), (2, Some("https://g/v1.0/users?x")));
+        assert_eq!(
+            (page.value.len(), page.next.as_deref()),
+            (2, Some("https://g/v1.0/users?x"))
+        );
         for cut in 1..whole.len() {
             assert!(parse("users", &whole[..cut]).is_err());
         }

@@ -34,7 +34,11 @@ pub struct Window<'a> {
 impl<'a> Window<'a> {
     /// Of at most `size` pages.
     pub fn new(bus: &'a Bus, size: usize) -> Self {
-        Window { bus, size: size.max(1), flying: FuturesOrdered::new() }
+        Window {
+            bus,
+            size: size.max(1),
+            flying: FuturesOrdered::new(),
+        }
     }
 
     /// Whether another page may be published before one is confirmed.
@@ -81,7 +85,13 @@ pub struct Name<'a> {
 }
 
 /// A page of raw objects.
-pub fn page(name: Name<'_>, mode: RunMode, objects: &[&RawValue], request_id: String, now: Timestamp) -> std::io::Result<PageFetched> {
+pub fn page(
+    name: Name<'_>,
+    mode: RunMode,
+    objects: &[&RawValue],
+    request_id: String,
+    now: Timestamp,
+) -> std::io::Result<PageFetched> {
     let size = objects.iter().map(|o| o.get().len() + 1).sum::<usize>();
     let mut json = String::with_capacity(size + 16);
     json.push_str("{\"value\":[");

@@ -35,12 +35,22 @@ const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 impl Schedule {
     /// The next moment at which there is something to do, given what the protocol wants.
-    pub fn wake_at(&self, state: &State, rules: &Rules, scheduled: bool, now: Timestamp) -> Timestamp {
+    pub fn wake_at(
+        &self,
+        state: &State,
+        rules: &Rules,
+        scheduled: bool,
+        now: Timestamp,
+    ) -> Timestamp {
         if state.sealed.as_ref().is_some_and(|s| !s.published) {
             return self.rest_until;
         }
         if let Some(sealed) = &state.sealed {
-            return sealed.at.plus(rules.verdict_within.saturating_mul(1 << state.cursor.unanswered.min(10)));
+            return sealed.at.plus(
+                rules
+                    .verdict_within
+                    .saturating_mul(1 << state.cursor.unanswered.min(10)),
+            );
         }
         if self.forced || state.askable(rules, now) {
             return self.rest_until;
@@ -56,7 +66,9 @@ impl Schedule {
         self.problem = problem;
         self.skipped = skipped;
         self.forced = false;
-        let rest = FIRST_REST.saturating_mul(1 << (self.failures - 1).min(10)).min(LONGEST_REST);
+        let rest = FIRST_REST
+            .saturating_mul(1 << (self.failures - 1).min(10))
+            .min(LONGEST_REST);
         self.rest_until = now.plus(if skipped { cadence } else { rest });
     }
 

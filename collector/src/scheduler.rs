@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::store::{Row, Store};
 use crate::tenants::{self, Tenant};
-use crate::worker::{self, Shared};
 use crate::verdicts;
+use crate::worker::{self, Shared};
 
 /// The list of tenants is asked for again after this time.
 const TENANTS_EVERY: Duration = Duration::from_secs(60);
@@ -87,7 +87,12 @@ impl Collector {
     /// When the database or the queue fails for good.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Problem> {
         if self.0.alone {
-            self.0.shared.store.void_leases().await.map_err(|e| e.problem())?;
+            self.0
+                .shared
+                .store
+                .void_leases()
+                .await
+                .map_err(|e| e.problem())?;
         }
         let mut tasks = JoinSet::new();
         tasks.spawn(verdicts::consume(Arc::clone(&self.0), stop.clone()));
@@ -96,7 +101,13 @@ impl Collector {
         tasks.spawn(async move { inner.schedule(stopped).await.map_err(|e| e.problem()) });
         let mut outcome = Ok(());
         while let Some(done) = tasks.join_next().await {
-            let done = done.unwrap_or_else(|e| Err(Problem::new("LW-4090", format!("a task of the collector ended: {e}."), "report it")));
+            let done = done.unwrap_or_else(|e| {
+                Err(Problem::new(
+                    "LW-4090",
+                    format!("a task of the collector ended: {e}."),
+                    "report it",
+                ))
+            });
             if done.is_err() {
                 stop.cancel();
                 outcome = outcome.and(done);
@@ -116,7 +127,9 @@ impl Inner {
             if listed.is_none_or(|t: Timestamp| now.since(t) >= TENANTS_EVERY) {
                 match self.refresh().await {
                     Ok(()) => listed = Some(now),
-                    Err(e) => tracing::warn!(error = %runtime::error::Chain(&e), "tenants not listed"),
+                    Err(e) => {
+                        tracing::warn!(error = %runtime::error::Chain(&e), "tenants not listed")
+                    }
                 }
             }
             for (tenant, _) in self.shared.store.due(now).await? {
@@ -131,7 +144,12 @@ impl Inner {
                 busy.insert(tenant, handle.id());
             }
             let poll = now.plus(TENANTS_EVERY);
-            let next = self.shared.store.next_wake(now).await?.map_or(poll, |t| t.min(poll));
+            let next = self
+                .shared
+                .store
+                .next_wake(now)
+                .await?
+                .map_or(poll, |t| t.min(poll));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.wake.notified() => {}
@@ -158,8 +176,15 @@ impl Inner {
         let known = self.shared.store.all().await.map_err(|e| e.problem())?;
         for (id, tenant) in list.iter().filter(|(_, t)| !t.removed) {
             for dataset in &tenant.datasets {
-                if !known.iter().any(|r| r.tenant == *id && r.dataset.as_str() == dataset.name) {
-                    self.shared.store.ensure(*id, &dataset.id()).await.map_err(|e| e.problem())?;
+                if !known
+                    .iter()
+                    .any(|r| r.tenant == *id && r.dataset.as_str() == dataset.name)
+                {
+                    self.shared
+                        .store
+                        .ensure(*id, &dataset.id())
+                        .await
+                        .map_err(|e| e.problem())?;
                 }
             }
         }
@@ -170,13 +195,20 @@ impl Inner {
 
     /// Works for one tenant while it has something due, under one lease.
     async fn tenant(&self, id: TenantId, stop: CancellationToken) {
-        let Some(tenant) = self.tenants.read().await.get(&id).cloned() else { return };
-        let (store, lease) = (&self.shared.store, Duration::from_secs(self.shared.config.lease_seconds.max(3)));
+        let Some(tenant) = self.tenants.read().await.get(&id).cloned() else {
+            return;
+        };
+        let (store, lease) = (
+            &self.shared.store,
+            Duration::from_secs(self.shared.config.lease_seconds.max(3)),
+        );
         let now = self.shared.now();
         let attempt = match store.lease(id, &self.holder, now, now.plus(lease)).await {
             Ok(Some(attempt)) => attempt,
             Ok(None) => return,
-            Err(e) => return tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "no lease on the tenant"),
+            Err(e) => {
+                return tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "no lease on the tenant");
+            }
         };
         tokio::select! {
             () = stop.cancelled() => {}
@@ -196,15 +228,25 @@ impl Inner {
             match self.shared.store.renew(id, attempt, until).await {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(e) => tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "the lease was not renewed"),
+                Err(e) => {
+                    tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "the lease was not renewed")
+                }
             }
         }
     }
 
     async fn datasets(&self, id: TenantId, tenant: &Tenant, attempt: Attempt) {
         for declaration in &tenant.datasets {
-            let due = self.shared.store.due(self.shared.now()).await.unwrap_or_default();
-            if !due.iter().any(|(t, d)| *t == id && d.as_str() == declaration.name) {
+            let due = self
+                .shared
+                .store
+                .due(self.shared.now())
+                .await
+                .unwrap_or_default();
+            if !due
+                .iter()
+                .any(|(t, d)| *t == id && d.as_str() == declaration.name)
+            {
                 continue;
             }
             match worker::work(&self.shared, id, tenant, declaration, attempt).await {
@@ -215,13 +257,25 @@ impl Inner {
         }
     }
 
-    async fn failed(&self, id: TenantId, declaration: &'static catalog::Declaration, attempt: Attempt, e: &Error) {
+    async fn failed(
+        &self,
+        id: TenantId,
+        declaration: &'static catalog::Declaration,
+        attempt: Attempt,
+        e: &Error,
+    ) {
         let (now, problem) = (self.shared.now(), e.problem().to_string());
         tracing::warn!(tenant = %id, dataset = declaration.name, problem, "the run can't go on for now");
         let skip = e.is_skip();
-        let note = move |row: &mut Row| row.schedule.failed(problem, skip, declaration.cadence, now);
+        let note =
+            move |row: &mut Row| row.schedule.failed(problem, skip, declaration.cadence, now);
         let rules = self.shared.config.rules(declaration);
-        if let Err(e) = self.shared.store.update(id, &declaration.id(), Some(attempt), &rules, now, note).await {
+        if let Err(e) = self
+            .shared
+            .store
+            .update(id, &declaration.id(), Some(attempt), &rules, now, note)
+            .await
+        {
             tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "the failure was not noted");
         }
         self.shared.touch();

@@ -14,17 +14,33 @@ pub async fn status(inner: &Inner) -> Result<CollectorStatus, Error> {
     let now = inner.shared.now();
     let rows = inner.shared.store.all().await?;
     let enabled = |r: &Row| {
-        tenants.get(&r.tenant).is_some_and(|t| t.datasets.iter().any(|d| d.name == r.dataset.as_str()))
+        tenants
+            .get(&r.tenant)
+            .is_some_and(|t| t.datasets.iter().any(|d| d.name == r.dataset.as_str()))
     };
-    let datasets: Vec<DatasetStatus> = rows.iter().filter(|r| enabled(r)).map(|r| describe(inner, r, now)).collect();
-    let idle = !tenants.is_empty() && !datasets.is_empty() && datasets.iter().all(|d| matches!(d.phase.as_str(), "waiting" | "failed" | "skipped"));
+    let datasets: Vec<DatasetStatus> = rows
+        .iter()
+        .filter(|r| enabled(r))
+        .map(|r| describe(inner, r, now))
+        .collect();
+    let idle = !tenants.is_empty()
+        && datasets
+            .iter()
+            .all(|d| matches!(d.phase.as_str(), "waiting" | "failed" | "skipped"));
     Ok(CollectorStatus { datasets, idle })
 }
 
 fn describe(inner: &Inner, row: &Row, now: Timestamp) -> DatasetStatus {
-    let Row { state, schedule, .. } = row;
+    let Row {
+        state, schedule, ..
+    } = row;
     let next_at = catalog::find(row.dataset.as_str()).map_or(Timestamp(0), |d| {
-        schedule.wake_at(state, &inner.shared.config.rules(d), inner.shared.config.scheduled, now)
+        schedule.wake_at(
+            state,
+            &inner.shared.config.rules(d),
+            inner.shared.config.scheduled,
+            now,
+        )
     });
     let rests = schedule.rest_until > now && !schedule.problem.is_empty();
     let phase = match (&state.open, &state.sealed) {
@@ -42,7 +58,10 @@ fn describe(inner: &Inner, row: &Row, now: Timestamp) -> DatasetStatus {
         dataset: row.dataset.to_string(),
         phase: phase.to_owned(),
         run: state.cursor.run.0,
-        mode: newest.map(|o| if o.is_full() { "full" } else { "some" }).unwrap_or_default().to_owned(),
+        mode: newest
+            .map(|o| if o.is_full() { "full" } else { "some" })
+            .unwrap_or_default()
+            .to_owned(),
         pages: newest.map_or(0, |o| o.page_count()),
         objects: newest.map_or(0, |o| o.objects),
         requests: newest.map_or(0, |o| o.requests),

@@ -22,6 +22,8 @@ pub struct Row {
     pub state: State,
     /// Its place in the schedule.
     pub schedule: Schedule,
+    /// Set to have the row deleted.
+    pub forget: bool,
 }
 
 /// The database.
@@ -40,12 +42,20 @@ impl Store {
     /// Ends the leases of processes that are gone: whoever holds the data directory's lock is alone.
     pub async fn void_leases(&self) -> Result<(), Error> {
         let mut w = self.db.write().await?;
-        sqlx::query("UPDATE lease SET until = 0").execute(&mut *w).await?;
+        sqlx::query("UPDATE lease SET until = 0")
+            .execute(&mut *w)
+            .await?;
         Ok(w.commit().await?)
     }
 
     /// Takes the lease on a tenant, under a new attempt; `None` while another holder's lasts.
-    pub async fn lease(&self, tenant: TenantId, holder: &str, now: Timestamp, until: Timestamp) -> Result<Option<Attempt>, Error> {
+    pub async fn lease(
+        &self,
+        tenant: TenantId,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Attempt>, Error> {
         let mut w = self.db.write().await?;
         let held = sqlx::query("SELECT attempt, holder, until FROM lease WHERE tenant = ?")
             .bind(tenant.to_string())
@@ -72,7 +82,12 @@ impl Store {
     }
 
     /// Prolongs a lease, or ends it with `until` = 0. False: it is somebody else's now.
-    pub async fn renew(&self, tenant: TenantId, attempt: Attempt, until: Timestamp) -> Result<bool, Error> {
+    pub async fn renew(
+        &self,
+        tenant: TenantId,
+        attempt: Attempt,
+        until: Timestamp,
+    ) -> Result<bool, Error> {
         let mut w = self.db.write().await?;
         let done = sqlx::query("UPDATE lease SET until = ? WHERE tenant = ? AND attempt = ?")
             .bind(micros(until))
@@ -87,20 +102,31 @@ impl Store {
     /// All datasets that there is something to do for now, latest first.
     pub async fn due(&self, now: Timestamp) -> Result<Vec<(TenantId, Dataset)>, Error> {
         let mut r = self.db.read().await?;
-        let rows = sqlx::query("SELECT tenant, dataset FROM dataset WHERE wake_at <= ? ORDER BY wake_at, tenant")
-            .bind(micros(now))
-            .fetch_all(&mut *r)
-            .await?;
-        Ok(rows.into_iter().filter_map(|r| Some((r.get::<&str, _>(0).parse().ok()?, r.get::<&str, _>(1).parse().ok()?))).collect())
+        let rows = sqlx::query(
+            "SELECT tenant, dataset FROM dataset WHERE wake_at <= ? ORDER BY wake_at, tenant",
+        )
+        .bind(micros(now))
+        .fetch_all(&mut *r)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|r| {
+                Some((
+                    r.get::<&str, _>(0).parse().ok()?,
+                    r.get::<&str, _>(1).parse().ok()?,
+                ))
+            })
+            .collect())
     }
 
     /// The next moment after `now` at which a dataset wakes.
     pub async fn next_wake(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let mut r = self.db.read().await?;
-        let at: Option<i64> = sqlx::query_scalar("SELECT min(wake_at) FROM dataset WHERE wake_at > ?")
-            .bind(micros(now))
-            .fetch_one(&mut *r)
-            .await?;
+        let at: Option<i64> =
+            sqlx::query_scalar("SELECT min(wake_at) FROM dataset WHERE wake_at > ?")
+                .bind(micros(now))
+                .fetch_one(&mut *r)
+                .await?;
         Ok(at.and_then(|t| u64::try_from(t).ok()).map(Timestamp))
     }
 
@@ -138,10 +164,11 @@ impl Store {
     ) -> Result<(T, Row), Error> {
         let mut w = self.db.write().await?;
         if let Some(attempt) = fence {
-            let held: Option<i64> = sqlx::query_scalar("SELECT attempt FROM lease WHERE tenant = ?")
-                .bind(tenant.to_string())
-                .fetch_optional(&mut *w)
-                .await?;
+            let held: Option<i64> =
+                sqlx::query_scalar("SELECT attempt FROM lease WHERE tenant = ?")
+                    .bind(tenant.to_string())
+                    .fetch_optional(&mut *w)
+                    .await?;
             if held != Some(attempt.to_db()) {
                 return Err(Error::Fenced);
             }
@@ -154,7 +181,21 @@ impl Store {
             .ok_or(Error::Fenced)?;
         let mut row = read(&row)?;
         let out = change(&mut row);
-        write(&mut w, &row, micros(row.schedule.wake_at(&row.state, rules, self.scheduled, now))).await?;
+        if row.forget {
+            sqlx::query("DELETE FROM dataset WHERE tenant = ? AND dataset = ?")
+                .bind(tenant.to_string())
+                .bind(dataset.as_str())
+                .execute(&mut *w)
+                .await?;
+            w.commit().await?;
+            return Ok((out, row));
+        }
+        write(
+            &mut w,
+            &row,
+            micros(row.schedule.wake_at(&row.state, rules, self.scheduled, now)),
+        )
+        .await?;
         w.commit().await?;
         Ok((out, row))
     }
@@ -186,6 +227,7 @@ fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Row, Error> {
             sealed: text(4).map(serde_json::from_str).transpose()?,
         },
         schedule: serde_json::from_str(row.get(5))?,
+        forget: false,
     })
 }
 

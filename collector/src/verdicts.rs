@@ -18,10 +18,16 @@ use crate::store::Row;
 pub async fn consume(inner: Arc<Inner>, stop: CancellationToken) -> Result<(), Problem> {
     let queue = Queue::Verdict(inner.shared.config.pool.clone());
     let bus = inner.shared.bus.clone();
-    bus::consume(&bus, queue, ConsumeOptions::default(), stop, move |received| {
-        let inner = Arc::clone(&inner);
-        async move { take(&inner, received.body).await }
-    })
+    bus::consume(
+        &bus,
+        queue,
+        ConsumeOptions::default(),
+        stop,
+        move |received| {
+            let inner = Arc::clone(&inner);
+            async move { take(&inner, received.body).await }
+        },
+    )
     .await
 }
 
@@ -44,8 +50,15 @@ async fn take(inner: &Inner, body: Body) -> Result<Outcome, Error> {
     }
 }
 
-async fn verdict(inner: &Inner, tenant: TenantId, dataset: Dataset, closed: RunClosed) -> Result<(), Error> {
-    let Some(declaration) = catalog::find(dataset.as_str()) else { return Ok(()) };
+async fn verdict(
+    inner: &Inner,
+    tenant: TenantId,
+    dataset: Dataset,
+    closed: RunClosed,
+) -> Result<(), Error> {
+    let Some(declaration) = catalog::find(dataset.as_str()) else {
+        return Ok(());
+    };
     let (rules, now) = (inner.shared.config.rules(declaration), inner.shared.now());
     let verdict = Verdict {
         run: RunId(closed.run),
@@ -53,24 +66,50 @@ async fn verdict(inner: &Inner, tenant: TenantId, dataset: Dataset, closed: RunC
         complete: closed.complete,
         needs_full: closed.needs_full,
         suspects: suspects(closed.suspects),
+        applied: RunId(closed.applied),
     };
     let take = move |row: &mut Row| {
         let (complete, needs_full) = (verdict.complete, verdict.needs_full);
+        let removed = row
+            .state
+            .sealed
+            .as_ref()
+            .is_some_and(|s| s.read.tenant_removed);
         if row.state.verdict(verdict) && !needs_full {
-            row.schedule.closed(complete, declaration.cadence, fastrand::f64(), now);
+            row.schedule
+                .closed(complete, declaration.cadence, fastrand::f64(), now);
+            // Nothing is left of the tenant; should it come back, it starts anew.
+            row.forget = removed && complete;
         }
     };
-    inner.shared.store.update(tenant, &dataset, None, &rules, now, take).await?;
+    inner
+        .shared
+        .store
+        .update(tenant, &dataset, None, &rules, now, take)
+        .await?;
     inner.shared.touch();
     inner.wake.notify_one();
     Ok(())
 }
 
-async fn ask(inner: &Inner, tenant: TenantId, dataset: Dataset, check: CheckRequested) -> Result<(), Error> {
-    let Some(declaration) = catalog::find(dataset.as_str()) else { return Ok(()) };
+async fn ask(
+    inner: &Inner,
+    tenant: TenantId,
+    dataset: Dataset,
+    check: CheckRequested,
+) -> Result<(), Error> {
+    let Some(declaration) = catalog::find(dataset.as_str()) else {
+        return Ok(());
+    };
     let (rules, now) = (inner.shared.config.rules(declaration), inner.shared.now());
     let suspects = suspects(check.suspects);
-    inner.shared.store.update(tenant, &dataset, None, &rules, now, move |row| row.state.check(suspects)).await?;
+    inner
+        .shared
+        .store
+        .update(tenant, &dataset, None, &rules, now, move |row| {
+            row.state.check(suspects)
+        })
+        .await?;
     inner.shared.touch();
     inner.wake.notify_one();
     Ok(())
@@ -81,5 +120,7 @@ fn ids(tenant: &str, dataset: &str) -> Result<(TenantId, Dataset), IdError> {
 }
 
 fn suspects(list: Vec<Suspect>) -> BTreeMap<String, Timestamp> {
-    list.into_iter().map(|s| (s.id, Timestamp(s.since))).collect()
+    list.into_iter()
+        .map(|s| (s.id, Timestamp(s.since)))
+        .collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus::Bus;
 use catalog::Declaration;
-use proto::ids::{Attempt, Dataset, RunId, TenantId, Timestamp};
+use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use proto::message::Body;
 use proto::pages::v1::{PageRange, RunMode, RunSealed};
 use runtime::Clock;
@@ -98,22 +98,33 @@ impl Turn<'_> {
     /// Stores that the queue has confirmed a page.
     pub async fn confirm(&mut self, step: Step) -> Result<(), Error> {
         let attempt = self.attempt;
-        self.update(move |open, _| open.confirmed(attempt, step.sequence, step.objects, step.rest)).await
+        self.update(move |open, _| open.confirmed(attempt, step.sequence, step.objects, step.rest))
+            .await
     }
 
     /// Changes the open run, while it is ours.
-    pub async fn update(&mut self, change: impl FnOnce(&mut Open, Timestamp) + Send) -> Result<(), Error> {
+    pub async fn update(
+        &mut self,
+        change: impl FnOnce(&mut Open, Timestamp) + Send,
+    ) -> Result<(), Error> {
         let (now, run, attempt) = (self.now(), self.open.run, self.attempt);
         let requests = self.graph.take_requests();
         let (open, _) = self
             .shared
             .store
-            .update(self.tenant, &self.dataset, Some(attempt), &self.rules, now, move |row| {
-                let open = row.state.open.as_mut().filter(|o| o.run == run)?;
-                open.requests += requests;
-                change(open, now);
-                Some(open.clone())
-            })
+            .update(
+                self.tenant,
+                &self.dataset,
+                Some(attempt),
+                &self.rules,
+                now,
+                move |row| {
+                    let open = row.state.open.as_mut().filter(|o| o.run == run)?;
+                    open.requests += requests;
+                    change(open, now);
+                    Some(open.clone())
+                },
+            )
             .await?;
         self.open = open.ok_or(Error::Fenced)?;
         self.shared.touch();
@@ -134,18 +145,22 @@ pub async fn work(
     let removed = tenant.removed;
     let begin = move |row: &mut Row| {
         row.state.give_up(&rules, now);
-        row.state.begin(&rules, now);
-        row.schedule.forced = false;
-        if let Some(open) = row.state.open.as_mut().filter(|_| removed) {
-            open.base = RunId(0);
-            open.pages.clear();
-            open.todo = Todo::Nothing;
-        }
+        row.state.begin_as(removed, &rules, now);
+        row.schedule.forced &= row.state.open.is_none();
     };
-    let (_, row) = shared.store.update(id, &dataset, Some(attempt), &rules, now, begin).await?;
+    let (_, row) = shared
+        .store
+        .update(id, &dataset, Some(attempt), &rules, now, begin)
+        .await?;
     shared.touch();
     if let Some(open) = row.state.open {
-        let graph = Graph::new(shared.http.clone(), shared.tokens.clone(), tenant.graph_base.clone(), id, dataset.clone());
+        let graph = Graph::new(
+            shared.http.clone(),
+            shared.tokens.clone(),
+            tenant.graph_base.clone(),
+            id,
+            dataset.clone(),
+        );
         let mut turn = Turn {
             tenant: id,
             declaration,
@@ -163,7 +178,10 @@ pub async fn work(
         read(&mut turn).await?;
         let now = shared.now();
         let seal = move |row: &mut Row| row.state.seal(attempt, now).map(|_| ());
-        shared.store.update(id, &dataset, Some(attempt), &rules, now, seal).await?;
+        shared
+            .store
+            .update(id, &dataset, Some(attempt), &rules, now, seal)
+            .await?;
         shared.touch();
     }
     publish_seal(shared, id, tenant, declaration, attempt).await
@@ -181,11 +199,15 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
             Todo::Delta(link) => match delta::changes(turn.graph, link).await {
                 Ok((named, link)) => {
                     let (before, objects) = known;
-                    turn.update(move |open, now| open.delta_read(named, link, &before, objects, &rules, now)).await?;
+                    turn.update(move |open, now| {
+                        open.delta_read(named, link, &before, objects, &rules, now)
+                    })
+                    .await?;
                 }
                 Err(Error::Graph(GraphError::LinkRefused | GraphError::PageExpired)) => {
                     tracing::info!(tenant = %turn.tenant, dataset = turn.declaration.name, "Graph no longer knows the delta link, everything is read");
-                    turn.update(move |open, now| open.link_refused(&rules, now)).await?;
+                    turn.update(move |open, now| open.link_refused(&rules, now))
+                        .await?;
                 }
                 Err(e) => return Err(e),
             },
@@ -199,8 +221,25 @@ type Known = (std::collections::BTreeMap<String, crate::run::Named>, u64);
 
 async fn known_objects(turn: &Turn<'_>) -> Result<Known, Error> {
     let now = turn.now();
-    let look = |row: &mut Row| (row.state.cursor.again.clone(), row.state.cursor.known_objects);
-    Ok(turn.shared.store.update(turn.tenant, &turn.dataset, Some(turn.attempt), &turn.rules, now, look).await?.0)
+    let look = |row: &mut Row| {
+        (
+            row.state.cursor.again.clone(),
+            row.state.cursor.known_objects,
+        )
+    };
+    Ok(turn
+        .shared
+        .store
+        .update(
+            turn.tenant,
+            &turn.dataset,
+            Some(turn.attempt),
+            &turn.rules,
+            now,
+            look,
+        )
+        .await?
+        .0)
 }
 
 /// Publishes the seal from its row, until the queue has confirmed it.
@@ -213,43 +252,80 @@ async fn publish_seal(
 ) -> Result<(), Error> {
     let (rules, dataset) = (shared.config.rules(declaration), declaration.id());
     let rows = shared.store.all().await?;
-    let skipped = |d: &Declaration| rows.iter().any(|r| r.tenant == id && r.dataset.as_str() == d.name && r.schedule.skipped);
-    let read = tenant.datasets.iter().filter(|d| d.name == declaration.name || !skipped(d));
+    let skipped = |d: &Declaration| {
+        rows.iter()
+            .any(|r| r.tenant == id && r.dataset.as_str() == d.name && r.schedule.skipped)
+    };
+    let read = tenant
+        .datasets
+        .iter()
+        .filter(|d| d.name == declaration.name || !skipped(d));
     let datasets: Vec<String> = read.map(|d| d.name.to_owned()).collect();
-    let Some(sealed) = rows.iter().find(|r| r.tenant == id && r.dataset == dataset).and_then(|r| r.state.sealed.clone()) else {
+    let Some(sealed) = rows
+        .iter()
+        .find(|r| r.tenant == id && r.dataset == dataset)
+        .and_then(|r| r.state.sealed.clone())
+    else {
         return Ok(());
     };
     if sealed.published {
         return Ok(());
     }
     let by = sealed.by;
-    shared.bus.publish(&Body::Sealed(message(shared, id, tenant, &dataset, &sealed, datasets))).await?;
+    shared
+        .bus
+        .publish(&Body::Sealed(message(
+            shared, id, &dataset, &sealed, datasets,
+        )))
+        .await?;
     let published = move |row: &mut Row| {
         if let Some(s) = row.state.sealed.as_mut().filter(|s| s.by == by) {
             s.published = true;
         }
     };
-    shared.store.update(id, &dataset, Some(attempt), &rules, shared.now(), published).await?;
+    shared
+        .store
+        .update(id, &dataset, Some(attempt), &rules, shared.now(), published)
+        .await?;
     shared.touch();
     Ok(())
 }
 
-fn message(shared: &Shared, id: TenantId, tenant: &Tenant, dataset: &Dataset, sealed: &Sealed, datasets: Vec<String>) -> RunSealed {
+fn message(
+    shared: &Shared,
+    id: TenantId,
+    dataset: &Dataset,
+    sealed: &Sealed,
+    datasets: Vec<String>,
+) -> RunSealed {
     let read = &sealed.read;
     RunSealed {
         tenant_id: id.to_string(),
         dataset: dataset.to_string(),
         run: read.run.0,
         attempt: sealed.by.0,
-        mode: if read.is_full() { RunMode::Full } else { RunMode::Some }.into(),
+        mode: if read.is_full() {
+            RunMode::Full
+        } else {
+            RunMode::Some
+        }
+        .into(),
         base: read.base.0,
-        pages: read.pages.iter().map(|(a, first, last)| PageRange { attempt: a.0, first: *first, last: *last }).collect(),
+        pages: read
+            .pages
+            .iter()
+            .map(|(a, first, last)| PageRange {
+                attempt: a.0,
+                first: *first,
+                last: *last,
+            })
+            .collect(),
         objects: read.objects,
         started_at: read.started_at.0,
         sealed_at: sealed.at.0,
         requests: read.requests,
         pool: shared.config.pool.to_string(),
-        tenant_removed: tenant.removed,
+        tenant_removed: read.tenant_removed,
         datasets,
     }
 }

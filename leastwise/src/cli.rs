@@ -14,7 +14,13 @@ use crate::cmd;
 #[command(name = "leastwise", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The configuration file; `leastwise init` writes one.
-    #[arg(long, short, global = true, default_value = "leastwise.toml", env = "LEASTWISE_CONFIG")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        default_value = "leastwise.toml",
+        env = "LEASTWISE_CONFIG"
+    )]
     pub config: PathBuf,
     /// More about what happens, on standard error; twice for everything.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]

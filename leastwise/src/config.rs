@@ -57,7 +57,10 @@ impl Config {
             )
             .exit(Exit::Usage));
         }
-        token_broker::Config { tenants: config.tenants.clone() }.check()?;
+        token_broker::Config {
+            tenants: config.tenants.clone(),
+        }
+        .check()?;
         Ok(config)
     }
 }

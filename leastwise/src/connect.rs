@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use runtime::error::Exit;
 use runtime::grpc::{self, Channel};
 use runtime::{CancellationToken, Problem};
-use runtime::error::Exit;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 
@@ -39,13 +39,19 @@ impl Services {
     /// When the data directory is in use by something that doesn't answer, or can't be opened.
     pub async fn find(config: &Config) -> Result<Self, Problem> {
         if let Ok(channel) = grpc::unix(&socket(&config.data_dir)).await {
-            let clients =
-                Clients { collector: channel.clone(), normalizer: channel.clone(), exporter: channel.clone(), feed: channel };
+            let clients = Clients {
+                collector: channel.clone(),
+                normalizer: channel.clone(),
+                exporter: channel.clone(),
+                feed: channel,
+            };
             return Ok(Services::Remote(clients));
         }
         let mut config = config.clone();
         config.collector.scheduled = false;
-        Ok(Services::Here(Box::new(Stack::open(&config, Options::real()?).await?)))
+        Ok(Services::Here(Box::new(
+            Stack::open(&config, Options::real()?).await?,
+        )))
     }
 
     /// Channels to them.
@@ -88,7 +94,8 @@ pub async fn serve(path: &Path, servers: Servers, stop: CancellationToken) -> Re
         _ => {}
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(failed)?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .map_err(failed)?;
     let served = tonic::transport::Server::builder()
         .add_service(servers.collector)
         .add_service(servers.normalizer)
@@ -98,7 +105,14 @@ pub async fn serve(path: &Path, servers: Servers, stop: CancellationToken) -> Re
         .await;
     // Err: somebody else has removed it already.
     let _ = std::fs::remove_file(path);
-    served.map_err(|e| Problem::new("LW-4014", format!("the socket {} failed.", path.display()), "start again").caused_by(e))
+    served.map_err(|e| {
+        Problem::new(
+            "LW-4014",
+            format!("the socket {} failed.", path.display()),
+            "start again",
+        )
+        .caused_by(e)
+    })
 }
 
 /// A failed call of an operator's service, as a person reads it.

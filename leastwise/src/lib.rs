@@ -1,7 +1,11 @@
 //! The command `leastwise`: composes the four services in one process, and speaks to them as operators do.
 //!
 //! It holds no domain logic: everything it shows comes from the services' gRPC interfaces.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what people read")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is what people read"
+)]
 
 mod cli;
 mod cmd {
@@ -36,13 +40,26 @@ pub fn main() -> ExitCode {
         Err(e) => {
             // Help and version are no errors; clap knows where each one is printed.
             let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { runtime::error::Exit::Usage as u8 } else { 0 });
+            return ExitCode::from(if e.use_stderr() {
+                runtime::error::Exit::Usage as u8
+            } else {
+                0
+            });
         }
     };
     runtime::telemetry::init(cli.log_format, cli.log_level());
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(e) => return fail(&Problem::new("LW-4091", format!("no threads can be started: {e}."), "check the limits of this user")),
+        Err(e) => {
+            return fail(&Problem::new(
+                "LW-4091",
+                format!("no threads can be started: {e}."),
+                "check the limits of this user",
+            ));
+        }
     };
     let outcome = runtime.block_on(cli.run());
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));

@@ -20,7 +20,11 @@ pub struct Column<T> {
 ///
 /// # Errors
 /// When standard output can't be written.
-pub fn print<T: Serialize>(rows: &[T], columns: &[Column<T>], format: Format) -> Result<(), Problem> {
+pub fn print<T: Serialize>(
+    rows: &[T],
+    columns: &[Column<T>],
+    format: Format,
+) -> Result<(), Problem> {
     let text = match format {
         Format::Table => table(rows, columns),
         Format::Json => serde_json::to_string_pretty(rows).map_err(failed)? + "\n",
@@ -43,31 +47,54 @@ pub fn write(text: &str) -> Result<(), Problem> {
 }
 
 fn failed(e: impl std::error::Error + Send + Sync + 'static) -> Problem {
-    Problem::new("LW-4030", "the result can't be printed.", "check where standard output goes").exit(Exit::Io).caused_by(e)
+    Problem::new(
+        "LW-4030",
+        "the result can't be printed.",
+        "check where standard output goes",
+    )
+    .exit(Exit::Io)
+    .caused_by(e)
 }
 
 /// The rows below their headings.
 pub fn table<T>(rows: &[T], columns: &[Column<T>]) -> String {
-    let cells: Vec<Vec<String>> = rows.iter().map(|r| columns.iter().map(|c| printable(&(c.cell)(r))).collect()).collect();
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|r| columns.iter().map(|c| printable(&(c.cell)(r))).collect())
+        .collect();
     let width = |n: usize| {
-        cells.iter().map(|r| r[n].chars().count()).chain([columns[n].title.chars().count()]).max().unwrap_or(0)
+        cells
+            .iter()
+            .map(|r| r[n].chars().count())
+            .chain([columns[n].title.chars().count()])
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let line = |cells: &[String]| {
         let padded = cells.iter().enumerate().map(|(n, c)| {
             let gap = " ".repeat(widths[n] - c.chars().count());
-            if columns[n].numeric { gap + c } else { c.clone() + &gap }
+            if columns[n].numeric {
+                gap + c
+            } else {
+                c.clone() + &gap
+            }
         });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     let titles: Vec<String> = columns.iter().map(|c| c.title.to_owned()).collect();
     let rule: Vec<String> = widths.iter().map(|w| "─".repeat(*w)).collect();
-    std::iter::once(line(&titles)).chain([line(&rule)]).chain(cells.iter().map(|r| line(r))).collect()
+    std::iter::once(line(&titles))
+        .chain([line(&rule)])
+        .chain(cells.iter().map(|r| line(r)))
+        .collect()
 }
 
 /// Names come from tenants: nothing in them may steer a terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 fn csv<T: Serialize>(rows: &[T]) -> Result<String, std::io::Error> {
@@ -93,7 +120,9 @@ fn csv<T: Serialize>(rows: &[T]) -> Result<String, std::io::Error> {
 fn field(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => String::new(),
-        serde_json::Value::String(s) if s.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{s}"),
+        serde_json::Value::String(s) if s.starts_with(['=', '+', '-', '@', '\t', '\r']) => {
+            format!("'{s}")
+        }
         serde_json::Value::String(s) => s.clone(),
         other => other.to_string(),
     }
@@ -122,13 +151,30 @@ mod tests {
         count: i32,
     }
 
-    const ROWS: [Row; 2] = [Row { name: "=cmd|x", count: 1 }, Row { name: "b\u{1b}[2J", count: 1234 }];
+    const ROWS: [Row; 2] = [
+        Row {
+            name: "=cmd|x",
+            count: 1,
+        },
+        Row {
+            name: "b\u{1b}[2J",
+            count: 1234,
+        },
+    ];
 
     #[test]
     fn numbers_are_aligned_and_control_characters_are_not_printed() {
         let columns = [
-            Column { title: "Name", numeric: false, cell: |r: &Row| r.name.to_owned() },
-            Column { title: "Count", numeric: true, cell: |r: &Row| thousands(r.count.into()) },
+            Column {
+                title: "Name",
+                numeric: false,
+                cell: |r: &Row| r.name.to_owned(),
+            },
+            Column {
+                title: "Count",
+                numeric: true,
+                cell: |r: &Row| thousands(r.count.into()),
+            },
         ];
         let text = table(&ROWS, &columns);
         assert!(!text.contains('\u{1b}'));
@@ -142,7 +188,10 @@ mod tests {
 
     #[test]
     fn digits_are_grouped() {
-        let all: Vec<String> = [0, 12, 999, 1000, -1_234_567].into_iter().map(thousands).collect();
+        let all: Vec<String> = [0, 12, 999, 1000, -1_234_567]
+            .into_iter()
+            .map(thousands)
+            .collect();
         assert_eq!(all, ["0", "12", "999", "1,000", "-1,234,567"]);
     }
 }

@@ -15,15 +15,28 @@ pub struct Progress {
 impl Progress {
     /// On standard error.
     pub fn new() -> Self {
-        Progress { terminal: std::io::stderr().is_terminal(), last: String::new() }
+        Progress {
+            terminal: std::io::stderr().is_terminal(),
+            last: String::new(),
+        }
     }
 
     /// Shows a state. Away from a terminal only new phases are worth a line.
     pub fn show(&mut self, status: &CollectorStatus) {
-        let busy = status.datasets.iter().filter(|d| d.phase == "reading" || d.phase == "sealed");
+        let busy = status
+            .datasets
+            .iter()
+            .filter(|d| d.phase == "reading" || d.phase == "sealed");
         let line = busy
             .map(|d| match self.terminal {
-                true => format!("{} {} {}: {} objects on {} pages", d.phase, d.dataset, d.mode, thousands(to_i64(d.objects)), d.pages),
+                true => format!(
+                    "{} {} {}: {} objects on {} pages",
+                    d.phase,
+                    d.dataset,
+                    d.mode,
+                    thousands(to_i64(d.objects)),
+                    d.pages
+                ),
                 false => format!("{} {} ({})", d.phase, d.dataset, d.mode),
             })
             .collect::<Vec<_>>()

@@ -38,7 +38,11 @@ impl Options {
     /// # Errors
     /// When TLS can't be set up.
     pub fn real() -> Result<Self, Problem> {
-        Ok(Options { clock: Clock::system(), http: runtime::http::client()?, brake: false })
+        Ok(Options {
+            clock: Clock::system(),
+            http: runtime::http::client()?,
+            brake: false,
+        })
     }
 }
 
@@ -64,21 +68,43 @@ impl Stack {
     pub async fn open(config: &Config, options: Options) -> Result<Self, Problem> {
         let directory = DataDirectory::lock(&config.data_dir)?;
         let database = async |name: &str, durability, migrations| {
-            let options = DbOptions { path: directory.join(name), durability, brake: options.brake };
+            let options = DbOptions {
+                path: directory.join(name),
+                durability,
+                brake: options.brake,
+            };
             Db::open(&options, migrations).await
         };
-        let collector_db = database("collector.db", Durability::Full, collector::MIGRATIONS).await?;
-        let normalizer_db = database("normalizer.db", Durability::Normal, normalizer::MIGRATIONS).await?;
+        let collector_db =
+            database("collector.db", Durability::Full, collector::MIGRATIONS).await?;
+        let normalizer_db =
+            database("normalizer.db", Durability::Normal, normalizer::MIGRATIONS).await?;
         let exporter_db = database("exporter.db", Durability::Full, exporter::MIGRATIONS).await?;
-        let queue = DbOptions { path: directory.join("queue.db"), durability: Durability::Normal, brake: options.brake };
-        let pools = config.tenants.iter().map(|t| t.pool.clone()).chain([config.collector.pool.clone()]);
+        let queue = DbOptions {
+            path: directory.join("queue.db"),
+            durability: Durability::Normal,
+            brake: options.brake,
+        };
+        let pools = config
+            .tenants
+            .iter()
+            .map(|t| t.pool.clone())
+            .chain([config.collector.pool.clone()]);
         let backend = Embedded::open(&queue, Topology::of_pools(pools)).await?;
-        let bus = Bus::new(Arc::new(backend), Keys::load_or_create(&directory.join("queue.keys"))?);
+        let bus = Bus::new(
+            Arc::new(backend),
+            Keys::load_or_create(&directory.join("queue.keys"))?,
+        );
         let Options { clock, http, .. } = options;
 
         let broker = Broker::new(
-            token_broker::Config { tenants: config.tenants.clone() },
-            token_broker::Deps { http: http.clone(), clock: clock.clone() },
+            token_broker::Config {
+                tenants: config.tenants.clone(),
+            },
+            token_broker::Deps {
+                http: http.clone(),
+                clock: clock.clone(),
+            },
         )?;
         let collector = Collector::new(
             config.collector.clone(),
@@ -94,12 +120,24 @@ impl Stack {
         );
         let normalizer = Normalizer::new(
             config.normalizer.clone(),
-            normalizer::Deps { bus: bus.clone(), db: normalizer_db.clone(), clock: clock.clone() },
+            normalizer::Deps {
+                bus: bus.clone(),
+                db: normalizer_db.clone(),
+                clock: clock.clone(),
+            },
         );
         let feed = grpc::local(normalizer.feed());
         let exporter = Exporter::new(
-            exporter::Config { sinks: config.sinks.clone(), ..exporter::Config::default() },
-            exporter::Deps { bus: bus.clone(), db: exporter_db.clone(), clock, feed: feed.clone() },
+            exporter::Config {
+                sinks: config.sinks.clone(),
+                ..exporter::Config::default()
+            },
+            exporter::Deps {
+                bus: bus.clone(),
+                db: exporter_db.clone(),
+                clock,
+                feed: feed.clone(),
+            },
         )?;
         let clients = Clients {
             collector: grpc::local(collector.admin()),
@@ -122,7 +160,11 @@ impl Stack {
 
     /// Lets the services work.
     pub fn start(&mut self) {
-        let (collector, normalizer, exporter) = (self.collector.clone(), self.normalizer.clone(), self.exporter.clone());
+        let (collector, normalizer, exporter) = (
+            self.collector.clone(),
+            self.normalizer.clone(),
+            self.exporter.clone(),
+        );
         let stop = || self.stop.child_token();
         let (first, second, third) = (stop(), stop(), stop());
         self.tasks.spawn(async move { normalizer.run(first).await });
@@ -137,7 +179,11 @@ impl Stack {
     pub async fn failed(&mut self) -> Result<(), Problem> {
         match self.tasks.join_next().await {
             Some(Ok(outcome)) => outcome,
-            Some(Err(e)) => Err(Problem::new("LW-4090", format!("a service ended abnormally: {e}."), "start again; report it")),
+            Some(Err(e)) => Err(Problem::new(
+                "LW-4090",
+                format!("a service ended abnormally: {e}."),
+                "start again; report it",
+            )),
             None => std::future::pending().await,
         }
     }

@@ -174,7 +174,10 @@ impl Timestamp {
     /// This moment and `d` more.
     #[must_use]
     pub fn plus(self, d: std::time::Duration) -> Self {
-        Timestamp(self.0.saturating_add(u64::try_from(d.as_micros()).unwrap_or(u64::MAX)))
+        Timestamp(
+            self.0
+                .saturating_add(u64::try_from(d.as_micros()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// Time from `earlier` to `self`; zero when `earlier` is later.

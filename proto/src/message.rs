@@ -7,7 +7,9 @@ use std::fmt;
 use prost::Message as _;
 
 use crate::ids::{Dataset, IdError, Pool, TenantId};
-use crate::pages::v1::{CheckRequested, ClosingAnnounced, PageFetched, RunClosed, RunMode, RunSealed};
+use crate::pages::v1::{
+    CheckRequested, ClosingAnnounced, PageFetched, RunClosed, RunMode, RunSealed,
+};
 
 /// A queue, or what stands for one in an embedded installation.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,7 +99,15 @@ pub enum Kind {
 impl Kind {
     /// The kind with this number, if there is one.
     pub fn from_number(n: u8) -> Option<Kind> {
-        [Kind::Page, Kind::Sealed, Kind::Closed, Kind::Check, Kind::Closing].into_iter().find(|k| *k as u8 == n)
+        [
+            Kind::Page,
+            Kind::Sealed,
+            Kind::Closed,
+            Kind::Check,
+            Kind::Closing,
+        ]
+        .into_iter()
+        .find(|k| *k as u8 == n)
     }
 }
 
@@ -166,9 +176,30 @@ impl Body {
     /// When an id that it names is malformed.
     pub fn label(&self) -> Result<Label, IdError> {
         let (kind, tenant, dataset, run, attempt, sequence) = match self {
-            Body::Page(p) => (Kind::Page, &p.tenant_id, Some(&p.dataset), p.run, p.attempt, p.sequence),
-            Body::Sealed(s) => (Kind::Sealed, &s.tenant_id, Some(&s.dataset), s.run, s.attempt, 0),
-            Body::Closed(c) => (Kind::Closed, &c.tenant_id, Some(&c.dataset), c.run, c.attempt, 0),
+            Body::Page(p) => (
+                Kind::Page,
+                &p.tenant_id,
+                Some(&p.dataset),
+                p.run,
+                p.attempt,
+                p.sequence,
+            ),
+            Body::Sealed(s) => (
+                Kind::Sealed,
+                &s.tenant_id,
+                Some(&s.dataset),
+                s.run,
+                s.attempt,
+                0,
+            ),
+            Body::Closed(c) => (
+                Kind::Closed,
+                &c.tenant_id,
+                Some(&c.dataset),
+                c.run,
+                c.attempt,
+                0,
+            ),
             Body::Check(c) => (Kind::Check, &c.tenant_id, Some(&c.dataset), 0, 0, 0),
             Body::Closing(c) => (Kind::Closing, &c.tenant_id, None, 0, 0, 0),
         };

@@ -12,7 +12,10 @@ fn first_seed(rule: Rule) -> u64 {
 }
 
 fn histories(default: u64) -> u64 {
-    std::env::var("HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+    std::env::var("HISTORIES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(default)
 }
 
 #[test]
@@ -30,7 +33,8 @@ fn every_rule_is_needed() {
     for rule in ALL {
         without(Some(rule));
         let first = first_seed(rule);
-        let found = (first..first + histories(3_000)).find_map(|seed| Some((seed, World::new(seed).run().err()?)));
+        let found = (first..first + histories(3_000))
+            .find_map(|seed| Some((seed, World::new(seed).run().err()?)));
         without(None);
         match found {
             Some((seed, broken)) => println!("without {rule:?}: seed {seed}: {broken}"),

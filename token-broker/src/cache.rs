@@ -22,7 +22,10 @@ const MARGIN: Duration = Duration::from_secs(300);
 const NEGATIVE: Duration = Duration::from_secs(5);
 
 const TRIES: u32 = 4;
-const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), max: Duration::from_secs(10) };
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(500),
+    max: Duration::from_secs(10),
+};
 
 struct Cached {
     issued: Issued,
@@ -61,24 +64,53 @@ impl Cache {
         if refused {
             slot.token = None;
         }
-        if let Some(c) = slot.token.as_ref().filter(|c| left(c.expires) > MARGIN + USE_FOR) {
+        if let Some(c) = slot
+            .token
+            .as_ref()
+            .filter(|c| left(c.expires) > MARGIN + USE_FOR)
+        {
             return Ok((c.issued.clone(), USE_FOR));
         }
-        if let Some((_, e)) = slot.resting.as_ref().filter(|(until, _)| *until > clock.micros()) {
+        if let Some((_, e)) = slot
+            .resting
+            .as_ref()
+            .filter(|(until, _)| *until > clock.micros())
+        {
             return Err(Arc::clone(e));
         }
         match ask(request).await {
             Ok(issued) => {
-                let expires = clock.micros() + u64::try_from(issued.lifetime.as_micros()).unwrap_or(0);
+                let expires =
+                    clock.micros() + u64::try_from(issued.lifetime.as_micros()).unwrap_or(0);
                 slot.resting = None;
-                slot.token = Some(Cached { issued: issued.clone(), expires });
-                Ok((issued.clone(), issued.lifetime.saturating_sub(MARGIN).clamp(Duration::from_secs(1), USE_FOR)))
+                slot.token = Some(Cached {
+                    issued: issued.clone(),
+                    expires,
+                });
+                Ok((
+                    issued.clone(),
+                    issued
+                        .lifetime
+                        .saturating_sub(MARGIN)
+                        .clamp(Duration::from_secs(1), USE_FOR),
+                ))
             }
             // Entra ID is down: a token that is still valid serves on.
-            Err(e) if e.is_retryable() && slot.token.as_ref().is_some_and(|c| left(c.expires) > MARGIN) => {
-                let Some(c) = &slot.token else { return Err(Arc::new(e)) };
+            Err(e)
+                if e.is_retryable()
+                    && slot
+                        .token
+                        .as_ref()
+                        .is_some_and(|c| left(c.expires) > MARGIN) =>
+            {
+                let Some(c) = &slot.token else {
+                    return Err(Arc::new(e));
+                };
                 tracing::warn!(%tenant, error = %runtime::error::Chain(&e), "token not renewed, the old one serves on");
-                Ok((c.issued.clone(), left(c.expires).saturating_sub(MARGIN).min(USE_FOR)))
+                Ok((
+                    c.issued.clone(),
+                    left(c.expires).saturating_sub(MARGIN).min(USE_FOR),
+                ))
             }
             Err(e) => {
                 let e = Arc::new(e);
@@ -90,12 +122,17 @@ impl Cache {
     }
 }
 
-async fn ask<F: Future<Output = Result<Issued, Error>>>(request: impl Fn() -> F) -> Result<Issued, Error> {
+async fn ask<F: Future<Output = Result<Issued, Error>>>(
+    request: impl Fn() -> F,
+) -> Result<Issued, Error> {
     let mut attempt = 0;
     loop {
         match request().await {
             Err(e) if e.is_retryable() && attempt + 1 < TRIES => {
-                let wait = e.retry_after().unwrap_or_default().max(BACKOFF.delay(attempt, 0.5));
+                let wait = e
+                    .retry_after()
+                    .unwrap_or_default()
+                    .max(BACKOFF.delay(attempt, 0.5));
                 tokio::time::sleep(wait.min(Duration::from_secs(30))).await;
                 attempt += 1;
             }
@@ -114,11 +151,19 @@ mod tests {
     }
 
     fn issued(seconds: u64) -> Issued {
-        Issued { token: "t".to_owned().into(), lifetime: Duration::from_secs(seconds) }
+        Issued {
+            token: "t".to_owned().into(),
+            lifetime: Duration::from_secs(seconds),
+        }
     }
 
     fn down() -> Error {
-        Error::Unreachable { tenant: tenant(), authority: String::new(), retry_after: None, source: "down".into() }
+        Error::Unreachable {
+            tenant: tenant(),
+            authority: String::new(),
+            retry_after: None,
+            source: "down".into(),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -131,7 +176,10 @@ mod tests {
             })
         };
         let all = futures_all((0..20).map(|_| get(false))).await;
-        assert!(all.iter().all(|r| r.as_ref().is_ok_and(|(_, d)| *d == USE_FOR)));
+        assert!(
+            all.iter()
+                .all(|r| r.as_ref().is_ok_and(|(_, d)| *d == USE_FOR))
+        );
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         clock.advance(Duration::from_secs(3100));
         get(false).await.map_err(|e| e.to_string()).unwrap();
@@ -151,12 +199,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_valid_token_serves_on_while_entra_is_down() {
         let (cache, clock) = (Cache::default(), Clock::starting_at(0));
-        cache.get(tenant(), false, &clock, || async { Ok(issued(3599)) }).await.map_err(|e| e.to_string()).unwrap();
+        cache
+            .get(tenant(), false, &clock, || async { Ok(issued(3599)) })
+            .await
+            .map_err(|e| e.to_string())
+            .unwrap();
         clock.advance(Duration::from_secs(3200));
-        let (_, use_for) = cache.get(tenant(), false, &clock, || async { Err(down()) }).await.map_err(|e| e.to_string()).unwrap();
+        let (_, use_for) = cache
+            .get(tenant(), false, &clock, || async { Err(down()) })
+            .await
+            .map_err(|e| e.to_string())
+            .unwrap();
         assert!(use_for <= Duration::from_secs(99), "{use_for:?}");
         clock.advance(Duration::from_secs(200));
-        assert!(cache.get(tenant(), false, &clock, || async { Err(down()) }).await.is_err());
+        assert!(
+            cache
+                .get(tenant(), false, &clock, || async { Err(down()) })
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,7 +226,11 @@ mod tests {
         for _ in 0..5 {
             let refused = cache.get(tenant(), false, &clock, || async {
                 asked.fetch_add(1, Ordering::Relaxed);
-                Err(Error::Refused { tenant: tenant(), code: 7_000_215, trace: String::new() })
+                Err(Error::Refused {
+                    tenant: tenant(),
+                    code: 7_000_215,
+                    trace: String::new(),
+                })
             });
             assert!(refused.await.is_err());
         }

@@ -56,7 +56,9 @@ fn worldwide_graph() -> Url {
 }
 
 fn default_pool() -> Pool {
-    "default".parse().unwrap_or_else(|_| unreachable!("a constant"))
+    "default"
+        .parse()
+        .unwrap_or_else(|_| unreachable!("a constant"))
 }
 
 impl TenantConfig {
@@ -80,10 +82,15 @@ impl Config {
     /// # Errors
     /// `LW-1003` naming the tenant, the key and what to do.
     pub fn check(&self) -> Result<(), Problem> {
-        let wrong = |what: String, remedy: &str| Err(Problem::new("LW-1003", what, remedy).exit(Exit::Usage));
+        let wrong = |what: String, remedy: &str| {
+            Err(Problem::new("LW-1003", what, remedy).exit(Exit::Usage))
+        };
         for (n, tenant) in self.tenants.iter().enumerate() {
             if self.tenants[..n].iter().any(|t| t.id == tenant.id) {
-                return wrong(format!("tenant {} is listed twice.", tenant.id), "remove one of the two [[tenants]]");
+                return wrong(
+                    format!("tenant {} is listed twice.", tenant.id),
+                    "remove one of the two [[tenants]]",
+                );
             }
             for (key, url) in [("authority", &tenant.authority), ("graph", &tenant.graph)] {
                 if !(url.scheme() == "https" || url.scheme() == "http" && loopback(url)) {
@@ -131,7 +138,10 @@ mod tests {
     fn defaults_are_the_worldwide_cloud_and_every_default_dataset() {
         let config = parse("");
         config.check().unwrap();
-        assert_eq!(base(&config.tenants[0].graph), "https://graph.microsoft.com");
+        assert_eq!(
+            base(&config.tenants[0].graph),
+            "https://graph.microsoft.com"
+        );
         assert_eq!(config.tenants[0].dataset_names().len(), catalog::ALL.len());
     }
 
@@ -139,12 +149,20 @@ mod tests {
     fn plain_http_is_for_loopback_only() {
         assert!(parse("graph = 'http://127.0.0.1:1'").check().is_ok());
         assert!(parse("graph = 'http://[::1]:1'").check().is_ok());
-        let e = parse("graph = 'http://graph.microsoft.com'").check().unwrap_err();
+        let e = parse("graph = 'http://graph.microsoft.com'")
+            .check()
+            .unwrap_err();
         assert!(e.to_string().contains("not https"), "{e}");
     }
 
     #[test]
     fn unknown_datasets_are_named() {
-        assert!(parse("datasets = ['userz']").check().unwrap_err().to_string().contains("`userz`"));
+        assert!(
+            parse("datasets = ['userz']")
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("`userz`")
+        );
     }
 }

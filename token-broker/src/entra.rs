@@ -57,22 +57,42 @@ pub async fn request(http: &Client, tenant: &TenantConfig) -> Result<Issued, Err
         .header(ACCEPT, "application/json")
         .body(Bytes::from(body))
         .map_err(|e| unreachable(None, e.into()))?;
-    let answer = http.clone().oneshot(request).await.map_err(|e| unreachable(None, e))?;
+    let answer = http
+        .clone()
+        .oneshot(request)
+        .await
+        .map_err(|e| unreachable(None, e))?;
     if answer.status().is_success() {
         // The parser's own message could quote the token.
         let success: Success = serde_json::from_slice(answer.body())
             .map_err(|_| unreachable(None, "the answer is not a token response".into()))?;
-        return Ok(Issued { token: success.access_token, lifetime: Duration::from_secs(success.expires_in) });
+        return Ok(Issued {
+            token: success.access_token,
+            lifetime: Duration::from_secs(success.expires_in),
+        });
     }
     match serde_json::from_slice::<Failure>(answer.body()) {
-        Ok(f) if answer.status().is_client_error() && answer.status() != 429 => Err(Error::Refused {
-            tenant: tenant.id,
-            code: f.error_codes.first().copied().unwrap_or(0),
-            trace: f.trace_id.chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').take(36).collect(),
-        }),
+        Ok(f) if answer.status().is_client_error() && answer.status() != 429 => {
+            Err(Error::Refused {
+                tenant: tenant.id,
+                code: f.error_codes.first().copied().unwrap_or(0),
+                trace: f
+                    .trace_id
+                    .chars()
+                    .filter(|c| c.is_ascii_hexdigit() || *c == '-')
+                    .take(36)
+                    .collect(),
+            })
+        }
         _ => {
-            let wait = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-            Err(unreachable(wait.map(Duration::from_secs), format!("HTTP status {}", answer.status()).into()))
+            let wait = answer
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|v| v.to_str().ok()?.parse().ok());
+            Err(unreachable(
+                wait.map(Duration::from_secs),
+                format!("HTTP status {}", answer.status()).into(),
+            ))
         }
     }
 }

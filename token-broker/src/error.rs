@@ -82,14 +82,24 @@ impl Error {
     pub fn problem(&self) -> Problem {
         let (code, remedy) = match self {
             Error::UnknownTenant(_) => ("LW-2011", "add it to [[tenants]]".to_owned()),
-            Error::DatasetNotEnabled { .. } => ("LW-2012", "add it to the tenant's datasets".to_owned()),
-            Error::SecretFile { .. } => ("LW-2013", "create the file, readable by this user only".to_owned()),
-            Error::Unreachable { .. } => {
-                ("LW-2010", "check the network, the proxy and the tenant's authority; it is tried again".to_owned())
+            Error::DatasetNotEnabled { .. } => {
+                ("LW-2012", "add it to the tenant's datasets".to_owned())
             }
+            Error::SecretFile { .. } => (
+                "LW-2013",
+                "create the file, readable by this user only".to_owned(),
+            ),
+            Error::Unreachable { .. } => (
+                "LW-2010",
+                "check the network, the proxy and the tenant's authority; it is tried again"
+                    .to_owned(),
+            ),
             Error::Refused { code, trace, .. } => {
                 let meaning = aadsts::meaning(*code);
-                (meaning.code, format!("{} (AADSTS{code}, trace id {trace})", meaning.remedy))
+                (
+                    meaning.code,
+                    format!("{} (AADSTS{code}, trace id {trace})", meaning.remedy),
+                )
             }
         };
         Problem::new(code, format!("{self}."), remedy)

@@ -41,7 +41,11 @@ impl Broker {
     /// `LW-1003` when the registry is wrong.
     pub fn new(config: Config, deps: Deps) -> Result<Self, Problem> {
         config.check()?;
-        Ok(Broker(Arc::new(Inner { config, deps, cache: Cache::default() })))
+        Ok(Broker(Arc::new(Inner {
+            config,
+            deps,
+            cache: Cache::default(),
+        })))
     }
 
     /// The gRPC service.
@@ -50,23 +54,42 @@ impl Broker {
     }
 
     fn tenant(&self, id: &str) -> Result<&TenantConfig, Status> {
-        let id: TenantId =
-            id.parse().map_err(|e: proto::ids::IdError| Status::invalid_argument(e.to_string()))?;
-        let known = self.0.config.tenants.iter().find(|t| t.id == id && !t.removed);
+        let id: TenantId = id
+            .parse()
+            .map_err(|e: proto::ids::IdError| Status::invalid_argument(e.to_string()))?;
+        let known = self
+            .0
+            .config
+            .tenants
+            .iter()
+            .find(|t| t.id == id && !t.removed);
         known.ok_or_else(|| Error::UnknownTenant(id).status())
     }
 }
 
 #[tonic::async_trait]
 impl TokenService for Broker {
-    async fn get_token(&self, request: Request<GetTokenRequest>) -> Result<Response<GetTokenResponse>, Status> {
+    async fn get_token(
+        &self,
+        request: Request<GetTokenRequest>,
+    ) -> Result<Response<GetTokenResponse>, Status> {
         let request = request.into_inner();
         let tenant = self.tenant(&request.tenant_id)?;
         if !tenant.dataset_names().contains(&request.dataset) {
-            return Err(Error::DatasetNotEnabled { tenant: tenant.id, dataset: request.dataset }.status());
+            return Err(Error::DatasetNotEnabled {
+                tenant: tenant.id,
+                dataset: request.dataset,
+            }
+            .status());
         }
         let Deps { http, clock } = &self.0.deps;
-        let answer = self.0.cache.get(tenant.id, request.refused, clock, || entra::request(http, tenant)).await;
+        let answer = self
+            .0
+            .cache
+            .get(tenant.id, request.refused, clock, || {
+                entra::request(http, tenant)
+            })
+            .await;
         match answer {
             Ok((issued, use_for)) => {
                 tracing::info!(tenant = %tenant.id, dataset = request.dataset, "token issued");
@@ -93,7 +116,11 @@ impl TokenService for Broker {
 }
 
 fn describe(tenant: &TenantConfig) -> Tenant {
-    let state = if tenant.removed { TenantState::Removed } else { TenantState::Active };
+    let state = if tenant.removed {
+        TenantState::Removed
+    } else {
+        TenantState::Active
+    };
     Tenant {
         tenant_id: tenant.id.to_string(),
         name: tenant.name.clone().unwrap_or_else(|| tenant.id.to_string()),

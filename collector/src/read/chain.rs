@@ -46,16 +46,32 @@ async fn pages(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {
                 }
             };
             let page = page::parse(&link.0, &reply.body)?;
-            let following = page.next.as_deref().map(|l| turn.graph.relative(l)).transpose()?;
+            let following = page
+                .next
+                .as_deref()
+                .map(|l| turn.graph.relative(l))
+                .transpose()?;
             if following.as_ref() == Some(&link) || fetched == LONGEST {
                 return Err(page::answer(&link.0, "the pages run in circles").into());
             }
             fetched += 1;
-            let rest = following.clone().map_or(Todo::Nothing, |l| Todo::Chain(Some(l)));
-            let step = Step { sequence: turn.draw(), objects: page.value.len() as u64, rest };
+            let rest = following
+                .clone()
+                .map_or(Todo::Nothing, |l| Todo::Chain(Some(l)));
+            let step = Step {
+                sequence: turn.draw(),
+                objects: page.value.len() as u64,
+                rest,
+            };
             let name = turn.name(step.sequence);
-            let message = publish::page(name, RunMode::Full, &page.value, reply.request_id, turn.now())
-                .map_err(|e| page::answer(&link.0, &e.to_string()))?;
+            let message = publish::page(
+                name,
+                RunMode::Full,
+                &page.value,
+                reply.request_id,
+                turn.now(),
+            )
+            .map_err(|e| page::answer(&link.0, &e.to_string()))?;
             window.publish(message, step);
             next = following;
         } else {

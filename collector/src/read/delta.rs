@@ -25,7 +25,11 @@ pub async fn latest(graph: &Graph, dataset: &Declaration) -> Result<Link, Error>
     let Reading::ByDelta { tracked } = &dataset.reading else {
         return Err(page::answer(dataset.path, "this dataset has no delta query").into());
     };
-    let first = format!("v1.0/{}/delta?$select={}&$deltatoken=latest", dataset.path, tracked.join(","));
+    let first = format!(
+        "v1.0/{}/delta?$select={}&$deltatoken=latest",
+        dataset.path,
+        tracked.join(",")
+    );
     Ok(changes(graph, Link(first)).await?.1)
 }
 

@@ -27,7 +27,12 @@ impl State {
             || cursor.base == RunId(0)
             || due(cursor.twice, rules, now)
             || cursor.stale(rules, now);
-        let aged: BTreeMap<_, _> = cursor.check.iter().filter(|(_, since)| aged(**since, rules, now)).map(copy).collect();
+        let aged: BTreeMap<_, _> = cursor
+            .check
+            .iter()
+            .filter(|(_, since)| aged(**since, rules, now))
+            .map(copy)
+            .collect();
         let mut open = Open {
             run: cursor.run,
             base: RunId(0),
@@ -37,12 +42,18 @@ impl State {
             link: cursor.link.clone(),
             twice: cursor.twice.filter(|_| !due(cursor.twice, rules, now)),
             // Those that are old enough are answered by this run.
-            again: cursor.again.iter().filter(|(_, n)| !ripe(n.at, rules, now)).map(copy).collect(),
+            again: cursor
+                .again
+                .iter()
+                .filter(|(_, n)| !ripe(n.at, rules, now))
+                .map(copy)
+                .collect(),
             check: BTreeMap::new(),
             removed: BTreeMap::new(),
             pages: Vec::new(),
             objects: 0,
             requests: 0,
+            tenant_removed: false,
         };
         match &cursor.link {
             Some(link) if !full => {
@@ -50,10 +61,25 @@ impl State {
                 open.todo = Todo::Delta(link.clone());
                 open.check = aged;
             }
-            _ if rules.by_delta && (cursor.link.is_none() || !on(Rule::FullKeepsLink)) => open.read_first(rules, now),
+            _ if rules.by_delta && (cursor.link.is_none() || !on(Rule::FullKeepsLink)) => {
+                open.read_first(rules, now)
+            }
             _ => {}
         }
         self.open = Some(open);
+    }
+
+    /// Begins, or makes of the run that is open, one that says that the tenant was taken out; and the other way round.
+    pub fn begin_as(&mut self, removed: bool, rules: &Rules, now: Timestamp) {
+        self.open.take_if(|open| open.tenant_removed && !removed);
+        self.begin(rules, now);
+        if let Some(open) = self.open.as_mut().filter(|_| removed) {
+            open.base = RunId(0);
+            open.pages.clear();
+            open.objects = 0;
+            open.todo = Todo::Nothing;
+            open.tenant_removed = true;
+        }
     }
 
     /// Whether there is something to do at this moment that does not wait for the dataset's cadence.
@@ -73,7 +99,12 @@ impl State {
     /// The next moment at which something becomes askable by age alone.
     pub fn next_age(&self, rules: &Rules) -> Option<Timestamp> {
         let c = &self.cursor;
-        let times = c.twice.iter().chain(c.check.values()).copied().chain(c.again.values().map(|n| n.at));
+        let times = c
+            .twice
+            .iter()
+            .chain(c.check.values())
+            .copied()
+            .chain(c.again.values().map(|n| n.at));
         times.map(|t| t.plus(rules.lateness)).min()
     }
 
@@ -85,7 +116,8 @@ impl State {
 
 impl Cursor {
     fn stale(&self, rules: &Rules, now: Timestamp) -> bool {
-        self.last_full.is_some_and(|t| now.since(t) >= rules.full_every)
+        self.last_full
+            .is_some_and(|t| now.since(t) >= rules.full_every)
     }
 }
 

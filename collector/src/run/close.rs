@@ -20,6 +20,8 @@ pub struct Verdict {
     pub needs_full: bool,
     /// Suspects that are to be asked for, and since when.
     pub suspects: BTreeMap<String, Timestamp>,
+    /// The newest run that the ledger has applied.
+    pub applied: RunId,
 }
 
 impl State {
@@ -29,7 +31,12 @@ impl State {
         if !on(Rule::LinkAfterClose) {
             self.cursor.advance(&read, BTreeMap::new());
         }
-        self.sealed = Some(Sealed { read, by, at: now, published: false });
+        self.sealed = Some(Sealed {
+            read,
+            by,
+            at: now,
+            published: false,
+        });
         self.sealed.as_ref()
     }
 
@@ -38,6 +45,7 @@ impl State {
         if verdict.needs_full {
             self.cursor.full = true;
         }
+        self.cursor.run = self.cursor.run.max(verdict.applied);
         let Some(sealed) = self.sealed.take_if(|s| {
             s.read.run == verdict.run && (s.by == verdict.by || !on(Rule::VerdictNamesSeal))
         }) else {
@@ -58,7 +66,9 @@ impl State {
     /// Gives up a seal that got no verdict for too long: the run is read again, from the old cursor, under a new
     /// number. The wait doubles each time, so that an overload doesn't read itself again and again.
     pub fn give_up(&mut self, rules: &Rules, now: Timestamp) -> bool {
-        let wait = rules.verdict_within.saturating_mul(2_u32.saturating_pow(self.cursor.unanswered.min(10)));
+        let wait = rules
+            .verdict_within
+            .saturating_mul(2_u32.saturating_pow(self.cursor.unanswered.min(10)));
         if self.sealed.take_if(|s| now.since(s.at) >= wait).is_none() {
             return false;
         }

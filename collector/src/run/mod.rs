@@ -99,6 +99,9 @@ pub struct Open {
     pub objects: u64,
     /// HTTP requests so far.
     pub requests: u32,
+    /// The tenant was taken out: the run is empty on purpose, and everything goes.
+    #[serde(default)]
+    pub tenant_removed: bool,
 }
 
 /// What remains to be read of an open run.

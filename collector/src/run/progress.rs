@@ -35,8 +35,11 @@ impl Open {
         now: Timestamp,
     ) {
         self.link = Some(link);
-        let due: BTreeMap<String, bool> =
-            asked_before.iter().filter(|(k, _)| !self.again.contains_key(*k)).map(|(k, n)| (k.clone(), n.removed)).collect();
+        let due: BTreeMap<String, bool> = asked_before
+            .iter()
+            .filter(|(k, _)| !self.again.contains_key(*k))
+            .map(|(k, n)| (k.clone(), n.removed))
+            .collect();
         if full_is_cheaper(named.len() + due.len(), known_objects) {
             self.base = RunId(0);
             self.todo = Todo::Chain(None);
@@ -45,11 +48,25 @@ impl Open {
         }
         // The first answer may be older than the change that was named: ask once more, later.
         if !rules.lateness.is_zero() && on(Rule::AskedAgain) {
-            self.again.extend(named.iter().map(|(k, removed)| (k.clone(), Named { at: now, removed: *removed })));
+            self.again.extend(named.iter().map(|(k, removed)| {
+                (
+                    k.clone(),
+                    Named {
+                        at: now,
+                        removed: *removed,
+                    },
+                )
+            }));
         }
         self.removed = due;
         self.removed.extend(named);
-        self.todo = Todo::Ids(self.removed.keys().chain(self.check.keys()).cloned().collect());
+        self.todo = Todo::Ids(
+            self.removed
+                .keys()
+                .chain(self.check.keys())
+                .cloned()
+                .collect(),
+        );
         self.settle();
     }
 
@@ -63,8 +80,12 @@ impl Open {
 
     /// What a 404 for this id means.
     pub fn not_found(&self, id: &str) -> Answer {
-        let said_gone = self.removed.get(id).copied().unwrap_or(false);
-        if self.check.contains_key(id) || said_gone || !on(Rule::MissingIsSuspect) {
+        let gone = match self.removed.get(id) {
+            Some(said_gone) => *said_gone,
+            // A change that the delta named is newer word than a suspicion: this 404 may come from a late replica.
+            None => self.check.contains_key(id),
+        };
+        if gone || !on(Rule::MissingIsSuspect) {
             Answer::Gone
         } else {
             Answer::Missing
@@ -91,7 +112,10 @@ impl Open {
 
     /// Number of pages that count.
     pub fn page_count(&self) -> u32 {
-        self.pages.iter().map(|(_, first, last)| last - first + 1).sum()
+        self.pages
+            .iter()
+            .map(|(_, first, last)| last - first + 1)
+            .sum()
     }
 
     fn settle(&mut self) {

@@ -26,7 +26,14 @@ fn link(text: &str) -> Link {
 
 fn verdict(state: &State, complete: bool) -> Verdict {
     let sealed = state.sealed.as_ref().unwrap();
-    Verdict { run: sealed.read.run, by: sealed.by, complete, needs_full: false, suspects: BTreeMap::new() }
+    Verdict {
+        run: sealed.read.run,
+        by: sealed.by,
+        complete,
+        needs_full: false,
+        suspects: BTreeMap::new(),
+        applied: RunId(0),
+    }
 }
 
 /// Reads the open run to its end and closes it.
@@ -49,7 +56,11 @@ fn settled() -> State {
     assert!(state.askable(&rules(), at(600)));
     state.begin(&rules(), at(600));
     assert_eq!(state.open.as_ref().unwrap().todo, Todo::Chain(None));
-    assert_eq!(state.open.as_ref().unwrap().link, Some(link("first")), "the repetition keeps the older link");
+    assert_eq!(
+        state.open.as_ref().unwrap().link,
+        Some(link("first")),
+        "the repetition keeps the older link"
+    );
     close(&mut state, at(605));
     assert_eq!(state.cursor.twice, None);
     assert!(!state.askable(&rules(), at(100_000)));
@@ -61,7 +72,10 @@ fn delta(state: &mut State, now: Timestamp, named: &[(&str, bool)]) {
     let asked_before = state.cursor.again.clone();
     let open = state.open.as_mut().unwrap();
     assert!(matches!(open.todo, Todo::Delta(_)));
-    let named = named.iter().map(|(id, gone)| ((*id).to_owned(), *gone)).collect();
+    let named = named
+        .iter()
+        .map(|(id, gone)| ((*id).to_owned(), *gone))
+        .collect();
     open.delta_read(named, link("next"), &asked_before, 1_000_000, &rules(), now);
 }
 
@@ -70,14 +84,27 @@ fn a_named_id_is_asked_again_ten_minutes_later_and_then_no_more() {
     let mut state = settled();
     delta(&mut state, at(1_000), &[("a", false), ("b", true)]);
     let open = state.open.as_ref().unwrap();
-    assert_eq!(open.todo, Todo::Ids(["a".to_owned(), "b".to_owned()].into()));
-    assert_eq!((open.not_found("a"), open.not_found("b")), (Answer::Missing, Answer::Gone));
+    assert_eq!(
+        open.todo,
+        Todo::Ids(["a".to_owned(), "b".to_owned()].into())
+    );
+    assert_eq!(
+        (open.not_found("a"), open.not_found("b")),
+        (Answer::Missing, Answer::Gone)
+    );
     close(&mut state, at(1_001));
     assert_eq!(state.next_age(&rules()), Some(at(1_600)));
     delta(&mut state, at(1_600), &[]);
     let open = state.open.as_ref().unwrap();
-    assert_eq!(open.todo, Todo::Ids(["a".to_owned(), "b".to_owned()].into()));
-    assert_eq!(open.not_found("b"), Answer::Gone, "what the delta removed stays removed when it is asked again");
+    assert_eq!(
+        open.todo,
+        Todo::Ids(["a".to_owned(), "b".to_owned()].into())
+    );
+    assert_eq!(
+        open.not_found("b"),
+        Answer::Gone,
+        "what the delta removed stays removed when it is asked again"
+    );
     close(&mut state, at(1_601));
     assert_eq!(state.waiting_ids(), 0);
 }
@@ -87,7 +114,11 @@ fn a_suspect_is_asked_for_once_it_is_old_enough() {
     let mut state = settled();
     state.check(BTreeMap::from([("s".to_owned(), at(1_000))]));
     delta(&mut state, at(1_500), &[]);
-    assert_eq!(state.open.as_ref().unwrap().todo, Todo::Nothing, "too young");
+    assert_eq!(
+        state.open.as_ref().unwrap().todo,
+        Todo::Nothing,
+        "too young"
+    );
     assert_eq!(state.open.as_ref().unwrap().not_found("s"), Answer::Missing);
     state.seal(Attempt(1), at(1_501)).unwrap();
     let mut v = verdict(&state, true);
@@ -109,7 +140,11 @@ fn the_cursor_moves_only_by_the_verdict_on_this_seal() {
     assert!(!state.verdict(other));
     assert!(state.sealed.is_some());
     assert!(state.verdict(verdict(&state, false)));
-    assert_eq!((state.cursor.link.clone(), state.cursor.base), (before.link, before.base), "a gap moves nothing");
+    assert_eq!(
+        (state.cursor.link.clone(), state.cursor.base),
+        (before.link, before.base),
+        "a gap moves nothing"
+    );
 }
 
 #[test]
@@ -133,9 +168,19 @@ fn many_named_ids_become_a_full_read_that_is_repeated() {
     state.begin(&rules(), at(3_000));
     let named = (0..4_000).map(|n| (n.to_string(), false)).collect();
     let open = state.open.as_mut().unwrap();
-    open.delta_read(named, link("next"), &BTreeMap::new(), 5_000, &rules(), at(3_000));
+    open.delta_read(
+        named,
+        link("next"),
+        &BTreeMap::new(),
+        5_000,
+        &rules(),
+        at(3_000),
+    );
     assert!(open.is_full());
-    assert_eq!((open.todo.clone(), open.link.clone(), open.twice), (Todo::Chain(None), Some(link("next")), Some(at(3_000))));
+    assert_eq!(
+        (open.todo.clone(), open.link.clone(), open.twice),
+        (Todo::Chain(None), Some(link("next")), Some(at(3_000)))
+    );
 }
 
 #[test]
@@ -150,9 +195,53 @@ fn needs_full_and_a_new_declaration_read_everything() {
     assert!(state.open.as_ref().unwrap().is_full());
 
     let mut state = settled();
-    let newer = Rules { declaration: 2, ..rules() };
+    let newer = Rules {
+        declaration: 2,
+        ..rules()
+    };
     state.begin(&newer, at(2_000));
-    assert_eq!(state.open.as_ref().unwrap().todo, Todo::TakeLink, "a link of another declaration counts as none");
+    assert_eq!(
+        state.open.as_ref().unwrap().todo,
+        Todo::TakeLink,
+        "a link of another declaration counts as none"
+    );
+}
+
+#[test]
+fn the_delta_is_newer_word_than_a_suspicion() {
+    let mut state = settled();
+    state.check(BTreeMap::from([("s".to_owned(), at(0))]));
+    delta(&mut state, at(2_000), &[("s", false)]);
+    assert_eq!(state.open.as_ref().unwrap().not_found("s"), Answer::Missing);
+}
+
+#[test]
+fn a_tenant_that_was_taken_out_is_sealed_empty_and_back_again_is_read() {
+    let mut state = settled();
+    state.begin_as(true, &rules(), at(2_000));
+    let open = state.open.as_ref().unwrap();
+    assert!(
+        open.tenant_removed
+            && open.is_full()
+            && open.todo == Todo::Nothing
+            && open.pages.is_empty()
+    );
+    state.begin_as(false, &rules(), at(2_001));
+    assert!(!state.open.as_ref().unwrap().tenant_removed);
+}
+
+#[test]
+fn a_collector_that_lost_its_numbers_continues_above_the_ledgers() {
+    let mut state = State::default();
+    state.begin(&rules(), at(0));
+    let open = state.open.as_mut().unwrap();
+    open.todo = Todo::Nothing;
+    state.seal(Attempt(1), at(1)).unwrap();
+    let mut v = verdict(&state, false);
+    v.applied = RunId(u64::from(u32::MAX) << 20);
+    assert!(state.verdict(v.clone()));
+    state.begin(&rules(), at(2));
+    assert!(state.open.as_ref().unwrap().run > v.applied);
 }
 
 #[test]

@@ -57,7 +57,14 @@ impl Demo {
         let (sim, config, stop) = self.simulator(&out).await?;
         sim.advance(simulated.day);
         let clock = Clock::system();
-        let mut stack = Stack::open(&config, Options { clock: clock.clone(), ..Options::real()? }).await?;
+        let mut stack = Stack::open(
+            &config,
+            Options {
+                clock: clock.clone(),
+                ..Options::real()?
+            },
+        )
+        .await?;
         stack.start();
         let clients = stack.clients.clone();
         let shown = tokio::select! {
@@ -79,14 +86,26 @@ impl Demo {
         config: &Config,
         clock: &Clock,
     ) -> Result<ExitCode, Problem> {
-        let exit = self.read(sim, "Reading a simulated tenant", clients, clock).await?;
+        let exit = self
+            .read(sim, "Reading a simulated tenant", clients, clock)
+            .await?;
         for _ in 0..self.steps {
             simulated.day = sim.advance(1);
             simulated.store(out)?;
-            self.read(sim, &format!("\nA day later (day {})", simulated.day), clients, clock).await?;
+            self.read(
+                sim,
+                &format!("\nA day later (day {})", simulated.day),
+                clients,
+                clock,
+            )
+            .await?;
         }
         output::write("\nLicence position\n\n")?;
-        position::print(config, &position::read(config, clients.feed.clone()).await?, Format::Table)?;
+        position::print(
+            config,
+            &position::read(config, clients.feed.clone()).await?,
+            Format::Table,
+        )?;
         output::write(&format!(
             "\nInventory files: {}\n\nTry next:\n  leastwise position --config {toml} --output csv\n  leastwise init            # for a tenant of your own\n",
             out.join("inventory").display(),
@@ -95,7 +114,13 @@ impl Demo {
         Ok(exit)
     }
 
-    async fn read(&self, sim: &Sim, title: &str, clients: &crate::Clients, clock: &Clock) -> Result<ExitCode, Problem> {
+    async fn read(
+        &self,
+        sim: &Sim,
+        title: &str,
+        clients: &crate::Clients,
+        clock: &Clock,
+    ) -> Result<ExitCode, Problem> {
         let (before, started) = (sim.stats(), clock.micros());
         let outcome = sync::pass(clients).await?;
         let seconds = Duration::from_micros(clock.micros() - started).as_secs_f64();
@@ -113,34 +138,64 @@ impl Demo {
 
     fn directory(&self) -> Result<PathBuf, Problem> {
         let failed = |e: std::io::Error| {
-            Problem::new("LW-1007", format!("the demo's directory can't be created: {e}."), "name another one with --out").exit(Exit::Io)
+            Problem::new(
+                "LW-1007",
+                format!("the demo's directory can't be created: {e}."),
+                "name another one with --out",
+            )
+            .exit(Exit::Io)
         };
         match &self.out {
             Some(out) => {
                 std::fs::create_dir_all(out).map_err(failed)?;
                 std::path::absolute(out).map_err(failed)
             }
-            None => tempfile::Builder::new().prefix("leastwise-demo-").tempdir().map(tempfile::TempDir::keep).map_err(failed),
+            None => tempfile::Builder::new()
+                .prefix("leastwise-demo-")
+                .tempdir()
+                .map(tempfile::TempDir::keep)
+                .map_err(failed),
         }
     }
 
     /// Goes on with the company that the directory holds.
     fn resume(&self, out: &Path) -> Result<Simulated, Problem> {
-        let new = Simulated { users: self.users, seed: self.seed, day: 0 };
+        let new = Simulated {
+            users: self.users,
+            seed: self.seed,
+            day: 0,
+        };
         let found = std::fs::read_to_string(out.join("demo.json")).ok();
         let Some(found) = found.and_then(|t| serde_json::from_str::<Simulated>(&t).ok()) else {
             new.store(out)?;
             return Ok(new);
         };
         if (found.users, found.seed) != (self.users, self.seed) {
-            let what = format!("{} holds another company (--users {} --seed {}).", out.display(), found.users, found.seed);
-            return Err(Problem::new("LW-1008", what, "name another directory with --out, or the same users and seed").exit(Exit::Usage));
+            let what = format!(
+                "{} holds another company (--users {} --seed {}).",
+                out.display(),
+                found.users,
+                found.seed
+            );
+            return Err(Problem::new(
+                "LW-1008",
+                what,
+                "name another directory with --out, or the same users and seed",
+            )
+            .exit(Exit::Usage));
         }
         Ok(found)
     }
 
     async fn simulator(&self, out: &Path) -> Result<(Sim, Config, CancellationToken), Problem> {
-        let failed = |e: std::io::Error| Problem::new("LW-4093", format!("the simulator can't listen on loopback: {e}."), "").exit(Exit::Busy);
+        let failed = |e: std::io::Error| {
+            Problem::new(
+                "LW-4093",
+                format!("the simulator can't listen on loopback: {e}."),
+                "",
+            )
+            .exit(Exit::Busy)
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let base = format!("http://{}", listener.local_addr().map_err(failed)?);
         let sim = Sim::new(graph_sim::Config {
@@ -158,10 +213,27 @@ impl Demo {
     /// The configuration that a person would write for this tenant.
     fn configure(&self, out: &Path, sim: &Sim) -> Result<Config, Problem> {
         let tenant = &sim.tenants()[0];
-        let io = |e: std::io::Error| Problem::new("LW-1007", format!("the demo's directory can't be written: {e}."), "free some space").exit(Exit::Io);
-        let url = |text: &str| text.parse().map_err(|_| Problem::new("LW-4093", "the simulator names a wrong address.", "report it"));
+        let io = |e: std::io::Error| {
+            Problem::new(
+                "LW-1007",
+                format!("the demo's directory can't be written: {e}."),
+                "free some space",
+            )
+            .exit(Exit::Io)
+        };
+        let url = |text: &str| {
+            text.parse().map_err(|_| {
+                Problem::new(
+                    "LW-4093",
+                    "the simulator names a wrong address.",
+                    "report it",
+                )
+            })
+        };
         let secret = out.join("client-secret");
-        runtime::directory::open_private(&secret).and_then(|f| f.set_len(0)).map_err(io)?;
+        runtime::directory::open_private(&secret)
+            .and_then(|f| f.set_len(0))
+            .map_err(io)?;
         std::fs::write(&secret, &tenant.client_secret).map_err(io)?;
         let toml = out.join("leastwise.toml");
         let init = Init {
@@ -188,7 +260,12 @@ impl Simulated {
     fn store(&self, out: &Path) -> Result<(), Problem> {
         let text = serde_json::to_string(self).unwrap_or_default();
         std::fs::write(out.join("demo.json"), text).map_err(|e| {
-            Problem::new("LW-1007", format!("the demo's directory can't be written: {e}."), "free some space, or name another one with --out").exit(Exit::Io)
+            Problem::new(
+                "LW-1007",
+                format!("the demo's directory can't be written: {e}."),
+                "free some space, or name another one with --out",
+            )
+            .exit(Exit::Io)
         })
     }
 }
@@ -197,9 +274,16 @@ impl Simulated {
 fn serve(sim: Sim, listener: TcpListener, stop: CancellationToken) {
     let listener = listener.into_std();
     let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { sim.serve(TcpListener::from_std(listener?)?, stop.cancelled_owned()).await })
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            sim.serve(TcpListener::from_std(listener?)?, stop.cancelled_owned())
+                .await
+        })
     };
     // Err: without it no request is answered, and the first one says so.
-    let _ = std::thread::Builder::new().name("simulator".to_owned()).spawn(run);
+    let _ = std::thread::Builder::new()
+        .name("simulator".to_owned())
+        .spawn(run);
 }

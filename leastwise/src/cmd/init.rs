@@ -51,7 +51,12 @@ impl Init {
     pub fn run(self, path: &Path) -> Result<ExitCode, Problem> {
         if path.exists() && !self.force {
             let what = format!("{} exists already.", path.display());
-            return Err(Problem::new("LW-1006", what, "use --force to replace it, or --config to name another file").exit(Exit::Usage));
+            return Err(Problem::new(
+                "LW-1006",
+                what,
+                "use --force to replace it, or --config to name another file",
+            )
+            .exit(Exit::Usage));
         }
         self.write(path)?;
         output::write(&format!(
@@ -76,16 +81,25 @@ impl Init {
             Some(value) => format!("{key} = {}", quoted(&value)),
             None => format!("# {key} = {}", quoted(fallback)),
         };
-        let base = |url: &Option<Url>| url.as_ref().map(|u| u.as_str().trim_end_matches('/').to_owned());
+        let base = |url: &Option<Url>| {
+            url.as_ref()
+                .map(|u| u.as_str().trim_end_matches('/').to_owned())
+        };
         let placeholder = "00000000-0000-0000-0000-000000000000";
-        let tenant = self.tenant_id.map_or(placeholder.to_owned(), |t| t.to_string());
+        let tenant = self
+            .tenant_id
+            .map_or(placeholder.to_owned(), |t| t.to_string());
         format!(
             include_str!("leastwise.toml.txt"),
             data_dir = quoted(&self.data_dir.display().to_string()),
             tenant = quoted(&tenant),
             client = quoted(self.client_id.as_deref().unwrap_or(placeholder)),
             secret = quoted(&self.client_secret_file.display().to_string()),
-            authority = set("authority", base(&self.authority), "https://login.microsoftonline.com"),
+            authority = set(
+                "authority",
+                base(&self.authority),
+                "https://login.microsoftonline.com"
+            ),
             graph = set("graph", base(&self.graph), "https://graph.microsoft.com"),
             inventory = quoted(&self.inventory.display().to_string()),
         )
@@ -112,18 +126,36 @@ mod tests {
     fn what_is_written_can_be_read_with_the_defaults_that_it_shows() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leastwise.toml");
-        let args = ["x", "--tenant-id", "11111111-2222-3333-4444-555555555555", "--graph", "http://127.0.0.1:1/"];
+        let args = [
+            "x",
+            "--tenant-id",
+            "11111111-2222-3333-4444-555555555555",
+            "--graph",
+            "http://127.0.0.1:1/",
+        ];
         let init = Command::parse_from(args).init;
         init.write(&path).unwrap();
         let config = crate::Config::load(&path).unwrap();
         assert_eq!(config.tenants[0].graph.as_str(), "http://127.0.0.1:1/");
-        assert_eq!(config.collector.lateness_seconds, collector::Config::default().lateness_seconds);
+        assert_eq!(
+            config.collector.lateness_seconds,
+            collector::Config::default().lateness_seconds
+        );
         let shown = std::fs::read_to_string(&path).unwrap();
         // Every commented setting is a real key with its default.
-        let all = shown.lines().map(|l| l.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(l));
+        let all = shown.lines().map(|l| {
+            l.strip_prefix("# ")
+                .filter(|l| l.contains(" = "))
+                .unwrap_or(l)
+        });
         let uncommented = all.collect::<Vec<_>>().join("\n");
         std::fs::write(&path, &uncommented).unwrap();
         crate::Config::load(&path).unwrap();
-        assert!(init.run(&path).unwrap_err().to_string().contains("exists already"));
+        assert!(
+            init.run(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("exists already")
+        );
     }
 }

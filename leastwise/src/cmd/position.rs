@@ -23,7 +23,9 @@ pub async fn run(path: &Path, format: Format) -> Result<ExitCode, Problem> {
     let printed = async {
         let positions = read(&config, services.clients().feed.clone()).await?;
         if positions.is_empty() && format == Format::Table {
-            return output::write("There is no position yet: `leastwise sync` reads the tenants.\n");
+            return output::write(
+                "There is no position yet: `leastwise sync` reads the tenants.\n",
+            );
         }
         print(&config, &positions, format)
     };
@@ -38,7 +40,10 @@ pub async fn read(config: &Config, feed: Channel) -> Result<Vec<LicensePosition>
     let mut positions = Vec::new();
     for tenant in &config.tenants {
         let kinds = vec![RecordKind::LicensePosition.name().to_owned()];
-        let request = SnapshotRequest { tenant_id: tenant.id.to_string(), kinds };
+        let request = SnapshotRequest {
+            tenant_id: tenant.id.to_string(),
+            kinds,
+        };
         let mut batches = match client.snapshot(request).await {
             Ok(batches) => batches.into_inner(),
             Err(status) if status.code() == tonic::Code::NotFound => continue,
@@ -47,36 +52,90 @@ pub async fn read(config: &Config, feed: Channel) -> Result<Vec<LicensePosition>
         let first = positions.len();
         while let Some(batch) = batches.message().await.map_err(refused)? {
             for record in batch.records {
-                positions.push(LicensePosition::decode(record.body.as_slice()).map_err(|e| {
-                    Problem::new("LW-5090", format!("a licence position can't be read: {e}."), "report it")
-                })?);
+                positions.push(
+                    LicensePosition::decode(record.body.as_slice()).map_err(|e| {
+                        Problem::new(
+                            "LW-5090",
+                            format!("a licence position can't be read: {e}."),
+                            "report it",
+                        )
+                    })?,
+                );
             }
         }
-        positions[first..].sort_by(|a, b| b.assigned.cmp(&a.assigned).then_with(|| a.product_name.cmp(&b.product_name)));
+        positions[first..].sort_by(|a, b| {
+            b.assigned
+                .cmp(&a.assigned)
+                .then_with(|| a.product_name.cmp(&b.product_name))
+        });
     }
     Ok(positions)
 }
 
 const COLUMNS: [Column<LicensePosition>; 9] = [
-    Column { title: "Product", numeric: false, cell: product },
-    Column { title: "SKU", numeric: false, cell: |p| p.sku_part_number.clone() },
-    Column { title: "Provisioned", numeric: true, cell: |p| thousands(p.provisioned.into()) },
-    Column { title: "Assigned", numeric: true, cell: |p| thousands(p.assigned.into()) },
-    Column { title: "Direct", numeric: true, cell: |p| thousands(p.direct.into()) },
-    Column { title: "By group", numeric: true, cell: |p| thousands(p.by_group.into()) },
-    Column { title: "In error", numeric: true, cell: |p| thousands(p.in_error.into()) },
-    Column { title: "Available", numeric: true, cell: |p| thousands(p.available.into()) },
-    Column { title: "Note", numeric: false, cell: note },
+    Column {
+        title: "Product",
+        numeric: false,
+        cell: product,
+    },
+    Column {
+        title: "SKU",
+        numeric: false,
+        cell: |p| p.sku_part_number.clone(),
+    },
+    Column {
+        title: "Provisioned",
+        numeric: true,
+        cell: |p| thousands(p.provisioned.into()),
+    },
+    Column {
+        title: "Assigned",
+        numeric: true,
+        cell: |p| thousands(p.assigned.into()),
+    },
+    Column {
+        title: "Direct",
+        numeric: true,
+        cell: |p| thousands(p.direct.into()),
+    },
+    Column {
+        title: "By group",
+        numeric: true,
+        cell: |p| thousands(p.by_group.into()),
+    },
+    Column {
+        title: "In error",
+        numeric: true,
+        cell: |p| thousands(p.in_error.into()),
+    },
+    Column {
+        title: "Available",
+        numeric: true,
+        cell: |p| thousands(p.available.into()),
+    },
+    Column {
+        title: "Note",
+        numeric: false,
+        cell: note,
+    },
 ];
 
 /// Prints positions; as a table, one for each tenant.
-pub fn print(config: &Config, positions: &[LicensePosition], format: Format) -> Result<(), Problem> {
+pub fn print(
+    config: &Config,
+    positions: &[LicensePosition],
+    format: Format,
+) -> Result<(), Problem> {
     if format != Format::Table {
         return output::print(positions, &COLUMNS, format);
     }
     for tenant in &config.tenants {
         let id = tenant.id.to_string();
-        let rows: Vec<LicensePosition> = positions.iter().filter(|p| p.tenant_id == id).cloned().collect();
+        let rows: Vec<LicensePosition> = positions
+            .iter()
+            .filter(|p| p.tenant_id == id)
+            .cloned()
+            .collect();
         if config.tenants.len() > 1 {
             output::write(&format!("\n{}\n", tenant.name.as_deref().unwrap_or(&id)))?;
         }
@@ -89,7 +148,11 @@ pub fn print(config: &Config, positions: &[LicensePosition], format: Format) -> 
 }
 
 fn product(p: &LicensePosition) -> String {
-    let name = if p.product_name.is_empty() { &p.sku_id } else { &p.product_name };
+    let name = if p.product_name.is_empty() {
+        &p.sku_id
+    } else {
+        &p.product_name
+    };
     name.chars().take(48).collect()
 }
 
@@ -99,7 +162,10 @@ fn note(p: &LicensePosition) -> String {
         notes.push("more assigned than provisioned".to_owned());
     }
     if !p.reconciled {
-        notes.push(format!("Microsoft counts {}", thousands(p.consumed_units.into())));
+        notes.push(format!(
+            "Microsoft counts {}",
+            thousands(p.consumed_units.into())
+        ));
     }
     if p.warning > 0 {
         notes.push(format!("{} in grace", thousands(p.warning.into())));

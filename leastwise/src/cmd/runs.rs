@@ -48,16 +48,56 @@ struct Decision {
 }
 
 const COLUMNS: [Column<Run>; 10] = [
-    Column { title: "Run", numeric: true, cell: |r| r.run.to_string() },
-    Column { title: "Dataset", numeric: false, cell: |r| r.dataset.clone() },
-    Column { title: "Mode", numeric: false, cell: |r| r.mode.clone() },
-    Column { title: "Closed", numeric: false, cell: |r| rfc3339(r.closed_at) },
-    Column { title: "Pages", numeric: true, cell: |r| thousands(r.pages.into()) },
-    Column { title: "Fetched", numeric: true, cell: |r| count(r.fetched) },
-    Column { title: "Changed", numeric: true, cell: |r| count(r.changed) },
-    Column { title: "Removed", numeric: true, cell: |r| count(r.removed) },
-    Column { title: "Held", numeric: true, cell: |r| count(r.held) },
-    Column { title: "State", numeric: false, cell: |r| if r.complete { "complete" } else { "incomplete" }.into() },
+    Column {
+        title: "Run",
+        numeric: true,
+        cell: |r| r.run.to_string(),
+    },
+    Column {
+        title: "Dataset",
+        numeric: false,
+        cell: |r| r.dataset.clone(),
+    },
+    Column {
+        title: "Mode",
+        numeric: false,
+        cell: |r| r.mode.clone(),
+    },
+    Column {
+        title: "Closed",
+        numeric: false,
+        cell: |r| rfc3339(r.closed_at),
+    },
+    Column {
+        title: "Pages",
+        numeric: true,
+        cell: |r| thousands(r.pages.into()),
+    },
+    Column {
+        title: "Fetched",
+        numeric: true,
+        cell: |r| count(r.fetched),
+    },
+    Column {
+        title: "Changed",
+        numeric: true,
+        cell: |r| count(r.changed),
+    },
+    Column {
+        title: "Removed",
+        numeric: true,
+        cell: |r| count(r.removed),
+    },
+    Column {
+        title: "Held",
+        numeric: true,
+        cell: |r| count(r.held),
+    },
+    Column {
+        title: "State",
+        numeric: false,
+        cell: |r| if r.complete { "complete" } else { "incomplete" }.into(),
+    },
 ];
 
 fn count(n: u64) -> String {
@@ -85,16 +125,36 @@ impl Runs {
         };
         match self.act {
             Act::List { output, limit } => {
-                let runs = client.list_runs(ListRunsRequest { limit }).await.map_err(refused)?.into_inner().runs;
+                let runs = client
+                    .list_runs(ListRunsRequest { limit })
+                    .await
+                    .map_err(refused)?
+                    .into_inner()
+                    .runs;
                 output::print(&runs, &COLUMNS, output.output)
             }
             Act::Approve(Decision { run, why }) => {
-                let request = ApproveRequest { run, who: who(), why };
+                let request = ApproveRequest {
+                    run,
+                    who: who(),
+                    why,
+                };
                 let answer = client.approve(request).await.map_err(refused)?.into_inner();
-                output::write(&format!("{} removals are approved. {next}\n", answer.released))
+                output::write(&format!(
+                    "{} removals are approved. {next}\n",
+                    answer.released
+                ))
             }
             Act::Reject(Decision { run, why }) => {
-                let answer = client.reject(RejectRequest { run, who: who(), why }).await.map_err(refused)?.into_inner();
+                let answer = client
+                    .reject(RejectRequest {
+                        run,
+                        who: who(),
+                        why,
+                    })
+                    .await
+                    .map_err(refused)?
+                    .into_inner();
                 output::write(&format!("{} held removals are dropped.\n", answer.dropped))
             }
         }

@@ -7,8 +7,8 @@ use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use proto::admin::v1::exporter_admin_client::ExporterAdminClient;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
 use proto::admin::v1::{
-    CollectorStatus, DatasetStatus, ExporterStatus, ExporterStatusRequest, NormalizerStatus, NormalizerStatusRequest,
-    SinkStatus, WatchRequest,
+    CollectorStatus, DatasetStatus, ExporterStatus, ExporterStatusRequest, NormalizerStatus,
+    NormalizerStatusRequest, SinkStatus, WatchRequest,
 };
 use runtime::Problem;
 use runtime::clock::rfc3339;
@@ -36,7 +36,9 @@ pub async fn run(path: &Path, format: Format) -> Result<ExitCode, Problem> {
     services.close().await;
     let state = state?;
     match format {
-        Format::Json => output::write(&(serde_json::to_string_pretty(&state).unwrap_or_default() + "\n"))?,
+        Format::Json => {
+            output::write(&(serde_json::to_string_pretty(&state).unwrap_or_default() + "\n"))?
+        }
         Format::Csv => output::print(&state.collector.datasets, &DATASETS, format)?,
         Format::Table => table(&state)?,
     }
@@ -60,29 +62,88 @@ async fn read(clients: &Clients, running: bool) -> Result<Whole, Problem> {
         .await
         .map_err(refused)?
         .into_inner();
-    Ok(Whole { running, collector, normalizer, exporter })
+    Ok(Whole {
+        running,
+        collector,
+        normalizer,
+        exporter,
+    })
 }
 
 const DATASETS: [Column<DatasetStatus>; 6] = [
-    Column { title: "Tenant", numeric: false, cell: |d| d.tenant_id.clone() },
-    Column { title: "Dataset", numeric: false, cell: |d| d.dataset.clone() },
-    Column { title: "Phase", numeric: false, cell: |d| d.phase.clone() },
-    Column { title: "Last run", numeric: false, cell: |d| if d.run == 0 { "never".into() } else { rfc3339(d.run) } },
-    Column { title: "Ids waiting", numeric: true, cell: |d| d.waiting_ids.to_string() },
-    Column { title: "Problem", numeric: false, cell: |d| d.problem.clone() },
+    Column {
+        title: "Tenant",
+        numeric: false,
+        cell: |d| d.tenant_id.clone(),
+    },
+    Column {
+        title: "Dataset",
+        numeric: false,
+        cell: |d| d.dataset.clone(),
+    },
+    Column {
+        title: "Phase",
+        numeric: false,
+        cell: |d| d.phase.clone(),
+    },
+    Column {
+        title: "Last run",
+        numeric: false,
+        cell: |d| {
+            if d.run == 0 {
+                "never".into()
+            } else {
+                rfc3339(d.run)
+            }
+        },
+    },
+    Column {
+        title: "Ids waiting",
+        numeric: true,
+        cell: |d| d.waiting_ids.to_string(),
+    },
+    Column {
+        title: "Problem",
+        numeric: false,
+        cell: |d| d.problem.clone(),
+    },
 ];
 
 const SINKS: [Column<SinkStatus>; 5] = [
-    Column { title: "Sink", numeric: false, cell: |s| s.sink.clone() },
-    Column { title: "Tenant", numeric: false, cell: |s| s.tenant_id.clone() },
-    Column { title: "State", numeric: false, cell: |s| if s.delivered { "up to date" } else { "behind" }.into() },
-    Column { title: "Location", numeric: false, cell: |s| s.location.clone() },
-    Column { title: "Problem", numeric: false, cell: |s| s.problem.clone() },
+    Column {
+        title: "Sink",
+        numeric: false,
+        cell: |s| s.sink.clone(),
+    },
+    Column {
+        title: "Tenant",
+        numeric: false,
+        cell: |s| s.tenant_id.clone(),
+    },
+    Column {
+        title: "State",
+        numeric: false,
+        cell: |s| if s.delivered { "up to date" } else { "behind" }.into(),
+    },
+    Column {
+        title: "Location",
+        numeric: false,
+        cell: |s| s.location.clone(),
+    },
+    Column {
+        title: "Problem",
+        numeric: false,
+        cell: |s| s.problem.clone(),
+    },
 ];
 
 fn table(state: &Whole) -> Result<(), Problem> {
     let n = &state.normalizer;
-    let running = if state.running { "Running." } else { "Not running: this is the state at rest." };
+    let running = if state.running {
+        "Running."
+    } else {
+        "Not running: this is the state at rest."
+    };
     output::write(&format!("{running}\n\n"))?;
     output::print(&state.collector.datasets, &DATASETS, Format::Table)?;
     output::write(&format!(

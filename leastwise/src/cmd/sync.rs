@@ -8,7 +8,8 @@ use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use proto::admin::v1::exporter_admin_client::ExporterAdminClient;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
 use proto::admin::v1::{
-    CollectorStatus, ExporterStatus, ListRunsRequest, MakeDueRequest, Run, WaitDeliveredRequest, WatchRequest,
+    CollectorStatus, ExporterStatus, ListRunsRequest, MakeDueRequest, Run, WaitDeliveredRequest,
+    WatchRequest,
 };
 use runtime::Problem;
 use runtime::error::Exit;
@@ -70,36 +71,74 @@ pub async fn pass(clients: &Clients) -> Result<Outcome, Problem> {
     let mut collector = CollectorAdminClient::new(clients.collector.clone());
     let mut exporter = ExporterAdminClient::new(clients.exporter.clone());
     let mut normalizer = NormalizerAdminClient::new(clients.normalizer.clone());
-    let before = normalizer.list_runs(ListRunsRequest { limit: 1 }).await.map_err(refused)?.into_inner();
+    let before = normalizer
+        .list_runs(ListRunsRequest { limit: 1 })
+        .await
+        .map_err(refused)?
+        .into_inner();
     let newest = before.runs.first().map_or(0, |r| r.closing);
-    collector.make_due(MakeDueRequest { tenant_ids: vec![] }).await.map_err(refused)?;
+    collector
+        .make_due(MakeDueRequest { tenant_ids: vec![] })
+        .await
+        .map_err(refused)?;
     let mut progress = Progress::new();
-    let mut states = collector.watch(WatchRequest {}).await.map_err(refused)?.into_inner();
+    let mut states = collector
+        .watch(WatchRequest {})
+        .await
+        .map_err(refused)?
+        .into_inner();
     loop {
         let state = idle(&mut states, &mut progress).await?;
         progress.line("delivering to the sinks");
-        let delivered = exporter.wait_delivered(WaitDeliveredRequest {}).await.map_err(refused)?.into_inner();
-        let mut again = collector.watch(WatchRequest {}).await.map_err(refused)?.into_inner();
+        let delivered = exporter
+            .wait_delivered(WaitDeliveredRequest {})
+            .await
+            .map_err(refused)?
+            .into_inner();
+        let mut again = collector
+            .watch(WatchRequest {})
+            .await
+            .map_err(refused)?
+            .into_inner();
         let now = again.message().await.map_err(refused)?.unwrap_or_default();
         if now.idle && now.datasets == state.datasets {
             progress.done();
-            let all = normalizer.list_runs(ListRunsRequest { limit: 1_000 }).await.map_err(refused)?.into_inner();
-            let mut runs: Vec<Run> = all.runs.into_iter().filter(|r| r.closing > newest).collect();
+            let all = normalizer
+                .list_runs(ListRunsRequest { limit: 1_000 })
+                .await
+                .map_err(refused)?
+                .into_inner();
+            let mut runs: Vec<Run> = all
+                .runs
+                .into_iter()
+                .filter(|r| r.closing > newest)
+                .collect();
             runs.sort_by_key(|r| r.closing);
-            return Ok(Outcome { runs, collector: now, exporter: delivered });
+            return Ok(Outcome {
+                runs,
+                collector: now,
+                exporter: delivered,
+            });
         }
         states = again;
     }
 }
 
-async fn idle(states: &mut tonic::Streaming<CollectorStatus>, progress: &mut Progress) -> Result<CollectorStatus, Problem> {
+async fn idle(
+    states: &mut tonic::Streaming<CollectorStatus>,
+    progress: &mut Progress,
+) -> Result<CollectorStatus, Problem> {
     while let Some(state) = states.message().await.map_err(refused)? {
         if state.idle {
             return Ok(state);
         }
         progress.show(&state);
     }
-    Err(Problem::new("LW-4016", "the collector hung up.", "see whether `leastwise run` still works, then try again"))
+    Err(Problem::new(
+        "LW-4016",
+        "the collector hung up.",
+        "see whether `leastwise run` still works, then try again",
+    ))
 }
 
 impl Outcome {
@@ -129,31 +168,66 @@ impl Outcome {
         }
         let waiting: u32 = self.collector.datasets.iter().map(|d| d.waiting_ids).sum();
         if waiting > 0 {
-            text += &format!("{waiting} objects are asked for again later, because Microsoft Graph may still show an old state.\n");
+            text += &format!(
+                "{waiting} objects are asked for again later, because Microsoft Graph may still show an old state.\n"
+            );
         }
         for sink in &self.exporter.sinks {
-            let state = if sink.delivered { "up to date" } else { "behind" };
-            text += &format!("sink {}: {state}, {} records written, {}\n", sink.sink, count(sink.written), sink.location);
+            let state = if sink.delivered {
+                "up to date"
+            } else {
+                "behind"
+            };
+            text += &format!(
+                "sink {}: {state}, {} records written, {}\n",
+                sink.sink,
+                count(sink.written),
+                sink.location
+            );
         }
         text
     }
 
     /// The exit code; problems are errors.
     pub fn exit(&self) -> Result<ExitCode, Problem> {
-        let failed: Vec<_> = self.collector.datasets.iter().filter(|d| d.phase == "failed").collect();
+        let failed: Vec<_> = self
+            .collector
+            .datasets
+            .iter()
+            .filter(|d| d.phase == "failed")
+            .collect();
         if let Some(first) = failed.first() {
-            return Err(problem(&first.problem, &format!("tenant {}, dataset {}", first.tenant_id, first.dataset)));
+            return Err(problem(
+                &first.problem,
+                &format!("tenant {}, dataset {}", first.tenant_id, first.dataset),
+            ));
         }
         if let Some(sink) = self.exporter.sinks.iter().find(|s| !s.problem.is_empty()) {
             return Err(problem(&sink.problem, &format!("sink {}", sink.sink)));
         }
-        for skipped in self.collector.datasets.iter().filter(|d| d.phase == "skipped") {
-            eprintln!("dataset {} of tenant {} is left out: {}", skipped.dataset, skipped.tenant_id, skipped.problem);
+        for skipped in self
+            .collector
+            .datasets
+            .iter()
+            .filter(|d| d.phase == "skipped")
+        {
+            eprintln!(
+                "dataset {} of tenant {} is left out: {}",
+                skipped.dataset, skipped.tenant_id, skipped.problem
+            );
         }
-        let whole = self.collector.datasets.iter().all(|d| d.phase == "waiting" && d.complete)
+        let whole = self
+            .collector
+            .datasets
+            .iter()
+            .all(|d| d.phase == "waiting" && d.complete)
             && self.exporter.sinks.iter().all(|s| s.delivered)
             && self.runs.iter().all(|r| r.held == 0);
-        Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(Exit::Incomplete as u8) })
+        Ok(if whole {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(Exit::Incomplete as u8)
+        })
     }
 }
 

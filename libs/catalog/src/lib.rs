@@ -59,7 +59,9 @@ impl Declaration {
     /// The dataset's name as an id.
     pub fn id(&self) -> Dataset {
         // Names of declarations are constants; a test reads each one.
-        self.name.parse().unwrap_or_else(|_| unreachable!("declared names are valid"))
+        self.name
+            .parse()
+            .unwrap_or_else(|_| unreachable!("declared names are valid"))
     }
 
     /// Whether objects are asked for by id.
@@ -92,12 +94,32 @@ mod tests {
     fn declarations_are_sound() {
         for d in ALL {
             assert_eq!(d.id().as_str(), d.name);
-            assert!(d.select.contains(&"id") || d.select.is_empty(), "{}: $select needs id", d.name);
-            assert!(d.select.iter().collect::<std::collections::BTreeSet<_>>().len() == d.select.len(), "{}", d.name);
+            assert!(
+                d.select.contains(&"id") || d.select.is_empty(),
+                "{}: $select needs id",
+                d.name
+            );
+            assert!(
+                d.select
+                    .iter()
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .len()
+                    == d.select.len(),
+                "{}",
+                d.name
+            );
             if let Reading::ByDelta { tracked } = &d.reading {
-                assert!(tracked.iter().all(|t| d.select.contains(t)), "{}: tracked beyond $select", d.name);
+                assert!(
+                    tracked.iter().all(|t| d.select.contains(t)),
+                    "{}: tracked beyond $select",
+                    d.name
+                );
             }
-            assert!(ALL.iter().filter(|o| o.kind == d.kind).count() == 1, "{}: one dataset writes a kind", d.name);
+            assert!(
+                ALL.iter().filter(|o| o.kind == d.kind).count() == 1,
+                "{}: one dataset writes a kind",
+                d.name
+            );
         }
     }
 
@@ -105,7 +127,13 @@ mod tests {
     fn two_permissions_cover_the_defaults() {
         let granted = ["User.Read.All", "Organization.Read.All"];
         for d in ALL {
-            assert!(granted.iter().any(|g| d.permission == *g || d.accepted.contains(g)), "{}", d.name);
+            assert!(
+                granted
+                    .iter()
+                    .any(|g| d.permission == *g || d.accepted.contains(g)),
+                "{}",
+                d.name
+            );
         }
     }
 }

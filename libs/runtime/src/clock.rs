@@ -36,7 +36,11 @@ impl Clock {
     }
 
     fn new(source: Source) -> Self {
-        Clock(Arc::new(Inner { source, offset: AtomicU64::new(0), moved: Notify::new() }))
+        Clock(Arc::new(Inner {
+            source,
+            offset: AtomicU64::new(0),
+            moved: Notify::new(),
+        }))
     }
 
     /// Now, in microseconds since 1970-01-01 UTC.
@@ -45,7 +49,9 @@ impl Clock {
             // The one place where the machine's clock is read.
             #[allow(clippy::disallowed_methods)]
             Source::System => {
-                let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since = std::time::SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 micros(since)
             }
             Source::From(start, at) => start + micros(at.elapsed()),

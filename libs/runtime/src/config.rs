@@ -13,11 +13,17 @@ use crate::error::{Exit, Problem};
 /// # Errors
 /// `LW-1001` when the file can't be read, `LW-1002` when it doesn't fit `T`: an unknown key is answered with the
 /// nearest known one.
-pub fn load<T: DeserializeOwned>(path: &Path, environment: HashMap<String, String>) -> Result<T, Problem> {
+pub fn load<T: DeserializeOwned>(
+    path: &Path,
+    environment: HashMap<String, String>,
+) -> Result<T, Problem> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         Problem::new(
             "LW-1001",
-            format!("the configuration file {} can't be read: {e}.", path.display()),
+            format!(
+                "the configuration file {} can't be read: {e}.",
+                path.display()
+            ),
             "`leastwise init` writes one; name it with --config",
         )
         .exit(Exit::Usage)
@@ -29,28 +35,52 @@ pub fn load<T: DeserializeOwned>(path: &Path, environment: HashMap<String, Strin
 ///
 /// # Errors
 /// As [`load`].
-pub fn parse<T: DeserializeOwned>(text: &str, place: &str, environment: HashMap<String, String>) -> Result<T, Problem> {
+pub fn parse<T: DeserializeOwned>(
+    text: &str,
+    place: &str,
+    environment: HashMap<String, String>,
+) -> Result<T, Problem> {
     config::Config::builder()
         .add_source(File::from_str(text, FileFormat::Toml))
         .add_source(
             // Without try_parsing: it would turn a secret such as 00123 into a number.
-            Environment::with_prefix("LEASTWISE").prefix_separator("__").separator("__").source(Some(environment)),
+            Environment::with_prefix("LEASTWISE")
+                .prefix_separator("__")
+                .separator("__")
+                .source(Some(environment)),
         )
         .build()
         .and_then(config::Config::try_deserialize)
         .map_err(|e| {
             let message = e.to_string();
-            let remedy = nearest(&message).unwrap_or_else(|| "correct it; docs/configuration.md lists every key".into());
-            Problem::new("LW-1002", format!("{place}: {}.", message.trim_end_matches('.')), remedy).exit(Exit::Usage)
+            let remedy = nearest(&message)
+                .unwrap_or_else(|| "correct it; docs/configuration.md lists every key".into());
+            Problem::new(
+                "LW-1002",
+                format!("{place}: {}.", message.trim_end_matches('.')),
+                remedy,
+            )
+            .exit(Exit::Usage)
         })
 }
 
 /// From serde's "unknown field `x`, expected one of `a`, `b`": the known key that is nearest to `x`.
 fn nearest(message: &str) -> Option<String> {
-    let quoted: Vec<&str> = message.split("unknown field ").nth(1)?.split('`').skip(1).step_by(2).collect();
+    let quoted: Vec<&str> = message
+        .split("unknown field ")
+        .nth(1)?
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .collect();
     let (unknown, known) = quoted.split_first()?;
-    let best = known.iter().min_by_key(|k| strsim::damerau_levenshtein(k, unknown))?;
-    Some(format!("did you mean `{best}`? Known here: {}", known.join(", ")))
+    let best = known
+        .iter()
+        .min_by_key(|k| strsim::damerau_levenshtein(k, unknown))?;
+    Some(format!(
+        "did you mean `{best}`? Known here: {}",
+        known.join(", ")
+    ))
 }
 
 /// The environment variables of this process that configure Leastwise.
@@ -81,7 +111,12 @@ mod tests {
 
     #[test]
     fn names_the_nearest_key() {
-        let e = parse::<Sample>("data_dir = 'x'\n[[tenants]]\nclient_idd = 'y'", "a.toml", HashMap::new()).unwrap_err();
+        let e = parse::<Sample>(
+            "data_dir = 'x'\n[[tenants]]\nclient_idd = 'y'",
+            "a.toml",
+            HashMap::new(),
+        )
+        .unwrap_err();
         assert_eq!(e.code, "LW-1002");
         assert!(e.to_string().contains("did you mean `client_id`?"), "{e}");
         assert!(e.to_string().contains("a.toml"), "{e}");
@@ -90,7 +125,15 @@ mod tests {
     #[test]
     fn environment_overrides_the_file_and_keeps_leading_zeros() {
         let env = HashMap::from([("LEASTWISE__DATA_DIR".to_owned(), "00123".to_owned())]);
-        let s: Sample = parse("data_dir = 'x'\n[[tenants]]\nclient_id = 'y'", "a.toml", env).unwrap();
-        assert_eq!((s.data_dir.as_str(), s.tenants[0].client_id.as_str()), ("00123", "y"));
+        let s: Sample = parse(
+            "data_dir = 'x'\n[[tenants]]\nclient_id = 'y'",
+            "a.toml",
+            env,
+        )
+        .unwrap();
+        assert_eq!(
+            (s.data_dir.as_str(), s.tenants[0].client_id.as_str()),
+            ("00123", "y")
+        );
     }
 }

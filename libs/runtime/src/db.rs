@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use crate::error::{Exit, Problem};
@@ -52,12 +54,19 @@ impl Db {
     ///
     /// # Errors
     /// `LW-4001` when the file can't be opened, `LW-4002` when a migration fails or is newer than this release.
-    pub async fn open(options: &Options, migrations: &[(i64, &'static str)]) -> Result<Db, Problem> {
+    pub async fn open(
+        options: &Options,
+        migrations: &[(i64, &'static str)],
+    ) -> Result<Db, Problem> {
         let path = options.path.clone();
         let failed = |e: sqlx::Error| {
-            Problem::new("LW-4001", format!("the database {} can't be opened.", path.display()), advice(&e))
-                .exit(Exit::Io)
-                .caused_by(e)
+            Problem::new(
+                "LW-4001",
+                format!("the database {} can't be opened.", path.display()),
+                advice(&e),
+            )
+            .exit(Exit::Io)
+            .caused_by(e)
         };
         create_private(&options.path).map_err(|e| failed(sqlx::Error::Io(e)))?;
         let url = format!("sqlite://{}", options.path.display());
@@ -83,7 +92,10 @@ impl Db {
                 .max_lifetime(None)
         };
         let brake = options.brake.then(Brake::new);
-        let writer = pool(1).connect_with(connect.clone()).await.map_err(failed)?;
+        let writer = pool(1)
+            .connect_with(connect.clone())
+            .await
+            .map_err(failed)?;
         let migrator = Migrator::with_migrations(
             migrations
                 .iter()
@@ -101,14 +113,25 @@ impl Db {
         migrator.run(&writer).await.map_err(|e| {
             Problem::new(
                 "LW-4002",
-                format!("the database {} can't be brought to this release's format.", path.display()),
+                format!(
+                    "the database {} can't be brought to this release's format.",
+                    path.display()
+                ),
                 "start the release that wrote it, or restore the data directory from a copy",
             )
             .caused_by(e)
         })?;
-        let readers = pool(4).connect_with(connect.read_only(true)).await.map_err(failed)?;
+        let readers = pool(4)
+            .connect_with(connect.read_only(true))
+            .await
+            .map_err(failed)?;
         drop(brake);
-        Ok(Db { readers, writer, brake: options.brake, path: options.path.clone().into() })
+        Ok(Db {
+            readers,
+            writer,
+            brake: options.brake,
+            path: options.path.clone().into(),
+        })
     }
 
     /// A connection for reading. Statements on it see the newest commit; within [`Read::snapshot`] one moment.
@@ -117,7 +140,10 @@ impl Db {
     /// When no connection is free within two minutes.
     pub async fn read(&self) -> Result<Read, Error> {
         let brake = self.brake.then(Brake::new);
-        Ok(Read { connection: self.readers.acquire().await?, _brake: brake })
+        Ok(Read {
+            connection: self.readers.acquire().await?,
+            _brake: brake,
+        })
     }
 
     /// The one transaction that may write. Dropped without [`Write::commit`], it leaves no trace.
@@ -126,7 +152,10 @@ impl Db {
     /// When the writer isn't free within two minutes.
     pub async fn write(&self) -> Result<Write, Error> {
         let brake = self.brake.then(Brake::new);
-        Ok(Write { transaction: self.writer.begin_with("BEGIN IMMEDIATE").await?, _brake: brake })
+        Ok(Write {
+            transaction: self.writer.begin_with("BEGIN IMMEDIATE").await?,
+            _brake: brake,
+        })
     }
 
     /// The database's file.
@@ -203,7 +232,9 @@ impl std::ops::DerefMut for Write {
 }
 
 /// Keeps tokio's paused clock from advancing by itself: it doesn't while a blocking task runs.
-struct Brake(#[expect(dead_code, reason = "released by being dropped")] std::sync::mpsc::Sender<()>);
+struct Brake(
+    #[expect(dead_code, reason = "released by being dropped")] std::sync::mpsc::Sender<()>,
+);
 
 impl Brake {
     fn new() -> Self {
@@ -225,7 +256,9 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 pub fn advice(e: &Error) -> &'static str {
     match full_disk(e) {
         true => "free some space on the disk, then start again: nothing is lost",
-        false => "check that the directory exists, that this user may write it, and that the disk is not full",
+        false => {
+            "check that the directory exists, that this user may write it, and that the disk is not full"
+        }
     }
 }
 
@@ -250,12 +283,21 @@ mod tests {
     use super::*;
 
     async fn open(dir: &Path, brake: bool) -> Db {
-        let options = Options { path: dir.join("t.db"), durability: Durability::Full, brake };
-        Db::open(&options, &[(1, "CREATE TABLE t (n INTEGER NOT NULL)")]).await.unwrap()
+        let options = Options {
+            path: dir.join("t.db"),
+            durability: Durability::Full,
+            brake,
+        };
+        Db::open(&options, &[(1, "CREATE TABLE t (n INTEGER NOT NULL)")])
+            .await
+            .unwrap()
     }
 
     async fn count(db: &Db) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM t").fetch_one(&mut *db.read().await.unwrap()).await.unwrap()
+        sqlx::query_scalar("SELECT count(*) FROM t")
+            .fetch_one(&mut *db.read().await.unwrap())
+            .await
+            .unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -265,7 +307,11 @@ mod tests {
         let start = tokio::time::Instant::now();
         for n in 0..50_i64 {
             let mut w = db.write().await.unwrap();
-            sqlx::query("INSERT INTO t VALUES (?)").bind(n).execute(&mut *w).await.unwrap();
+            sqlx::query("INSERT INTO t VALUES (?)")
+                .bind(n)
+                .execute(&mut *w)
+                .await
+                .unwrap();
             w.commit().await.unwrap();
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
@@ -278,11 +324,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let db = open(dir.path(), false).await;
         let mut w = db.write().await.unwrap();
-        sqlx::query("INSERT INTO t VALUES (1)").execute(&mut *w).await.unwrap();
+        sqlx::query("INSERT INTO t VALUES (1)")
+            .execute(&mut *w)
+            .await
+            .unwrap();
         drop(w);
         assert_eq!(count(&db).await, 0);
         let mut w = db.write().await.unwrap();
-        sqlx::query("INSERT INTO t VALUES (1)").execute(&mut *w).await.unwrap();
+        sqlx::query("INSERT INTO t VALUES (1)")
+            .execute(&mut *w)
+            .await
+            .unwrap();
         w.commit().await.unwrap();
         db.close().await;
         assert_eq!(count(&open(dir.path(), false).await).await, 1);

@@ -55,16 +55,25 @@ impl DataDirectory {
             Ok(found) => {
                 return Err(Problem::new(
                     "LW-4012",
-                    format!("the data directory {} has format {}, this release knows {FORMAT}.", path.display(), found.trim()),
+                    format!(
+                        "the data directory {} has format {}, this release knows {FORMAT}.",
+                        path.display(),
+                        found.trim()
+                    ),
                     "use the release that wrote it, or a new data directory (everything is read again)",
                 ));
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                open_private(&version).and_then(|mut f| f.write_all(FORMAT.as_bytes())).map_err(failed)?;
+                open_private(&version)
+                    .and_then(|mut f| f.write_all(FORMAT.as_bytes()))
+                    .map_err(failed)?;
             }
             Err(e) => return Err(failed(e)),
         }
-        Ok(DataDirectory { path: path.to_owned(), _lock: lock })
+        Ok(DataDirectory {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// A file in the directory.

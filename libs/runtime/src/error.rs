@@ -35,7 +35,13 @@ pub enum Exit {
 impl Problem {
     /// A problem that ends a process with [`Exit::Failure`].
     pub fn new(code: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Problem { code, what: what.into(), remedy: remedy.into(), exit: Exit::Failure, source: None }
+        Problem {
+            code,
+            what: what.into(),
+            remedy: remedy.into(),
+            exit: Exit::Failure,
+            source: None,
+        }
     }
 
     /// Sets the exit code.
@@ -47,7 +53,10 @@ impl Problem {
 
     /// Adds the underlying error; its text must hold no secret.
     #[must_use]
-    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn caused_by(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         self.source = Some(source.into());
         self
     }

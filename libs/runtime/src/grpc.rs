@@ -37,8 +37,14 @@ pub async fn unix(path: &Path) -> Result<Channel, tonic::transport::Error> {
     let channel = tonic::transport::Endpoint::from_static("http://socket.localhost")
         .connect_with_connector(tower::service_fn(move |_| {
             let path = path.clone();
-            async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }
+            async move {
+                tokio::net::UnixStream::connect(path)
+                    .await
+                    .map(hyper_util::rt::TokioIo::new)
+            }
         }))
         .await?;
-    Ok(BoxCloneSyncService::new(channel.map_err(|e| Status::unavailable(e.to_string()))))
+    Ok(BoxCloneSyncService::new(
+        channel.map_err(|e| Status::unavailable(e.to_string())),
+    ))
 }

@@ -30,15 +30,26 @@ pub fn client() -> Result<Client, Problem> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|e| {
-            Problem::new("LW-1004", "TLS can't be set up.", "install the system's CA certificates").exit(Exit::Failure).caused_by(e)
+            Problem::new(
+                "LW-1004",
+                "TLS can't be set up.",
+                "install the system's CA certificates",
+            )
+            .exit(Exit::Failure)
+            .caused_by(e)
         })?;
-    Ok(Client::new(tower::service_fn(move |request: http::Request<Bytes>| {
-        let client = client.clone();
-        async move { send(client, request).await }
-    })))
+    Ok(Client::new(tower::service_fn(
+        move |request: http::Request<Bytes>| {
+            let client = client.clone();
+            async move { send(client, request).await }
+        },
+    )))
 }
 
-async fn send(client: reqwest::Client, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, BoxError> {
+async fn send(
+    client: reqwest::Client,
+    request: http::Request<Bytes>,
+) -> Result<http::Response<Bytes>, BoxError> {
     let (parts, body) = request.into_parts();
     let url = reqwest::Url::parse(&parts.uri.to_string())?;
     let mut response = client
@@ -52,9 +63,16 @@ async fn send(client: reqwest::Client, request: http::Request<Bytes>) -> Result<
     let mut answer = http::Response::new(Bytes::new());
     *answer.status_mut() = response.status();
     *answer.headers_mut() = response.headers().clone();
-    let expected = response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let expected = response
+        .content_length()
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(0);
     let mut whole = Vec::with_capacity(expected.min(MAX_BODY));
-    while let Some(chunk) = response.chunk().await.map_err(|e| Box::new(e.without_url()))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|e| Box::new(e.without_url()))?
+    {
         if whole.len() + chunk.len() > MAX_BODY {
             return Err(format!("the answer is larger than {MAX_BODY} bytes").into());
         }

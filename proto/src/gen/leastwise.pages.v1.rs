@@ -131,6 +131,10 @@ pub struct RunClosed {
     pub pool: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "10")]
     pub counts: ::core::option::Option<RunCounts>,
+    /// The newest run of the dataset that the ledger has applied. A collector whose database was lost continues above
+    /// it: the ledger drops whatever is not newer, with a verdict that is neither complete nor applied.
+    #[prost(uint64, tag = "11")]
+    pub applied: u64,
 }
 /// A record that a complete reading did not contain, or that was answered 404 unexpectedly.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -47,12 +47,17 @@ impl Collectors {
     }
 }
 
-fn rules(set: Set, late: bool) -> Rules {
+/// While faults happen a full read is due now and then ("once a week"); afterwards the rules must heal by themselves.
+fn rules(set: Set, late: bool, faults: bool) -> Rules {
     Rules {
         by_delta: set == Set::Users,
         declaration: 1,
         lateness: Duration::from_micros(if late { LAG } else { 0 }),
-        full_every: Duration::MAX,
+        full_every: if faults {
+            Duration::from_micros(80)
+        } else {
+            Duration::MAX
+        },
         verdict_within: Duration::from_micros(10),
     }
 }
@@ -78,23 +83,35 @@ impl World {
             c.attempt = c.attempt.next(now);
         }
         let state = c.states.entry(set).or_default();
-        let rules = rules(set, self.late);
+        let rules = rules(set, self.late, self.faults);
         if state.open.is_none() && state.sealed.is_some() && self.r.f64() < 0.1 {
             state.give_up(&rules, now);
             state.cursor.unanswered = 0;
         }
         state.begin(&rules, now);
         if let Some(open) = state.open.clone() {
-            self.collectors.processes[i] = Some(Process { set, attempt: c.attempt, sequence: 0, open, pending: None });
+            self.collectors.processes[i] = Some(Process {
+                set,
+                attempt: c.attempt,
+                sequence: 0,
+                open,
+                pending: None,
+            });
         }
     }
 
     /// One step of one process: lease, or read a page, or store its confirmation, or seal.
     pub(super) fn collect(&mut self, i: usize) {
-        let Some(mut p) = self.collectors.processes[i].take() else { return self.lease(i) };
+        let Some(mut p) = self.collectors.processes[i].take() else {
+            return self.lease(i);
+        };
         let now = Timestamp(self.clock);
         let held = self.collectors.attempt;
-        let mine = self.collectors.states.get(&p.set).is_some_and(|s| s.mine(p.open.run, held, p.attempt));
+        let mine = self
+            .collectors
+            .states
+            .get(&p.set)
+            .is_some_and(|s| s.mine(p.open.run, held, p.attempt));
         // Reading and publishing need no database, so a process that was fenced goes on until it stores something.
         if p.pending.is_none() && self.publish(&mut p) {
             self.collectors.processes[i] = Some(p);
@@ -103,13 +120,21 @@ impl World {
         if !mine {
             return;
         }
-        let rules = rules(p.set, self.late);
-        let Some(state) = self.collectors.states.get_mut(&p.set) else { return };
+        let rules = rules(p.set, self.late, self.faults);
+        let Some(state) = self.collectors.states.get_mut(&p.set) else {
+            return;
+        };
         if p.pending.is_none() && p.open.todo == Todo::Nothing {
             let (run, set, by) = (p.open.run, p.set, p.attempt);
-            let Some(sealed) = state.seal(by, now) else { return };
+            let Some(sealed) = state.seal(by, now) else {
+                return;
+            };
             let read = &sealed.read;
-            let pages = read.pages.iter().flat_map(|(a, first, last)| (*first..=*last).map(|n| (*a, n))).collect();
+            let pages = read
+                .pages
+                .iter()
+                .flat_map(|(a, first, last)| (*first..=*last).map(|n| (*a, n)))
+                .collect();
             let seal = Seal {
                 set,
                 run,
@@ -126,7 +151,9 @@ impl World {
             return;
         }
         let again = state.cursor.again.clone();
-        let Some(open) = state.open.as_mut() else { return };
+        let Some(open) = state.open.as_mut() else {
+            return;
+        };
         if let Some((sequence, rest)) = p.pending.take() {
             open.confirmed(p.attempt, sequence, 1, rest);
         } else if p.open.todo == Todo::TakeLink {
@@ -134,7 +161,10 @@ impl World {
         } else if let Todo::Delta(link) = &p.open.todo {
             let lag = if self.faults { self.r.u64(..4) } else { 0 };
             let (named, seen) = self.tenant.delta(p.set, version(link), lag);
-            let named = named.into_iter().map(|(k, gone)| (k.to_string(), gone)).collect();
+            let named = named
+                .into_iter()
+                .map(|(k, gone)| (k.to_string(), gone))
+                .collect();
             open.delta_read(named, Link(seen.to_string()), &again, 1_000, &rules, now);
         }
         p.open = open.clone();
@@ -156,8 +186,17 @@ impl World {
                 };
                 let body = self.tenant.page(p.set, places, stale, &mut self.r);
                 let last = second || p.set == Set::Skus;
-                let rest = if last { Todo::Nothing } else { Todo::Chain(Some(Link("2".to_owned()))) };
-                (body.into_iter().map(|(k, v)| (k, Page::Object(v))).collect(), rest)
+                let rest = if last {
+                    Todo::Nothing
+                } else {
+                    Todo::Chain(Some(Link("2".to_owned())))
+                };
+                (
+                    body.into_iter()
+                        .map(|(k, v)| (k, Page::Object(v)))
+                        .collect(),
+                    rest,
+                )
             }
             Todo::Ids(ids) => {
                 let asked: BTreeSet<String> = ids.iter().take(2).cloned().collect();
@@ -195,7 +234,9 @@ impl World {
         if self.verdicts.is_empty() {
             return;
         }
-        let verdict = self.verdicts.swap_remove(self.r.usize(..self.verdicts.len()));
+        let verdict = self
+            .verdicts
+            .swap_remove(self.r.usize(..self.verdicts.len()));
         if self.faults && self.r.f64() < 0.1 {
             return;
         }
@@ -211,6 +252,10 @@ impl World {
     /// The newest run of a dataset, for the ledger's operator.
     #[allow(dead_code, reason = "handy while a history is looked into")]
     pub(super) fn newest(&self, set: Set) -> RunId {
-        self.collectors.states.get(&set).map(|s| s.cursor.run).unwrap_or_default()
+        self.collectors
+            .states
+            .get(&set)
+            .map(|s| s.cursor.run)
+            .unwrap_or_default()
     }
 }

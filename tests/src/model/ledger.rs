@@ -26,7 +26,12 @@ pub enum Page {
 #[derive(Clone)]
 pub enum Message {
     /// A page; without a body it can't be used.
-    Page { set: Set, run: RunId, page: (Attempt, u32), body: Option<BTreeMap<u8, Page>> },
+    Page {
+        set: Set,
+        run: RunId,
+        page: (Attempt, u32),
+        body: Option<BTreeMap<u8, Page>>,
+    },
     /// A seal.
     Seal(Seal),
 }
@@ -73,7 +78,10 @@ pub struct Ledger {
 impl Ledger {
     /// What is in the inventory.
     pub fn live(&self) -> BTreeMap<(Set, u8), u8> {
-        self.rows.iter().filter_map(|(k, (value, _))| Some((*k, (*value)?))).collect()
+        self.rows
+            .iter()
+            .filter_map(|(k, (value, _))| Some((*k, (*value)?)))
+            .collect()
     }
 
     /// The newest closing.
@@ -90,17 +98,31 @@ impl World {
         }
         let j = self.r.usize(..self.queue.len());
         let repeated = self.faults && self.r.f64() < 0.15;
-        let message = if repeated { self.queue[j].clone() } else { self.queue.swap_remove(j) };
+        let message = if repeated {
+            self.queue[j].clone()
+        } else {
+            self.queue.swap_remove(j)
+        };
         let (set, run) = match &message {
             Message::Page { set, run, .. } => (*set, *run),
             Message::Seal(seal) => (seal.set, seal.run),
         };
-        let applied = self.ledger.states.get(&set).map(|s| s.applied).unwrap_or_default();
+        let applied = self
+            .ledger
+            .states
+            .get(&set)
+            .map(|s| s.applied)
+            .unwrap_or_default();
         if run <= applied && on(Rule::Ascending) {
             return Ok(());
         }
         match message {
-            Message::Page { set, run, page, body } => {
+            Message::Page {
+                set,
+                run,
+                page,
+                body,
+            } => {
                 self.ledger.pages.entry((set, run, page)).or_insert(body);
             }
             Message::Seal(seal) => {
@@ -116,16 +138,29 @@ impl World {
     fn apply(&mut self, at: (Set, RunId)) -> Result<(), String> {
         let (set, run) = at;
         let l = &mut self.ledger;
-        let Some(seal) = l.seals.get(&at).cloned() else { return Ok(()) };
+        let Some(seal) = l.seals.get(&at).cloned() else {
+            return Ok(());
+        };
         let state = l.states.entry(set).or_default();
         let mode = if seal.full { Mode::Full } else { Mode::Some };
-        let admission = admit(normalizer::ledger::Seal { run, mode, base: seal.base }, *state);
+        let admission = admit(
+            normalizer::ledger::Seal {
+                run,
+                mode,
+                base: seal.base,
+            },
+            *state,
+        );
         if admission == Admission::Drop {
             l.seals.remove(&at);
+            self.answer(&seal, false, false, BTreeMap::new());
             return Ok(());
         }
-        let bodies: Vec<&Option<BTreeMap<u8, Page>>> =
-            seal.pages.iter().filter_map(|page| l.pages.get(&(set, run, *page))).collect();
+        let bodies: Vec<&Option<BTreeMap<u8, Page>>> = seal
+            .pages
+            .iter()
+            .filter_map(|page| l.pages.get(&(set, run, *page)))
+            .collect();
         if bodies.len() < seal.pages.len() {
             return Ok(());
         }
@@ -135,7 +170,8 @@ impl World {
             return Ok(());
         }
         let complete = bodies.iter().all(|b| b.is_some());
-        let (mut answered, mut gone, mut missing) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut answered, mut gone, mut missing) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut values = BTreeMap::new();
         for (key, page) in bodies.into_iter().flatten().flatten() {
             let id = key.to_string();
@@ -154,11 +190,32 @@ impl World {
                 _ => {}
             }
         }
-        let closing = l.closings.last().copied().unwrap_or_default().next(Timestamp(self.clock));
+        let closing = l
+            .closings
+            .last()
+            .copied()
+            .unwrap_or_default()
+            .next(Timestamp(self.clock));
         let mine = |(s, _): &(Set, u8)| *s == set;
-        let live: BTreeSet<String> =
-            l.rows.iter().filter(|(k, (v, _))| mine(k) && v.is_some()).map(|((_, k), _)| k.to_string()).collect();
-        let absent: BTreeSet<String> = if seal.full { live.difference(&answered).cloned().collect() } else { BTreeSet::new() };
+        let live: BTreeSet<String> = l
+            .rows
+            .iter()
+            .filter(|(k, (v, _))| mine(k) && v.is_some())
+            .map(|((_, k), _)| k.to_string())
+            .collect();
+        let absent: BTreeSet<String> = if seal.full {
+            live.difference(&answered).cloned().collect()
+        } else {
+            BTreeSet::new()
+        };
+        let before = l.suspects.remove(&set).unwrap_or_default();
+        let last_read_end = l.read_until.get(&set).copied().unwrap_or_default();
+        let seen_until = |id: &String| before.get(id).map_or(last_read_end, |s| s.since);
+        // What is never asked for by id must have been there since it was last seen, not only since this run began.
+        let last_seen: BTreeMap<String, Timestamp> = absent
+            .iter()
+            .map(|id| (id.clone(), seen_until(id)))
+            .collect();
         let outcome = judge(Judgement {
             run,
             mode,
@@ -166,7 +223,7 @@ impl World {
             tenant_removed: false,
             by_id: set == Set::Users,
             started_at: seal.started_at,
-            last_read_end: l.read_until.get(&set).copied().unwrap_or_default(),
+            last_read_end,
             now: Timestamp(self.clock),
             lateness: Duration::from_micros(if self.late { LAG } else { 0 }),
             guard: normalizer::Config::default().guard,
@@ -175,7 +232,7 @@ impl World {
             gone: &gone,
             missing: &missing,
             absent: &absent,
-            suspects: l.suspects.remove(&set).unwrap_or_default(),
+            suspects: before,
         });
         for (key, value) in values {
             let row = l.rows.entry((set, key)).or_insert((None, closing));
@@ -186,22 +243,28 @@ impl World {
         for id in &outcome.remove {
             let key = id.parse().unwrap_or(u8::MAX);
             let said = seal.removed.get(id).copied().unwrap_or(false);
-            let since = seal.check.get(id).copied().unwrap_or(seal.started_at);
+            let since = match set {
+                Set::Users => seal.check.get(id).copied().unwrap_or(seal.started_at),
+                Set::Skus => last_seen.get(id).copied().unwrap_or(seal.started_at),
+            };
             if !said && self.tenant.existed_since(set, key, since.0) {
                 return Err(format!("removed {set:?} {key}, which existed all the time"));
             }
             l.rows.insert((set, key), (None, closing));
         }
-        let open = outcome.suspects.iter().filter(|(_, s)| s.state != Suspected::Held);
+        let open = outcome
+            .suspects
+            .iter()
+            .filter(|(_, s)| s.state != Suspected::Held);
         let named = open.map(|(id, s)| (id.clone(), s.since)).collect();
         l.suspects.insert(set, outcome.suspects);
         let state = l.states.entry(set).or_default();
         state.applied = state.applied.max(run);
         if complete {
             state.whole = state.whole.max(run);
-            if seal.full {
-                l.read_until.insert(set, seal.sealed_at);
-            }
+        }
+        if seal.full {
+            l.read_until.insert(set, seal.sealed_at);
         }
         l.closings.push(closing);
         l.pages.retain(|(s, r, _), _| (*s, *r) != at);
@@ -210,15 +273,40 @@ impl World {
         Ok(())
     }
 
-    fn answer(&mut self, seal: &Seal, complete: bool, needs_full: bool, suspects: BTreeMap<String, Timestamp>) {
-        let verdict = collector::run::Verdict { run: seal.run, by: seal.by, complete, needs_full, suspects };
-        self.verdicts.push(Verdict { set: seal.set, verdict: Some(verdict), asked: BTreeMap::new() });
+    fn answer(
+        &mut self,
+        seal: &Seal,
+        complete: bool,
+        needs_full: bool,
+        suspects: BTreeMap<String, Timestamp>,
+    ) {
+        let applied = self
+            .ledger
+            .states
+            .get(&seal.set)
+            .map(|s| s.applied)
+            .unwrap_or_default();
+        let verdict = collector::run::Verdict {
+            run: seal.run,
+            by: seal.by,
+            complete,
+            needs_full,
+            suspects,
+            applied,
+        };
+        self.verdicts.push(Verdict {
+            set: seal.set,
+            verdict: Some(verdict),
+            asked: BTreeMap::new(),
+        });
     }
 
     /// An operator approves whatever the guard holds.
     pub(super) fn approve(&mut self) {
         for (set, suspects) in &mut self.ledger.suspects {
-            let held = suspects.iter_mut().filter(|(_, s)| s.state == Suspected::Held);
+            let held = suspects
+                .iter_mut()
+                .filter(|(_, s)| s.state == Suspected::Held);
             let asked: BTreeMap<String, Timestamp> = held
                 .map(|(id, s)| {
                     s.state = Suspected::Approved;
@@ -226,7 +314,11 @@ impl World {
                 })
                 .collect();
             if !asked.is_empty() {
-                self.verdicts.push(Verdict { set: *set, verdict: None, asked });
+                self.verdicts.push(Verdict {
+                    set: *set,
+                    verdict: None,
+                    asked,
+                });
             }
         }
     }

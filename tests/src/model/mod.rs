@@ -93,7 +93,10 @@ impl World {
             }
             x if x < 0.42 => {
                 let i = self.r.usize(..2);
-                if self.collectors.may_work(i, self.faults && self.r.f64() < 0.05) {
+                if self
+                    .collectors
+                    .may_work(i, self.faults && self.r.f64() < 0.05)
+                {
                     self.collect(i);
                 }
             }

@@ -36,18 +36,38 @@ impl World {
         let knows = |c: Closing| c == Closing(0) || l.closings.contains(&c);
         let known = knows(from.as_of) && (knows(from.mark) || !on(Rule::MarkFirst));
         if !known && on(Rule::AsOf) {
-            let batch = Batch { from, to: after_snapshot(head), all: Some(l.live()), rows: Vec::new() };
+            let batch = Batch {
+                from,
+                to: after_snapshot(head),
+                all: Some(l.live()),
+                rows: Vec::new(),
+            };
             self.sink.air.push(batch);
             return;
         }
-        let mut rows: Vec<Row> =
-            l.rows.iter().map(|(k, (v, closing))| (*closing, format!("{:?}/{}", k.0, k.1), *k, *v)).collect();
-        rows.retain(|(closing, key, _, _)| (*closing, key.as_str()) > (from.closing, from.key.as_str()));
+        let mut rows: Vec<Row> = l
+            .rows
+            .iter()
+            .map(|(k, (v, closing))| (*closing, format!("{:?}/{}", k.0, k.1), *k, *v))
+            .collect();
+        rows.retain(|(closing, key, _, _)| {
+            (*closing, key.as_str()) > (from.closing, from.key.as_str())
+        });
         rows.sort();
         rows.truncate(self.r.usize(1..4));
         if let Some((closing, key, _, _)) = rows.last() {
-            let to = Cursor { closing: *closing, key: key.clone(), as_of: head, mark: head };
-            self.sink.air.push(Batch { from, to, all: None, rows });
+            let to = Cursor {
+                closing: *closing,
+                key: key.clone(),
+                as_of: head,
+                mark: head,
+            };
+            self.sink.air.push(Batch {
+                from,
+                to,
+                all: None,
+                rows,
+            });
         }
     }
 
@@ -58,7 +78,11 @@ impl World {
         }
         let j = self.r.usize(..self.sink.air.len());
         let repeated = self.faults && self.r.f64() < 0.2;
-        let batch = if repeated { self.sink.air[j].clone() } else { self.sink.air.swap_remove(j) };
+        let batch = if repeated {
+            self.sink.air[j].clone()
+        } else {
+            self.sink.air.swap_remove(j)
+        };
         if self.faults && self.r.f64() < 0.1 {
             return;
         }

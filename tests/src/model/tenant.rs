@@ -73,7 +73,10 @@ impl Tenant {
         }
         self.rows.insert((set, key), (value, place));
         self.log.push((self.now, set, key, false));
-        self.past.entry((set, key)).or_default().push((self.clock, Some((value, place))));
+        self.past
+            .entry((set, key))
+            .or_default()
+            .push((self.clock, Some((value, place))));
     }
 
     /// Something changes, comes or goes.
@@ -84,7 +87,10 @@ impl Tenant {
             self.now += 1;
             self.rows.remove(&(set, key));
             self.log.push((self.now, set, key, true));
-            self.past.entry((set, key)).or_default().push((self.clock, None));
+            self.past
+                .entry((set, key))
+                .or_default()
+                .push((self.clock, None));
         } else {
             let (value, place) = (r.u8(..3), r.u8(..set.keys()));
             self.put(set, key, value, place);
@@ -104,21 +110,39 @@ impl Tenant {
     }
 
     /// A page of the collection: the objects whose place is in the range.
-    pub fn page(&self, set: Set, places: std::ops::Range<u8>, stale: u64, r: &mut Rng) -> BTreeMap<u8, u8> {
+    pub fn page(
+        &self,
+        set: Set,
+        places: std::ops::Range<u8>,
+        stale: u64,
+        r: &mut Rng,
+    ) -> BTreeMap<u8, u8> {
         let shown = (0..set.keys()).filter_map(|key| Some((key, self.get(set, key, stale, r)?)));
-        shown.filter(|(_, (_, place))| places.contains(place)).map(|(key, (value, _))| (key, value)).collect()
+        shown
+            .filter(|(_, (_, place))| places.contains(place))
+            .map(|(key, (value, _))| (key, value))
+            .collect()
     }
 
     /// Ids that changed after `since`, each with "is it removed?"; the newest `lag` changes come with the next call.
     pub fn delta(&self, set: Set, since: u64, lag: u64) -> (BTreeMap<u8, bool>, u64) {
         let seen = since.max(self.now.saturating_sub(lag));
-        let named = self.log.iter().filter(|(at, s, _, _)| *s == set && since < *at && *at <= seen);
-        (named.map(|(_, _, key, removed)| (*key, *removed)).collect(), seen)
+        let named = self
+            .log
+            .iter()
+            .filter(|(at, s, _, _)| *s == set && since < *at && *at <= seen);
+        (
+            named.map(|(_, _, key, removed)| (*key, *removed)).collect(),
+            seen,
+        )
     }
 
     /// What exists.
     pub fn truth(&self) -> BTreeMap<(Set, u8), u8> {
-        self.rows.iter().map(|(k, (value, _))| (*k, *value)).collect()
+        self.rows
+            .iter()
+            .map(|(k, (value, _))| (*k, *value))
+            .collect()
     }
 }
 

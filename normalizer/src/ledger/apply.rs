@@ -11,6 +11,7 @@ use super::admit::{self, Admission, Mode, admit};
 use super::close::{self, Closed};
 use super::fold::Fold;
 use super::pages::{Named, number};
+use super::rows;
 use super::suspects::{self, Suspects};
 use crate::config::Config;
 use crate::error::Error;
@@ -139,6 +140,7 @@ impl Run<'_> {
         let closing = Closing::from_db(newest).next(self.now);
         let suspects = suspects::load(c, tenant, self.dataset.name).await?;
 
+        rows::widen(c).await.map_err(Error::db("begin to apply"))?;
         let mut fold = Fold::new(tenant, kind, closing, self.fresh);
         let mut said = self.pages(c, &mut fold, &suspects).await?;
         let complete = said.gaps == 0 && !dead;

@@ -11,6 +11,14 @@ use crate::map::Mapped;
 /// Rows of a multi-row statement: with more, the statement's text costs more than the round trips saved.
 const ROWS: usize = 100;
 
+/// Lets a transaction that writes much keep the indexes in memory while it goes through them in random order.
+pub(crate) async fn widen(c: &mut SqliteConnection) -> Result<()> {
+    sqlx::query("PRAGMA cache_size = -32768")
+        .execute(c)
+        .await
+        .map(drop)
+}
+
 /// What all rows of a statement share.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared {
@@ -62,8 +70,10 @@ pub(crate) async fn existing(
     Ok(out)
 }
 
-const INSERT: &str =
-    "INSERT INTO record (tenant, kind, closing, source, removed, key, hash, body) VALUES ";
+/// No parameter has a number: sqlx asks SQLite for the name of each, and SQLite searches a list of those that have one.
+const INSERT: &str = "INSERT INTO record (tenant, kind, closing, source, removed, key, hash, body)
+    SELECT shared.column1, shared.column2, shared.column3, shared.column4, 0, each.column1, each.column2, each.column3
+    FROM (VALUES (?,?,?,?)) AS shared, (VALUES ";
 
 async fn insert(
     c: &mut SqliteConnection,
@@ -76,15 +86,9 @@ async fn insert(
         let mut sql = String::with_capacity(INSERT.len() + conflict.len() + chunk.len() * 32);
         sql.push_str(INSERT);
         for i in 0..chunk.len() {
-            let n = 5 + 3 * i;
-            let comma = if i == 0 { "" } else { "," };
-            sql.push_str(&format!(
-                "{comma}(?1,?2,?3,?4,0,?{},?{},?{})",
-                n,
-                n + 1,
-                n + 2
-            ));
+            sql.push_str(if i == 0 { "(?,?,?)" } else { ",(?,?,?)" });
         }
+        sql.push_str(") AS each WHERE true");
         sql.push_str(conflict);
         let mut q = sqlx::query(AssertSqlSafe(sql));
         q = q

@@ -29,9 +29,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use runtime::Problem;
 
+pub use cmd::sync::{Outcome, pass};
 pub use config::Config;
 pub use connect::Clients;
-pub use stack::{Options, Stack};
+pub use stack::{Decorate, Options, Stack};
 
 /// Parses the command line, runs the command, and turns what went wrong into text and an exit code.
 pub fn main() -> ExitCode {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::embedded::Embedded;
-use bus::{Bus, Keys, Topology};
+use bus::{Backend, Bus, Keys, Topology};
 use collector::Collector;
 use exporter::Exporter;
 use normalizer::Normalizer;
@@ -30,7 +30,12 @@ pub struct Options {
     pub http: runtime::http::Client,
     /// Tests under a paused clock: see [`runtime::db::Options::brake`].
     pub brake: bool,
+    /// Wraps the queue's backend: the seam through which tests let the queue fail.
+    pub decorate: Option<Decorate>,
 }
+
+/// See [`Options::decorate`].
+pub type Decorate = Arc<dyn Fn(Arc<dyn Backend>) -> Arc<dyn Backend> + Send + Sync>;
 
 impl Options {
     /// The machine's clock and the network.
@@ -42,6 +47,7 @@ impl Options {
             clock: Clock::system(),
             http: runtime::http::client()?,
             brake: false,
+            decorate: None,
         })
     }
 }
@@ -90,9 +96,13 @@ impl Stack {
             .iter()
             .map(|t| t.pool.clone())
             .chain([config.collector.pool.clone()]);
-        let backend = Embedded::open(&queue, Topology::of_pools(pools)).await?;
+        let mut backend: Arc<dyn Backend> =
+            Arc::new(Embedded::open(&queue, Topology::of_pools(pools)).await?);
+        if let Some(decorate) = &options.decorate {
+            backend = decorate(backend);
+        }
         let bus = Bus::new(
-            Arc::new(backend),
+            backend,
             Keys::load_or_create(&directory.join("queue.keys"))?,
         );
         let Options { clock, http, .. } = options;

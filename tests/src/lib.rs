@@ -1,3 +1,7 @@
 //! What tests across the services share.
 
+pub mod inventory;
 pub mod model;
+pub mod network;
+pub mod truth;
+pub mod world;

@@ -1,0 +1,147 @@
+//! The inventory as it stands in files, and how it is compared: record by record.
+#![allow(clippy::unwrap_used, reason = "a test's support")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+/// The records of a kind by their key.
+pub type Records = BTreeMap<String, Value>;
+
+/// Every kind that the files sink writes.
+pub const KINDS: [&str; 6] = [
+    "organization",
+    "subscribed_sku",
+    "subscription",
+    "user",
+    "license_assignment",
+    "license_position",
+];
+
+/// The properties that make a record's key.
+fn key_of(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "organization" => &["tenantId"],
+        "subscribed_sku" | "license_position" => &["tenantId", "skuId"],
+        "subscription" => &["tenantId", "id"],
+        "user" => &["tenantId", "userId"],
+        "license_assignment" => &[
+            "tenantId",
+            "userId",
+            "skuId",
+            "path",
+            "assignedByGroup",
+            "state",
+            "error",
+            "lastUpdatedDateTime",
+        ],
+        other => panic!("no kind {other}"),
+    }
+}
+
+/// Records by key; two with one key are an error of whoever wrote them.
+pub fn by_key(kind: &str, records: impl IntoIterator<Item = Value>) -> Records {
+    let mut out = Records::new();
+    for record in records {
+        let key: Vec<String> = key_of(kind)
+            .iter()
+            .map(|p| match &record[p] {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+            .collect();
+        let twice = out.insert(key.join(" "), canonical(record));
+        assert!(twice.is_none(), "{kind} {key:?} is there twice");
+    }
+    out
+}
+
+/// The records of a kind in a directory of the files sink; none when there is no file.
+pub fn read(dir: &Path, kind: &str) -> Records {
+    let path = dir.join(format!("{kind}.ndjson"));
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => panic!("{}: {e}", path.display()),
+    };
+    by_key(kind, text.lines().map(|l| serde_json::from_str(l).unwrap()))
+}
+
+/// Lists in one order, properties too: neither means anything.
+pub fn canonical(value: Value) -> Value {
+    match value {
+        Value::Array(list) => {
+            let mut list: Vec<Value> = list.into_iter().map(canonical).collect();
+            list.sort_by_cached_key(ToString::to_string);
+            Value::Array(list)
+        }
+        Value::Object(map) => {
+            let sorted: BTreeMap<String, Value> =
+                map.into_iter().map(|(k, v)| (k, canonical(v))).collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        other => other,
+    }
+}
+
+/// Fails with what is missing, what is too much and what differs.
+#[track_caller]
+pub fn same(what: &str, expected: &Records, actual: &Records) {
+    let missing: Vec<_> = expected
+        .keys()
+        .filter(|k| !actual.contains_key(*k))
+        .collect();
+    let extra: Vec<_> = actual
+        .keys()
+        .filter(|k| !expected.contains_key(*k))
+        .collect();
+    let differ: Vec<_> = expected
+        .iter()
+        .filter_map(|(k, e)| actual.get(k).filter(|a| *a != e).map(|a| (k, e, a)))
+        .collect();
+    if missing.is_empty() && extra.is_empty() && differ.is_empty() {
+        return;
+    }
+    let first = differ
+        .first()
+        .map(|(k, e, a)| format!("\n  {k}\n  expected {e}\n  is       {a}"));
+    panic!(
+        "{what}: {} expected, {} there; missing {} {:?}; too much {} {:?}; different {}{}",
+        expected.len(),
+        actual.len(),
+        missing.len(),
+        missing.iter().take(3).collect::<Vec<_>>(),
+        extra.len(),
+        extra.iter().take(3).collect::<Vec<_>>(),
+        differ.len(),
+        first.unwrap_or_default(),
+    );
+}
+
+/// For each product the position's number is that of distinct users with a consuming row, and Microsoft's.
+#[track_caller]
+pub fn countings_agree(dir: &Path) {
+    let mut users: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let text = |v: &Value, p: &str| v[p].as_str().unwrap().to_owned();
+    for row in read(dir, "license_assignment").values() {
+        if row["consumes"] == true {
+            let sku = (text(row, "tenantId"), text(row, "skuId"));
+            users.entry(sku).or_default().insert(text(row, "userId"));
+        }
+    }
+    for position in read(dir, "license_position").values() {
+        let sku = (text(position, "tenantId"), text(position, "skuId"));
+        let counted = users.remove(&sku).map_or(0, |u| u.len() as i64);
+        assert_eq!(position["assigned"], counted, "rows of {sku:?}");
+        assert_eq!(
+            position["consumedUnits"], counted,
+            "Microsoft's count of {sku:?}"
+        );
+    }
+    assert!(
+        users.is_empty(),
+        "consumed without a position: {:?}",
+        users.keys()
+    );
+}

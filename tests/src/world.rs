@@ -1,0 +1,465 @@
+//! The whole product in one process, over a temporary directory, with the simulator behind it.
+//!
+//! Each life of the product has a runtime of its own, so that a crash ends everything at once, as the end of a
+//! process does. Time is the tests' own: a clock that they move, or tokio's paused one.
+#![allow(clippy::unwrap_used, reason = "a test's support")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bus::faulty::{Faults, Faulty};
+use exporter::SinkConfig;
+use graph_sim::Sim;
+use leastwise::{Clients, Config, Decorate, Options, Outcome, Stack, pass};
+use proto::admin::v1::CollectorStatus;
+use proto::admin::v1::collector_admin_client::CollectorAdminClient;
+use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
+use proto::admin::v1::{ApproveRequest, MakeDueRequest, RejectRequest, WatchRequest};
+use runtime::{Clock, Problem};
+use token_broker::TenantConfig;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::inventory::{self, KINDS, Records};
+use crate::network::{BASE, Network};
+use crate::truth::{Truth, without_states};
+
+/// Where time starts: a day in 2027.
+const ORIGIN: u64 = 1_800_000_000_000_000;
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The simulator.
+    pub sim: graph_sim::Config,
+    /// How late Graph is reckoned to be, in seconds.
+    pub lateness: u64,
+    /// Tokio's clock stands still and jumps; without the SQLite sink.
+    pub paused: bool,
+    /// Pages on their way without confirmation.
+    pub window: usize,
+    /// The queue fails, by this seed.
+    pub faults: Option<(u64, Faults)>,
+}
+
+impl Setup {
+    /// A tenant of so many users, nothing late, nothing failing.
+    pub fn users(users: u32) -> Self {
+        Setup {
+            sim: graph_sim::Config {
+                users,
+                base: Some(BASE.to_owned()),
+                ..graph_sim::Config::default()
+            },
+            lateness: 0,
+            paused: false,
+            window: 4,
+            faults: None,
+        }
+    }
+}
+
+/// See the [module](self).
+pub struct World {
+    /// The way to the simulator.
+    pub network: Network,
+    setup: Setup,
+    config: Config,
+    life: Option<Life>,
+    now: u64,
+    faulty: Arc<Mutex<Option<Arc<Faulty>>>>,
+    home: tempfile::TempDir,
+}
+
+struct Life {
+    stack: Stack,
+    clock: Clock,
+    runtime: Runtime,
+}
+
+impl World {
+    /// A product that has never read anything, started.
+    pub fn new(setup: Setup) -> World {
+        runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "error");
+        let home = tempfile::tempdir().unwrap();
+        let sim = Sim::new(setup.sim.clone());
+        let config = configure(home.path(), &sim, &setup);
+        let mut world = World {
+            network: Network::new(sim),
+            setup,
+            config,
+            life: None,
+            now: ORIGIN,
+            faulty: Arc::default(),
+            home,
+        };
+        world.open();
+        world.start();
+        world
+    }
+
+    /// The simulator.
+    pub fn sim(&self) -> Sim {
+        self.network.sim()
+    }
+
+    /// A file or directory of this world.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Opens the data directory; the services don't work yet.
+    pub fn open(&mut self) {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder
+            .enable_all()
+            .start_paused(self.setup.paused)
+            .build()
+            .unwrap();
+        let (now, network) = (self.now, self.network.clone());
+        let (slot, faults) = (Arc::clone(&self.faulty), self.setup.faults);
+        let decorate: Option<Decorate> = faults.map(|(seed, faults)| {
+            let decorate = move |inner| {
+                let faulty = Arc::new(Faulty::new(inner, seed ^ now, faults));
+                *slot.lock().unwrap() = Some(Arc::clone(&faulty));
+                faulty as Arc<dyn bus::Backend>
+            };
+            Arc::new(decorate) as Decorate
+        });
+        let opened = runtime.block_on(async {
+            let clock = Clock::starting_at(now);
+            network.follow(clock.clone(), ORIGIN);
+            let options = Options {
+                clock: clock.clone(),
+                http: network.client(),
+                brake: self.setup.paused,
+                decorate,
+            };
+            let stack = Stack::open(&self.config, options).await;
+            (stack, clock)
+        });
+        let (stack, clock) = (opened.0.unwrap(), opened.1);
+        self.life = Some(Life {
+            stack,
+            clock,
+            runtime,
+        });
+    }
+
+    /// Lets the services work.
+    pub fn start(&mut self) {
+        let life = self.life.as_mut().unwrap();
+        let _inside = life.runtime.enter();
+        life.stack.start();
+    }
+
+    /// Stops as a signal does, and waits for it.
+    pub fn stop(&mut self) {
+        let Some(life) = self.life.take() else { return };
+        self.now = life.now();
+        let Life { stack, runtime, .. } = life;
+        runtime.block_on(stack.stop());
+        drop(runtime);
+        self.settle();
+    }
+
+    /// Ends everything at once, whatever is under way.
+    pub fn crash(&mut self) {
+        let Some(life) = self.life.take() else { return };
+        self.now = life.now();
+        let Life { stack, runtime, .. } = life;
+        {
+            let _inside = runtime.enter();
+            drop(stack);
+        }
+        drop(runtime);
+        self.settle();
+    }
+
+    /// Stops and starts again on the same directory.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.open();
+        self.start();
+    }
+
+    /// SQLite's threads outlive a runtime for a moment; a process that died would have taken them along.
+    fn settle(&self) {
+        let home = self.home.path().canonicalize().unwrap();
+        let open = || {
+            let files = std::fs::read_dir("/proc/self/fd")
+                .into_iter()
+                .flatten()
+                .flatten();
+            files
+                .filter_map(|f| std::fs::read_link(f.path()).ok())
+                .any(|f| f.starts_with(&home))
+        };
+        while open() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Runs something beside the services.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.life.as_ref().unwrap().runtime.block_on(work)
+    }
+
+    /// Channels to the services.
+    pub fn clients(&self) -> Clients {
+        self.life.as_ref().unwrap().stack.clients.clone()
+    }
+
+    /// One pass, as the command makes it.
+    ///
+    /// # Errors
+    /// As the command.
+    pub fn try_sync(&mut self) -> Result<Outcome, Problem> {
+        let Life { stack, runtime, .. } = self.life.as_mut().unwrap();
+        let clients = stack.clients.clone();
+        runtime.block_on(async {
+            tokio::select! {
+                outcome = pass(&clients) => outcome,
+                failed = stack.failed() => Err(failed.err().unwrap()),
+            }
+        })
+    }
+
+    /// One pass that works.
+    #[track_caller]
+    pub fn sync(&mut self) -> Outcome {
+        self.try_sync().unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// One pass that ends with exit code 0.
+    #[track_caller]
+    pub fn sync_whole(&mut self) -> Outcome {
+        let outcome = self.sync();
+        assert_eq!(exit(&outcome), "0", "{}", outcome.summary());
+        outcome
+    }
+
+    /// A pass until so many more requests were made, and a few turns of the scheduler more; then a crash. True when
+    /// the pass was done before.
+    pub fn sync_until_crash(&mut self, requests: u64, turns: u32) -> bool {
+        let (clients, network) = (self.clients(), self.network.clone());
+        let at = network.requests() + requests;
+        let done = self.run(async {
+            let crash = async {
+                network.reached(at).await;
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                done = pass(&clients) => { done.unwrap(); true }
+                () = crash => false,
+            }
+        });
+        self.crash();
+        done
+    }
+
+    /// Syncs and moves the clock until nothing is to be asked again. Returns the number of passes.
+    #[track_caller]
+    pub fn come_to_rest(&mut self) -> u32 {
+        for n in 1..=40 {
+            let rested = match self.try_sync().and_then(|o| o.exit().map(|code| (o, code))) {
+                Ok((outcome, code)) => {
+                    code == ExitCode::SUCCESS
+                        && outcome
+                            .collector
+                            .datasets
+                            .iter()
+                            .all(|d| d.waiting_ids == 0)
+                        && (self.setup.lateness == 0 || n > 2)
+                }
+                Err(e) => {
+                    println!("pass {n}: {e}");
+                    false
+                }
+            };
+            if rested {
+                return n;
+            }
+            self.advance_clock(Duration::from_secs(self.setup.lateness.max(600)));
+        }
+        panic!("no rest after 40 passes");
+    }
+
+    /// Moves the clock of product and simulator.
+    pub fn advance_clock(&mut self, by: Duration) {
+        let life = self.life.as_ref().unwrap();
+        life.clock.advance(by);
+        self.run(async { self.network.tick() });
+    }
+
+    /// Moves the clock so far that everything is read in full again.
+    pub fn next_week(&mut self) {
+        self.advance_clock(Duration::from_secs(7 * 24 * 3600));
+    }
+
+    /// Lets the queue fail no longer.
+    pub fn calm(&mut self) {
+        self.setup.faults = None;
+        if let Some(faulty) = self.faulty() {
+            self.run(async { faulty.calm() });
+        }
+    }
+
+    /// The failing queue of this life.
+    pub fn faulty(&self) -> Option<Arc<Faulty>> {
+        self.faulty.lock().unwrap().clone()
+    }
+
+    /// The state of every dataset, for which each of them is made due.
+    pub fn datasets(&self) -> CollectorStatus {
+        let mut client = CollectorAdminClient::new(self.clients().collector);
+        self.run(async {
+            client.make_due(MakeDueRequest::default()).await.unwrap();
+            let mut states = client.watch(WatchRequest {}).await.unwrap().into_inner();
+            states.message().await.unwrap().unwrap()
+        })
+    }
+
+    /// Lets the held removals of a run go ahead.
+    pub fn approve(&self, run: u64) -> u64 {
+        let mut client = NormalizerAdminClient::new(self.clients().normalizer);
+        let request = ApproveRequest {
+            run,
+            ..ApproveRequest::default()
+        };
+        self.run(client.approve(request))
+            .unwrap()
+            .into_inner()
+            .released
+    }
+
+    /// Drops the held removals of a run.
+    pub fn reject(&self, run: u64) -> u64 {
+        let mut client = NormalizerAdminClient::new(self.clients().normalizer);
+        let request = RejectRequest {
+            run,
+            ..RejectRequest::default()
+        };
+        self.run(client.reject(request))
+            .unwrap()
+            .into_inner()
+            .dropped
+    }
+
+    /// What the files sink shows of a kind.
+    pub fn inventory(&self, kind: &str) -> Records {
+        inventory::read(&self.path("inventory"), kind)
+    }
+
+    /// What is really so.
+    pub fn truth(&self) -> Truth {
+        Truth::of(&self.sim())
+    }
+
+    /// The inventory is this, record by record, and its countings agree with each other.
+    #[track_caller]
+    pub fn is(&self, truth: &Truth) {
+        for kind in KINDS {
+            let mut actual = self.inventory(kind);
+            if kind == "license_position" {
+                actual.values_mut().for_each(name_taken);
+            }
+            inventory::same(kind, &truth.records(kind), &actual);
+        }
+        inventory::countings_agree(&self.path("inventory"));
+    }
+
+    /// The inventory is the truth, apart from what a delta doesn't track.
+    #[track_caller]
+    pub fn is_as_far_as_tracked(&self, truth: &Truth) {
+        let stripped = |records: Records| -> Records {
+            records
+                .into_iter()
+                .map(|(k, v)| (k, without_states(&v)))
+                .collect()
+        };
+        for kind in ["organization", "subscribed_sku", "subscription", "user"] {
+            inventory::same(
+                kind,
+                &stripped(truth.records(kind)),
+                &stripped(self.inventory(kind)),
+            );
+        }
+        inventory::countings_agree(&self.path("inventory"));
+    }
+}
+
+impl Life {
+    fn now(&self) -> u64 {
+        self.runtime.block_on(async { self.clock.micros() })
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.crash();
+    }
+}
+
+/// The exit code of a pass, or the code of the problem.
+pub fn exit(outcome: &Outcome) -> String {
+    match outcome.exit() {
+        Ok(code) if code == ExitCode::SUCCESS => "0".to_owned(),
+        Ok(code) if code == ExitCode::from(3) => "3".to_owned(),
+        Ok(code) => format!("{code:?}"),
+        Err(problem) => problem.code.to_owned(),
+    }
+}
+
+/// Names for people come from a table of the product's; here it is enough that there is one.
+fn name_taken(position: &mut serde_json::Value) {
+    let name = position.as_object_mut().unwrap().remove("productName");
+    assert!(name.is_some_and(|n| n.as_str().is_some_and(|n| !n.is_empty())));
+}
+
+fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
+    let tenants = sim.tenants().iter().enumerate().map(|(n, tenant)| {
+        let secret = home.join(format!("secret-{n}"));
+        std::fs::write(&secret, &tenant.client_secret).unwrap();
+        TenantConfig {
+            id: tenant.id.parse().unwrap(),
+            name: None,
+            client_id: tenant.client_id.clone(),
+            client_secret_file: secret,
+            authority: tenant.authority.parse().unwrap(),
+            graph: tenant.graph.parse().unwrap(),
+            pool: "default".parse().unwrap(),
+            datasets: None,
+            removed: false,
+        }
+    });
+    let mut sinks = vec![SinkConfig::Files {
+        name: None,
+        path: home.join("inventory"),
+    }];
+    // Its database has no brake, so it can't be used under a paused clock.
+    if !setup.paused {
+        sinks.push(SinkConfig::Sqlite {
+            name: None,
+            path: home.join("inventory.db"),
+        });
+    }
+    Config {
+        data_dir: home.join("data"),
+        tenants: tenants.collect(),
+        sinks,
+        collector: collector::Config {
+            lateness_seconds: setup.lateness,
+            publish_window: setup.window,
+            scheduled: false,
+            ..collector::Config::default()
+        },
+        normalizer: normalizer::Config {
+            lateness_seconds: setup.lateness,
+            ..normalizer::Config::default()
+        },
+    }
+}

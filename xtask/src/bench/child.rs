@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 
 /// Short beside the seconds that a bench takes; the last moments before the end may hide a peak.
 const EVERY: Duration = Duration::from_millis(10);
+/// Far more than any case takes: a child that hangs must not hang the bench.
+const LIMIT: Duration = Duration::from_mins(15);
 /// USER_HZ: what the kernel shows to programs is the same on every architecture we run on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -36,7 +38,7 @@ pub fn measure(command: &mut Command) -> Result<Usage> {
         child.kill()?;
     }
     let status = child.wait()?;
-    let usage = usage?;
+    let usage = usage.with_context(|| format!("{command:?}"))?;
     if !status.success() {
         bail!("{command:?}: {status}");
     }
@@ -58,6 +60,9 @@ fn watch(child: &Child, start: Instant) -> Result<Usage> {
             });
         }
         peak_kib = peak_kib.max(parse_peak(&fs::read_to_string(file("status"))?).unwrap_or(0));
+        if start.elapsed() > LIMIT {
+            bail!("killed after {} minutes", LIMIT.as_secs() / 60);
+        }
         thread::sleep(EVERY);
     }
 }

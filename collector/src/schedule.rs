@@ -85,7 +85,7 @@ impl Schedule {
             return;
         }
         self.failures += 1;
-        self.problem = "LW-5001: the run was applied with gaps, so nothing was removed and its cursor did not move. What to do: \
+        self.problem = "LW-5010: the run was applied with gaps, so nothing was removed and its cursor did not move. What to do: \
                         nothing, it is read again; look for dead letters if it keeps happening"
             .to_owned();
         // The first time at once: a page that was lost on the way is read again. Then at the cadence, doubling.

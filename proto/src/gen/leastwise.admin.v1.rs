@@ -205,6 +205,12 @@ pub struct NormalizerStatus {
     /// Objects set aside.
     #[prost(uint64, tag = "5")]
     pub set_aside: u64,
+    /// Why the newest try to apply a run failed, with its LW- code; empty when it succeeded. It is tried again.
+    #[prost(string, tag = "6")]
+    pub problem: ::prost::alloc::string::String,
+    /// Tries in a row that failed.
+    #[prost(uint32, tag = "7")]
+    pub failures: u32,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

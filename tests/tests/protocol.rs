@@ -3,10 +3,15 @@
 use proto::rules::{ALL, Rule, without};
 use tests::model::World;
 
-/// Counterexamples of most rules come within a few hundred histories; these two need a rare coincidence, so their
-/// search begins where one is known.
+/// Where the search for a counterexample begins. Most come within a few hundred histories; two need a rare
+/// coincidence. A change of the model moves them: then search from 0 with HISTORIES=300000 in a release build.
 fn first_seed(rule: Rule) -> u64 {
     match rule {
+        Rule::Ascending => 1_200,
+        Rule::LinkAfterClose => 700,
+        Rule::MarkFirst => 2_700,
+        Rule::SuspicionAges => 25_100,
+        Rule::VerdictNamesSeal => 174_670,
         _ => 0,
     }
 }
@@ -20,7 +25,7 @@ fn histories(default: u64) -> u64 {
 
 #[test]
 fn at_rest_ledger_and_sink_equal_the_tenant() {
-    for seed in 0..histories(1_500) {
+    for seed in 0..histories(500) {
         if let Err(broken) = World::new(seed).run() {
             panic!("seed {seed}: {broken}");
         }

@@ -152,6 +152,7 @@ impl NormalizerAdmin for Normalizer {
             records,
             held,
             set_aside,
+            ..NormalizerStatus::default()
         }))
     }
 }

@@ -15,6 +15,8 @@ mod cmd {
     pub mod position;
     pub mod run;
     pub mod runs;
+    #[cfg(feature = "demo")]
+    pub mod stats;
     pub mod status;
     pub mod sync;
 }

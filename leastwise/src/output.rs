@@ -178,7 +178,7 @@ mod tests {
         ];
         let text = table(&ROWS, &columns);
         assert!(!text.contains('\u{1b}'));
-        assert_eq!(text.lines().last(), Some("b\u{fffd}[2J  1,234"));
+        assert_eq!(text.lines().last(), Some("b\u{fffd}[2J   1,234"));
     }
 
     #[test]

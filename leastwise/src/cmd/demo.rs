@@ -11,6 +11,7 @@ use runtime::{CancellationToken, Clock, Problem};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use super::stats::Stats;
 use super::{init::Init, position, sync};
 use crate::cli::Format;
 use crate::config::Config;
@@ -86,9 +87,10 @@ impl Demo {
         config: &Config,
         clock: &Clock,
     ) -> Result<ExitCode, Problem> {
-        let exit = self
+        let (exit, seconds) = self
             .read(sim, "Reading a simulated tenant", clients, clock)
             .await?;
+        Stats::now(self.users, seconds).store(out);
         for _ in 0..self.steps {
             simulated.day = sim.advance(1);
             simulated.store(out)?;
@@ -120,7 +122,7 @@ impl Demo {
         title: &str,
         clients: &crate::Clients,
         clock: &Clock,
-    ) -> Result<ExitCode, Problem> {
+    ) -> Result<(ExitCode, f64), Problem> {
         let (before, started) = (sim.stats(), clock.micros());
         let outcome = sync::pass(clients).await?;
         let seconds = Duration::from_micros(clock.micros() - started).as_secs_f64();
@@ -133,7 +135,7 @@ impl Demo {
             after.requests - before.requests,
         ))?;
         output::write(&outcome.summary())?;
-        outcome.exit()
+        Ok((outcome.exit()?, seconds))
     }
 
     fn directory(&self) -> Result<PathBuf, Problem> {

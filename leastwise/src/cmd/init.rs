@@ -143,11 +143,10 @@ mod tests {
         );
         let shown = std::fs::read_to_string(&path).unwrap();
         // Every commented setting is a real key with its default.
-        let all = shown.lines().map(|l| {
-            l.strip_prefix("# ")
-                .filter(|l| l.contains(" = "))
-                .unwrap_or(l)
-        });
+        let setting = |l: &&str| l.contains(" = ") || l.starts_with("[[");
+        let all = shown
+            .lines()
+            .map(|l| l.strip_prefix("# ").filter(setting).unwrap_or(l));
         let uncommented = all.collect::<Vec<_>>().join("\n");
         std::fs::write(&path, &uncommented).unwrap();
         crate::Config::load(&path).unwrap();

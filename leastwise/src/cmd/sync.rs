@@ -2,17 +2,19 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use proto::admin::v1::exporter_admin_client::ExporterAdminClient;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
 use proto::admin::v1::{
-    CollectorStatus, ExporterStatus, ListRunsRequest, MakeDueRequest, Run, WaitDeliveredRequest,
-    WatchRequest,
+    CollectorStatus, ExporterStatus, ListRunsRequest, MakeDueRequest, NormalizerStatus,
+    NormalizerStatusRequest, Run, WaitDeliveredRequest, WatchRequest,
 };
 use runtime::Problem;
 use runtime::error::Exit;
+use runtime::grpc::Channel;
 
 use crate::config::Config;
 use crate::connect::{Clients, Services, refused};
@@ -88,7 +90,7 @@ pub async fn pass(clients: &Clients) -> Result<Outcome, Problem> {
         .map_err(refused)?
         .into_inner();
     loop {
-        let state = idle(&mut states, &mut progress).await?;
+        let state = idle(&mut states, &mut normalizer, &mut progress).await?;
         progress.line("delivering to the sinks");
         let delivered = exporter
             .wait_delivered(WaitDeliveredRequest {})
@@ -124,21 +126,36 @@ pub async fn pass(clients: &Clients) -> Result<Outcome, Problem> {
     }
 }
 
+/// Tries to apply a run that fail in a row before a pass gives up waiting.
+const TRIES: u32 = 4;
+
 async fn idle(
     states: &mut tonic::Streaming<CollectorStatus>,
+    normalizer: &mut NormalizerAdminClient<Channel>,
     progress: &mut Progress,
 ) -> Result<CollectorStatus, Problem> {
-    while let Some(state) = states.message().await.map_err(refused)? {
-        if state.idle {
-            return Ok(state);
+    let mut look = tokio::time::interval(Duration::from_secs(2));
+    loop {
+        tokio::select! {
+            state = states.message() => match state.map_err(refused)? {
+                Some(state) if state.idle => return Ok(state),
+                Some(state) => progress.show(&state),
+                None => return Err(Problem::new(
+                    "LW-4016",
+                    "the collector hung up.",
+                    "see whether `leastwise run` still works, then try again",
+                )),
+            },
+            // A ledger that can't apply gives no verdict, so nobody else would tell.
+            _ = look.tick() => {
+                let status = normalizer.status(NormalizerStatusRequest {}).await.map_err(refused)?;
+                let NormalizerStatus { failures, problem: text, .. } = status.into_inner();
+                if failures >= TRIES {
+                    return Err(problem(&text, "the ledger"));
+                }
+            }
         }
-        progress.show(&state);
     }
-    Err(Problem::new(
-        "LW-4016",
-        "the collector hung up.",
-        "see whether `leastwise run` still works, then try again",
-    ))
 }
 
 impl Outcome {

@@ -237,15 +237,13 @@ impl Inner {
 
     async fn datasets(&self, id: TenantId, tenant: &Tenant, attempt: Attempt) {
         for declaration in &tenant.datasets {
-            let due = self
+            let now = self.shared.now();
+            if !self
                 .shared
                 .store
-                .due(self.shared.now())
+                .is_due(id, declaration.name, now)
                 .await
-                .unwrap_or_default();
-            if !due
-                .iter()
-                .any(|(t, d)| *t == id && d.as_str() == declaration.name)
+                .unwrap_or(false)
             {
                 continue;
             }

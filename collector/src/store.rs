@@ -130,12 +130,44 @@ impl Store {
         Ok(at.and_then(|t| u64::try_from(t).ok()).map(Timestamp))
     }
 
+    /// Whether there is something to do for this dataset now.
+    pub async fn is_due(
+        &self,
+        tenant: TenantId,
+        dataset: &str,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let mut r = self.db.read().await?;
+        let due: Option<bool> =
+            sqlx::query_scalar("SELECT wake_at <= ? FROM dataset WHERE tenant = ? AND dataset = ?")
+                .bind(micros(now))
+                .bind(tenant.to_string())
+                .bind(dataset)
+                .fetch_optional(&mut *r)
+                .await?;
+        Ok(due.unwrap_or(false))
+    }
+
     /// Every dataset, ordered by tenant and name.
     pub async fn all(&self) -> Result<Vec<Row>, Error> {
         let mut r = self.db.read().await?;
-        let rows = sqlx::query("SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset ORDER BY tenant, dataset")
-            .fetch_all(&mut *r)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset ORDER BY tenant, dataset",
+        )
+        .fetch_all(&mut *r)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The datasets of one tenant.
+    pub async fn of(&self, tenant: TenantId) -> Result<Vec<Row>, Error> {
+        let mut r = self.db.read().await?;
+        let rows = sqlx::query(
+            "SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset WHERE tenant = ?",
+        )
+        .bind(tenant.to_string())
+        .fetch_all(&mut *r)
+        .await?;
         rows.iter().map(read).collect()
     }
 

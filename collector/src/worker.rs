@@ -16,7 +16,7 @@ use crate::graph::Graph;
 use crate::graph_error::GraphError;
 use crate::publish::{Name, Step};
 use crate::read::{chain, delta, objects};
-use crate::run::{Open, Rules, Sealed, Todo};
+use crate::run::{Cursor, Open, Rules, Sealed, Todo};
 use crate::store::{Row, Store};
 use crate::tenants::Tenant;
 
@@ -65,6 +65,8 @@ pub struct Turn<'a> {
     /// Pages on their way without confirmation.
     pub window: usize,
     shared: &'a Shared,
+    /// As it was when the turn began; only this run's verdict moves it.
+    cursor: Cursor,
     dataset: Dataset,
     tenant_text: String,
     rules: Rules,
@@ -169,6 +171,7 @@ pub async fn work(
             graph: &graph,
             window: shared.config.publish_window,
             shared,
+            cursor: row.state.cursor,
             dataset: dataset.clone(),
             tenant_text: id.to_string(),
             rules,
@@ -189,7 +192,7 @@ pub async fn work(
 
 async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
     loop {
-        let (rules, known) = (turn.rules, known_objects(turn).await?);
+        let rules = turn.rules;
         match turn.open.todo.clone() {
             Todo::TakeLink => {
                 let link = delta::latest(turn.graph, turn.declaration).await?;
@@ -198,9 +201,9 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
             Todo::Chain(from) => chain::read(turn, from).await?,
             Todo::Delta(link) => match delta::changes(turn.graph, link).await {
                 Ok((named, link)) => {
-                    let (before, objects) = known;
+                    let (before, known) = (turn.cursor.again.clone(), turn.cursor.known_objects);
                     turn.update(move |open, now| {
-                        open.delta_read(named, link, &before, objects, &rules, now)
+                        open.delta_read(named, link, &before, known, &rules, now);
                     })
                     .await?;
                 }
@@ -217,31 +220,6 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
     }
 }
 
-type Known = (std::collections::BTreeMap<String, crate::run::Named>, u64);
-
-async fn known_objects(turn: &Turn<'_>) -> Result<Known, Error> {
-    let now = turn.now();
-    let look = |row: &mut Row| {
-        (
-            row.state.cursor.again.clone(),
-            row.state.cursor.known_objects,
-        )
-    };
-    Ok(turn
-        .shared
-        .store
-        .update(
-            turn.tenant,
-            &turn.dataset,
-            Some(turn.attempt),
-            &turn.rules,
-            now,
-            look,
-        )
-        .await?
-        .0)
-}
-
 /// Publishes the seal from its row, until the queue has confirmed it.
 async fn publish_seal(
     shared: &Shared,
@@ -251,7 +229,7 @@ async fn publish_seal(
     attempt: Attempt,
 ) -> Result<(), Error> {
     let (rules, dataset) = (shared.config.rules(declaration), declaration.id());
-    let rows = shared.store.all().await?;
+    let rows = shared.store.of(id).await?;
     let skipped = |d: &Declaration| {
         rows.iter()
             .any(|r| r.tenant == id && r.dataset.as_str() == d.name && r.schedule.skipped)

@@ -1,5 +1,6 @@
 //! Progress: one changing line on a terminal, plain lines elsewhere, all on standard error.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 
 use proto::admin::v1::CollectorStatus;
@@ -10,6 +11,7 @@ use crate::output::thousands;
 pub struct Progress {
     terminal: bool,
     last: String,
+    told: BTreeSet<(String, u64)>,
 }
 
 impl Progress {
@@ -18,26 +20,37 @@ impl Progress {
         Progress {
             terminal: std::io::stderr().is_terminal(),
             last: String::new(),
+            told: BTreeSet::new(),
         }
     }
 
-    /// Shows a state. Away from a terminal only new phases are worth a line.
+    /// Shows a state. Away from a terminal only a new run is worth a line.
     pub fn show(&mut self, status: &CollectorStatus) {
         let busy = status
             .datasets
             .iter()
             .filter(|d| d.phase == "reading" || d.phase == "sealed");
+        if !self.terminal {
+            for d in busy {
+                if self.told.insert((d.tenant_id.clone() + &d.dataset, d.run)) {
+                    self.line(&format!(
+                        "reading {} of tenant {} ({})",
+                        d.dataset, d.tenant_id, d.mode
+                    ));
+                }
+            }
+            return;
+        }
         let line = busy
-            .map(|d| match self.terminal {
-                true => format!(
+            .map(|d| {
+                format!(
                     "{} {} {}: {} objects on {} pages",
                     d.phase,
                     d.dataset,
                     d.mode,
                     thousands(to_i64(d.objects)),
                     d.pages
-                ),
-                false => format!("{} {} ({})", d.phase, d.dataset, d.mode),
+                )
             })
             .collect::<Vec<_>>()
             .join("; ");

@@ -146,13 +146,15 @@ impl NormalizerAdmin for Normalizer {
         };
         let [waiting_pages, waiting_seals, held, set_aside] = counts;
         let records = live.into_iter().map(kind).collect();
+        let (problem, failures) = self.troubles(|t| t.newest());
         Ok(Response::new(NormalizerStatus {
             waiting_pages,
             waiting_seals,
             records,
             held,
             set_aside,
-            ..NormalizerStatus::default()
+            problem,
+            failures,
         }))
     }
 }

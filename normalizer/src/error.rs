@@ -29,9 +29,58 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is not the run's fault: whatever else is tried now fails too, and the same run works later.
+    pub(crate) fn is_of_the_machine(&self) -> bool {
+        match self {
+            Error::Database { source, .. } => match source {
+                sqlx::Error::Database(d) => {
+                    // Extended result codes hold the primary one in their lowest byte.
+                    let code = d.code().and_then(|c| c.parse::<u32>().ok());
+                    let (busy, full) = ([5, 6], [13]);
+                    let unusable = [3, 7, 8, 9, 10, 11, 14, 15, 22, 23, 26];
+                    code.is_none_or(|c| {
+                        let primary = c & 0xff;
+                        [&busy[..], &full, &unusable]
+                            .iter()
+                            .any(|of| of.contains(&primary))
+                    })
+                }
+                sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::RowNotFound => false,
+                // The file, the pool, the thread.
+                _ => true,
+            },
+            Error::Damaged { .. } => false,
+            Error::Publish(_) | Error::Task(_) => true,
+        }
+    }
+
     /// For `map_err`: the database failed to do this.
     pub(crate) fn db(what: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
         move |source| Error::Database { what, source }
+    }
+}
+
+impl Error {
+    /// As operators read it, without the cause.
+    pub(crate) fn problem(&self) -> Problem {
+        let what = format!("{self}.");
+        match self {
+            Error::Database { source, .. } => {
+                Problem::new("LW-5001", what, runtime::db::advice(source))
+            }
+            Error::Damaged { .. } => Problem::new(
+                "LW-5002",
+                what,
+                "restore the ledger's database from a copy, or remove it: everything is read again then",
+            ),
+            Error::Publish(_) | Error::Task(_) => Problem::new(
+                "LW-5003",
+                what,
+                "report this as a defect of Leastwise; a restart loses nothing",
+            ),
+        }
     }
 }
 
@@ -39,21 +88,8 @@ impl From<Error> for Problem {
     fn from(e: Error) -> Problem {
         match e {
             Error::Publish(e) => e.into(),
-            Error::Database { ref source, .. } => {
-                let advice = runtime::db::advice(source);
-                Problem::new("LW-5001", format!("{e}."), advice).caused_by(e)
-            }
-            Error::Damaged { .. } => Problem::new(
-                "LW-5002",
-                format!("{e}."),
-                "restore the ledger's database from a copy, or remove it: everything is read again then",
-            ),
-            Error::Task(_) => Problem::new(
-                "LW-5003",
-                format!("{e}."),
-                "report this as a defect of Leastwise; a restart loses nothing",
-            )
-            .caused_by(e),
+            Error::Damaged { .. } => e.problem(),
+            e => e.problem().caused_by(e),
         }
     }
 }

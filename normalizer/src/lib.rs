@@ -16,6 +16,7 @@ pub mod position;
 mod run;
 mod snapshot;
 mod store;
+mod trouble;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -55,6 +56,8 @@ struct Inner {
     clock: Clock,
     /// Datasets (by tenant) of which a page or a seal came: a run may have become whole.
     arrived: Mutex<BTreeSet<(i64, String)>>,
+    /// What can't be applied at present.
+    troubles: Mutex<trouble::Troubles>,
     apply: Notify,
     publish: Notify,
 }
@@ -63,13 +66,15 @@ impl Normalizer {
     /// A normalizer; nothing happens before [`Normalizer::run`].
     pub fn new(config: Config, deps: Deps) -> Normalizer {
         let Deps { bus, db, clock } = deps;
-        let (arrived, apply, publish) = (Mutex::default(), Notify::new(), Notify::new());
+        let (arrived, troubles) = (Mutex::default(), Mutex::default());
+        let (apply, publish) = (Notify::new(), Notify::new());
         Normalizer(Arc::new(Inner {
             config,
             bus,
             db,
             clock,
             arrived,
+            troubles,
             apply,
             publish,
         }))

@@ -10,10 +10,14 @@ use proto::rules::{Rule, on};
 use runtime::CancellationToken;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
+use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::feed::unsigned;
 use crate::ledger::apply::{Waiting, apply};
+use crate::ledger::close;
 use crate::ledger::pages::Named;
+use crate::trouble::{Failure, Of, Troubles};
 use crate::{Normalizer, store};
 
 /// Delays while the database or the queue fails.
@@ -34,7 +38,7 @@ impl Normalizer {
         self.0.apply.notify_one();
     }
 
-    fn next_arrived(&self) -> Option<(i64, String)> {
+    fn next_arrived(&self) -> Option<Of> {
         self.0
             .arrived
             .lock()
@@ -42,8 +46,20 @@ impl Normalizer {
             .pop_first()
     }
 
+    /// Works with what can't be applied at present.
+    pub(crate) fn troubles<T>(&self, work: impl FnOnce(&mut Troubles) -> T) -> T {
+        work(
+            &mut self
+                .0
+                .troubles
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
     /// Applies runs until `stop`; what is under way then is finished.
     pub(crate) async fn work(&self, stop: CancellationToken) {
+        // Failures in a row that stop everybody.
         let mut failures = 0;
         let mut begun = false;
         while !stop.is_cancelled() {
@@ -53,14 +69,16 @@ impl Normalizer {
             };
             match worked {
                 Ok(()) if begun && failures == 0 => {
+                    let next = self.troubles(|t| t.next());
                     tokio::select! {
                         () = self.0.apply.notified() => {}
+                        () = until(next) => {}
                         () = stop.cancelled() => {}
                     }
                 }
                 Ok(()) => failures = 0,
                 Err(e) => {
-                    tracing::error!(error = %Chain(&e), "a run could not be applied");
+                    tracing::error!(error = %Chain(&e), "no run can be applied at present");
                     tokio::select! {
                         () = tokio::time::sleep(BACKOFF.delay(failures, 0.5)) => {}
                         () = stop.cancelled() => {}
@@ -90,39 +108,111 @@ impl Normalizer {
         Ok(())
     }
 
+    /// Applies what is whole, one dataset after the other. One whose run fails is put aside; only what fails because
+    /// of the machine stops the others too.
     async fn apply_arrived(&self, stop: &CancellationToken) -> Result<(), Error> {
-        while let Some((tenant, dataset)) = self.next_arrived() {
-            loop {
-                match self.apply_next(tenant, &dataset).await {
-                    Ok(true) if !stop.is_cancelled() => {}
-                    Ok(_) => break,
-                    Err(e) => {
-                        self.arrived(tenant, &dataset);
-                        return Err(e);
-                    }
-                }
+        for (tenant, dataset) in self.troubles(|t| t.due(Instant::now())) {
+            self.arrived(tenant, &dataset);
+        }
+        while let Some(of) = self.next_arrived() {
+            if self.troubles(|t| t.waits(&of, Instant::now())) {
+                continue; // it comes again when its delay is over
+            }
+            while !stop.is_cancelled() && self.apply_next(&of).await? {}
+            if stop.is_cancelled() {
+                break;
             }
         }
         Ok(())
     }
 
-    /// Closes the oldest run of a dataset that waits for nothing, and says whether there was one.
-    async fn apply_next(&self, tenant: i64, dataset: &str) -> Result<bool, Error> {
-        let Some(waiting) = self.whole(tenant, dataset).await? else {
-            return Ok(false);
+    /// Closes the oldest run of a dataset that waits for nothing, and says whether to look for another one.
+    async fn apply_next(&self, of: &Of) -> Result<bool, Error> {
+        let (waiting, failed) = match self.whole(of.0, &of.1).await {
+            Ok(None) => {
+                self.troubles(|t| t.succeeded(of));
+                return Ok(false);
+            }
+            Ok(Some(waiting)) => {
+                let applied = self.apply(&of.1, &waiting).await;
+                (Some(waiting), applied.err())
+            }
+            Err(e) => (None, Some(e)),
         };
+        let Some(e) = failed else {
+            self.troubles(|t| t.succeeded(of));
+            return Ok(true);
+        };
+        let own = !e.is_of_the_machine();
+        let failure = Failure {
+            seal: waiting.as_ref().map(|w| (w.seal.run, w.seal.attempt)),
+            own,
+            reason: Chain(&e).to_string(),
+            problem: e.problem().to_string(),
+        };
+        let (tenant, run) = (of.0, waiting.as_ref().map(|w| w.seal.run));
+        tracing::error!(
+            tenant,
+            dataset = of.1,
+            run,
+            error = failure.reason,
+            "a run could not be applied"
+        );
+        let give_up = self.troubles(|t| t.failed(of, failure, Instant::now()));
+        match waiting {
+            Some(waiting) if give_up => {
+                self.give_up(&of.1, waiting).await?;
+                self.troubles(|t| t.succeeded(of));
+                Ok(true)
+            }
+            _ if own => Ok(false),
+            _ => Err(e),
+        }
+    }
+
+    async fn apply(&self, dataset: &str, waiting: &Waiting) -> Result<(), Error> {
+        if waiting.damaged {
+            return Err(Error::Damaged {
+                what: "seal of the inbox",
+            });
+        }
+        self.close(dataset, waiting).await
+    }
+
+    async fn close(&self, dataset: &str, waiting: &Waiting) -> Result<(), Error> {
         let mut w = self
             .0
             .db
             .write()
             .await
             .map_err(Error::db("begin to apply"))?;
-        let admission = apply(&mut w, &self.0.config, &waiting, self.now()).await?;
+        let admission = apply(&mut w, &self.0.config, waiting, self.now()).await?;
         w.commit().await.map_err(Error::db("apply a run"))?;
         self.0.publish.notify_one();
         let seal = &waiting.seal;
         tracing::info!(tenant = %seal.tenant_id, dataset, run = seal.run, ?admission, "a run is closed");
-        Ok(true)
+        Ok(())
+    }
+
+    /// Closes a run that can't be applied as if all its pages were gaps: then it is read again.
+    async fn give_up(&self, dataset: &str, waiting: Waiting) -> Result<(), Error> {
+        let waiting = Waiting {
+            lost: true,
+            ..waiting
+        };
+        let (tenant, seal) = (waiting.tenant, &waiting.seal);
+        tracing::error!(tenant = %seal.tenant_id, dataset, run = seal.run, "a run is given up and its pages are dropped; it is read again");
+        let Err(e) = self.close(dataset, &waiting).await else {
+            return Ok(());
+        };
+        if e.is_of_the_machine() {
+            return Err(e);
+        }
+        // Not even that: without a verdict the collector gives it up too, later.
+        tracing::error!(tenant = %seal.tenant_id, dataset, run = seal.run, error = %Chain(&e), "the run gets no verdict");
+        let mut w = self.0.db.write().await.map_err(Error::db(GIVE_UP))?;
+        close::clear(&mut w, tenant, seal, true).await?;
+        w.commit().await.map_err(Error::db(GIVE_UP))
     }
 
     async fn whole(&self, tenant: i64, dataset: &str) -> Result<Option<Waiting>, Error> {
@@ -132,22 +222,67 @@ impl Normalizer {
             .read()
             .await
             .map_err(Error::db("open the ledger"))?;
-        let sql = "SELECT seal, dead FROM inbox_seal WHERE tenant = ? AND dataset = ? ORDER BY run, attempt";
+        let sql = "SELECT run, attempt, seal, dead FROM inbox_seal WHERE tenant = ? AND dataset = ? ORDER BY run, attempt";
         let q = sqlx::query_as(sql).bind(tenant).bind(dataset);
-        let seals: Vec<(Vec<u8>, bool)> = q
+        let seals: Vec<(i64, i64, Vec<u8>, bool)> = q
             .fetch_all(&mut *read)
             .await
             .map_err(Error::db("look for seals"))?;
         let applied = RunId::from_db(store::applied(&mut read, tenant, dataset).await?);
-        for (seal, dead) in seals {
-            let seal = RunSealed::decode(&seal[..]).map_err(|_| Error::Damaged {
-                what: "seal of the inbox",
-            })?;
+        for (run, attempt, seal, dead) in seals {
+            let (seal, damaged) = match RunSealed::decode(&seal[..]) {
+                Ok(seal) => (seal, false),
+                Err(_) => (self.nameless(tenant, dataset, (run, attempt)).await?, true),
+            };
             let old = RunId(seal.run) <= applied && on(Rule::Ascending);
-            if dead || old || Named::of(&seal).all_there(&mut read, tenant, &seal).await? {
-                return Ok(Some(Waiting { tenant, seal, dead }));
+            let whole = dead
+                || old
+                || damaged
+                || Named::of(&seal).all_there(&mut read, tenant, &seal).await?;
+            if whole {
+                return Ok(Some(Waiting {
+                    tenant,
+                    seal,
+                    dead,
+                    damaged: damaged && !old,
+                    lost: damaged,
+                }));
             }
         }
         Ok(None)
+    }
+
+    /// What is still known of a seal that can't be read.
+    async fn nameless(
+        &self,
+        tenant: i64,
+        dataset: &str,
+        (run, attempt): (i64, i64),
+    ) -> Result<RunSealed, Error> {
+        let failed = "look for a tenant";
+        let mut read = self.0.db.read().await.map_err(Error::db(failed))?;
+        let (tenant_id, pool): (String, String) =
+            sqlx::query_as("SELECT tenant, pool FROM tenant WHERE id = ?")
+                .bind(tenant)
+                .fetch_one(&mut *read)
+                .await
+                .map_err(Error::db(failed))?;
+        Ok(RunSealed {
+            tenant_id,
+            dataset: dataset.to_owned(),
+            run: unsigned(run),
+            attempt: unsigned(attempt),
+            pool,
+            ..RunSealed::default()
+        })
+    }
+}
+
+const GIVE_UP: &str = "give a run up";
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -25,6 +25,10 @@ pub(crate) struct Waiting {
     pub seal: RunSealed,
     /// Came as a dead letter: waits for nothing, and its run is incomplete.
     pub dead: bool,
+    /// The stored seal can't be read; only the names of the run are known.
+    pub damaged: bool,
+    /// Its pages can't be applied: all of them count as gaps.
+    pub lost: bool,
 }
 
 row! {
@@ -130,7 +134,9 @@ struct Said {
 
 impl Run<'_> {
     async fn apply(&self, c: &mut SqliteConnection) -> Result<(), Error> {
-        let Waiting { tenant, seal, dead } = self.waiting;
+        let Waiting {
+            tenant, seal, dead, ..
+        } = self.waiting;
         let (tenant, kind) = (*tenant, self.dataset.kind);
         let newest: i64 = sqlx::query_scalar("SELECT closing FROM tenant WHERE id = ?")
             .bind(tenant)
@@ -251,6 +257,13 @@ impl Run<'_> {
     ) -> Result<Said, Error> {
         let Waiting { tenant, seal, .. } = self.waiting;
         let named = Named::of(seal);
+        if self.waiting.lost {
+            return Ok(Said {
+                pages: named.count(),
+                gaps: named.count().max(1),
+                ..Said::default()
+            });
+        }
         let sql = "SELECT id, attempt, sequence FROM inbox_page WHERE tenant = ? AND dataset = ? AND run = ?
             ORDER BY attempt, sequence";
         let q = sqlx::query_as(sql)

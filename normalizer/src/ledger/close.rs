@@ -128,7 +128,7 @@ pub(super) async fn advance(
 
 /// Forgets a seal and, once its run can't be applied any more, the pages of every run up to it. Other seals of these
 /// runs stay until each has got its verdict.
-pub(super) async fn clear(
+pub(crate) async fn clear(
     c: &mut SqliteConnection,
     tenant: i64,
     seal: &RunSealed,

@@ -1,6 +1,6 @@
 //! The ledger: the fold of a tenant's sealed runs.
 //!
-//! [`admit`], [`judge`] and [`guard::hold`] decide and touch nothing; the other files read and write.
+//! [`admit()`], [`judge`] and [`guard::hold`] decide and touch nothing; the other files read and write.
 
 pub mod absence;
 pub mod admit;

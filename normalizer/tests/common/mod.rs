@@ -14,6 +14,8 @@ use bus::memory::Memory;
 use bus::{Bus, ConsumeOptions, Keys, Outcome, Topology};
 use normalizer::{Config, Deps, MIGRATIONS, Normalizer};
 use prost::Message as _;
+use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
+use proto::admin::v1::{NormalizerStatus, NormalizerStatusRequest};
 use proto::feed::v1::feed_client::FeedClient;
 use proto::feed::v1::{
     Cursor, FollowRequest, Head, HeadsRequest, Record, SnapshotBatch, SnapshotRequest,
@@ -45,10 +47,20 @@ pub struct World {
     heard: UnboundedReceiver<Body>,
     tell: UnboundedSender<Body>,
     announced: VecDeque<u64>,
+    brake: bool,
 }
 
 impl World {
     pub async fn new() -> World {
+        World::with(false).await
+    }
+
+    /// For tests under tokio's paused clock.
+    pub async fn paused() -> World {
+        World::with(true).await
+    }
+
+    async fn with(brake: bool) -> World {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys");
         let keys = Keys::load_or_create(&path).unwrap();
@@ -56,7 +68,7 @@ impl World {
         let bus = Bus::new(Arc::new(Memory::new(topology)), Keys::load(&path).unwrap());
         let (tell, heard) = unbounded_channel();
         let clock = Clock::starting_at(START);
-        let db = open(dir.path()).await;
+        let db = open(dir.path(), brake).await;
         let config = Config::default();
         let deps = Deps {
             bus: bus.clone(),
@@ -78,6 +90,7 @@ impl World {
             heard,
             tell,
             announced: VecDeque::new(),
+            brake,
         };
         world.start();
         world
@@ -116,7 +129,7 @@ impl World {
     pub async fn restart(&mut self) {
         self.stop().await;
         self.stop = CancellationToken::new();
-        self.db = open(self.dir.path()).await;
+        self.db = open(self.dir.path(), self.brake).await;
         let deps = Deps {
             bus: self.bus.clone(),
             db: self.db.clone(),
@@ -176,6 +189,28 @@ impl World {
                 self.announced.push_back(c.closing);
             }
         }
+    }
+
+    /// Changes the ledger behind the normalizer's back.
+    pub async fn sql(&self, sql: &'static str) {
+        let mut w = self.db.write().await.unwrap();
+        sqlx::query(sql).execute(&mut *w).await.unwrap();
+        w.commit().await.unwrap();
+    }
+
+    /// Messages in the inbox.
+    pub async fn waiting(&self) -> i64 {
+        let sql = "SELECT (SELECT count(*) FROM inbox_page) + (SELECT count(*) FROM inbox_seal)";
+        sqlx::query_scalar(sql)
+            .fetch_one(&mut *self.db.read().await.unwrap())
+            .await
+            .unwrap()
+    }
+
+    pub async fn status(&self) -> NormalizerStatus {
+        let mut admin = NormalizerAdminClient::new(local(self.normalizer.admin()));
+        let status = admin.status(NormalizerStatusRequest {}).await;
+        status.unwrap().into_inner()
     }
 
     /// Publishes a run and waits for its verdict.
@@ -279,11 +314,11 @@ pub struct Sink {
     pub records: BTreeMap<String, Record>,
 }
 
-pub async fn open(dir: &std::path::Path) -> Db {
+pub async fn open(dir: &std::path::Path, brake: bool) -> Db {
     let options = Options {
         path: dir.join("ledger.db"),
         durability: Durability::Normal,
-        brake: false,
+        brake,
     };
     Db::open(&options, MIGRATIONS).await.unwrap()
 }

@@ -163,7 +163,7 @@ impl Normalizer {
         let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
         let tenant = store::tenant_or_new(&mut w, name.tenant).await?;
         // A seal that comes again after its closing: the collector may have lost the verdict.
-        let sql = "UPDATE closing SET verdict_published = 0 WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ?";
+        let sql = "UPDATE closing SET verdict_published = 0, asked = asked + 1 WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ?";
         let q = sqlx::query(sql)
             .bind(tenant)
             .bind(name.dataset.name)

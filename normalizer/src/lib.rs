@@ -32,7 +32,10 @@ pub use config::Config;
 pub use error::Error;
 
 /// The ledger's tables.
-pub const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_ledger.sql"))];
+pub const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_ledger.sql")),
+    (2, include_str!("../migrations/0002_asked.sql")),
+];
 
 /// What the normalizer works with.
 #[derive(Clone)]

@@ -22,6 +22,7 @@ row! {
         verdict: Vec<u8>,
         verdict_published: bool,
         announced: bool,
+        asked: i64,
     }
 }
 
@@ -54,35 +55,51 @@ impl Normalizer {
     }
 
     async fn publish_some(&self) -> Result<usize, Error> {
-        let failed = "read what is to be published";
-        let mut read = self.0.db.read().await.map_err(Error::db(failed))?;
-        let sql = "SELECT c.id, t.tenant, c.closing, c.verdict, c.verdict_published, c.announced
-            FROM closing c JOIN tenant t ON t.id = c.tenant
-            WHERE c.verdict_published = 0 OR c.announced = 0 ORDER BY c.id LIMIT ?";
-        let rows: Vec<Row> = sqlx::query_as(sql)
-            .bind(BATCH)
-            .fetch_all(&mut *read)
-            .await
-            .map_err(Error::db(failed))?;
-        drop(read);
+        let rows = self.unpublished().await?;
         futures::future::try_join_all(rows.iter().map(|row| self.publish(row))).await?;
         if !rows.is_empty() {
-            let failed = "note what was published";
-            let ids: Vec<i64> = rows.iter().map(|r| r.id).collect();
-            let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
-            let sql = "UPDATE closing SET verdict_published = 1, announced = 1 WHERE id IN (SELECT value FROM json_each(?))";
-            let q = sqlx::query(sql).bind(serde_json::to_string(&ids).unwrap_or_default());
-            q.execute(&mut *w).await.map_err(Error::db(failed))?;
-            w.commit().await.map_err(Error::db(failed))?;
+            self.published(&rows).await?;
         }
         Ok(rows.len())
     }
 
+    async fn unpublished(&self) -> Result<Vec<Row>, Error> {
+        let failed = "read what is to be published";
+        let mut read = self.0.db.read().await.map_err(Error::db(failed))?;
+        let sql =
+            "SELECT c.id, t.tenant, c.closing, c.verdict, c.verdict_published, c.announced, c.asked
+            FROM closing c JOIN tenant t ON t.id = c.tenant
+            WHERE c.verdict_published = 0 OR c.announced = 0 ORDER BY c.id LIMIT ?";
+        sqlx::query_as(sql)
+            .bind(BATCH)
+            .fetch_all(&mut *read)
+            .await
+            .map_err(Error::db(failed))
+    }
+
+    /// Notes what was published. A verdict that was asked for meanwhile stays to be published: the one that was on its
+    /// way may be the one that the collector has lost.
+    async fn published(&self, rows: &[Row]) -> Result<(), Error> {
+        let failed = "note what was published";
+        let done: Vec<(i64, i64)> = rows.iter().map(|r| (r.id, r.asked)).collect();
+        let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
+        let sql = "UPDATE closing SET announced = 1, verdict_published = (closing.asked = done.asked)
+            FROM (SELECT value ->> 0 AS id, value ->> 1 AS asked FROM json_each(?)) AS done WHERE closing.id = done.id";
+        let q = sqlx::query(sql).bind(serde_json::to_string(&done).unwrap_or_default());
+        q.execute(&mut *w).await.map_err(Error::db(failed))?;
+        w.commit().await.map_err(Error::db(failed))
+    }
+
     async fn publish(&self, row: &Row) -> Result<(), Error> {
         if !row.verdict_published {
-            let verdict = RunClosed::decode(&row.verdict[..])
-                .map_err(|_| Error::Damaged { what: "verdict" })?;
-            self.send(Body::Closed(verdict)).await?;
+            match RunClosed::decode(&row.verdict[..]) {
+                Ok(verdict) => self.send(Body::Closed(verdict)).await?,
+                // It must not keep all others; the collector reads again by itself.
+                Err(_) => {
+                    let (tenant, closing) = (&row.tenant, row.closing);
+                    tracing::error!(%tenant, closing, "a verdict can't be read and is given up");
+                }
+            }
         }
         if !row.announced {
             let closing = u64::try_from(row.closing).unwrap_or(0);
@@ -108,5 +125,72 @@ impl Normalizer {
             }
             published => Ok(published?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bus::{Bus, Keys, Topology, memory::Memory};
+    use runtime::Clock;
+    use runtime::db::{Db, Durability, Options};
+
+    use super::*;
+    use crate::{Config, Deps, MIGRATIONS};
+
+    async fn normalizer(dir: &std::path::Path) -> Normalizer {
+        let options = Options {
+            path: dir.join("ledger.db"),
+            durability: Durability::Normal,
+            brake: false,
+        };
+        let topology = Topology::of_pools(["p".parse().unwrap()]);
+        let deps = Deps {
+            bus: Bus::new(Arc::new(Memory::new(topology)), Keys::generate()),
+            db: Db::open(&options, MIGRATIONS).await.unwrap(),
+            clock: Clock::starting_at(1),
+        };
+        Normalizer::new(Config::default(), deps)
+    }
+
+    async fn sql(n: &Normalizer, sql: &'static str) {
+        let mut w = n.0.db.write().await.unwrap();
+        sqlx::query(sql).execute(&mut *w).await.unwrap();
+        w.commit().await.unwrap();
+    }
+
+    const TENANT: &str =
+        "INSERT INTO tenant (id, tenant) VALUES (1, '11111111-2222-3333-4444-555555555555')";
+    const CLOSING: &str = "INSERT INTO closing (tenant, closing, dataset, run, attempt, mode, pages, requests, started_at,
+        closed_at, changed_records, verdict, announced) VALUES (1, 7, 'users', 5, 1, 1, 0, 0, 0, 0, 0, x'ffff', 1)";
+
+    #[tokio::test]
+    async fn what_cant_be_read_blocks_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let n = normalizer(dir.path()).await;
+        sql(&n, TENANT).await;
+        sql(&n, CLOSING).await;
+        assert_eq!(n.publish_some().await.unwrap(), 1);
+        assert_eq!(n.publish_some().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_meanwhile_is_published_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let n = normalizer(dir.path()).await;
+        sql(&n, TENANT).await;
+        sql(&n, CLOSING).await;
+        let rows = n.unpublished().await.unwrap();
+        sql(
+            &n,
+            "UPDATE closing SET verdict_published = 0, asked = asked + 1",
+        )
+        .await;
+        n.published(&rows).await.unwrap();
+        let again = n.unpublished().await.unwrap();
+        assert_eq!(again.len(), 1);
+        n.published(&again).await.unwrap();
+        assert!(n.unpublished().await.unwrap().is_empty());
     }
 }

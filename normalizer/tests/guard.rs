@@ -30,19 +30,19 @@ async fn check(w: &mut World) -> Vec<String> {
 async fn absent_users_are_held_until_approved() {
     let mut w = World::new().await;
     w.run(Run::full("users", 10, vec![users(0..50)])).await;
-    let v = w.run(Run::full("users", 20, vec![users(11..50)])).await;
+    let v = w.run(Run::full("users", 20, vec![users(12..50)])).await;
     assert!(
         v.complete && v.suspects.is_empty(),
         "held ones are not named"
     );
     assert_eq!(
         (v.counts.unwrap().held, v.counts.unwrap().suspects),
-        (11, 11)
+        (12, 12)
     );
 
-    // One is seen again, the others stay held.
-    let v = w.run(Run::full("users", 30, vec![users(10..50)])).await;
-    assert_eq!(v.counts.unwrap().held, 10);
+    // One is seen again. A newer full run looks at the others anew: they stay held, now of that run.
+    let v = w.run(Run::full("users", 30, vec![users(11..50)])).await;
+    assert_eq!(v.counts.unwrap().held, 11);
     // Even an answer "gone" doesn't remove what is held.
     let v = w
         .run(Run::some(
@@ -55,7 +55,7 @@ async fn absent_users_are_held_until_approved() {
             },
         ))
         .await;
-    assert_eq!((v.counts.unwrap().held, v.counts.unwrap().removed), (10, 0));
+    assert_eq!((v.counts.unwrap().held, v.counts.unwrap().removed), (11, 0));
 
     let runs = admin(&w)
         .list_runs(ListRunsRequest { limit: 0 })
@@ -65,7 +65,7 @@ async fn absent_users_are_held_until_approved() {
         .runs;
     assert_eq!(
         runs.iter().map(|r| (r.run, r.held)).collect::<Vec<_>>(),
-        [(40, 0), (30, 0), (20, 10), (10, 0)]
+        [(40, 0), (30, 11), (20, 0), (10, 0)]
     );
     let request = |run| ApproveRequest {
         run,
@@ -73,19 +73,19 @@ async fn absent_users_are_held_until_approved() {
         why: "site closed".into(),
     };
     assert_eq!(
-        admin(&w).approve(request(30)).await.unwrap_err().code(),
+        admin(&w).approve(request(20)).await.unwrap_err().code(),
         tonic::Code::NotFound
     );
     assert_eq!(
         admin(&w)
-            .approve(request(20))
+            .approve(request(30))
             .await
             .unwrap()
             .into_inner()
             .released,
-        10
+        11
     );
-    assert_eq!(check(&mut w).await, ids(0..10));
+    assert_eq!(check(&mut w).await, ids(0..11));
 
     // Every verdict names them too, in case the request was lost.
     let v = w
@@ -101,7 +101,7 @@ async fn absent_users_are_held_until_approved() {
         .await;
     assert_eq!(
         v.suspects.iter().map(|s| s.id.clone()).collect::<Vec<_>>(),
-        ids(0..10)
+        ids(0..11)
     );
     let v = w
         .run(Run::some(
@@ -109,16 +109,41 @@ async fn absent_users_are_held_until_approved() {
             60,
             50,
             Page {
-                gone: ids(0..10),
+                gone: ids(0..11),
                 ..Page::default()
             },
         ))
         .await;
     assert_eq!(
         (v.counts.unwrap().removed, v.counts.unwrap().suspects),
-        (10, 0)
+        (11, 0)
     );
-    assert_eq!(w.users().await.len(), 40);
+    assert_eq!(w.users().await.len(), 39);
+    w.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_held_holds_nobody_else_and_is_let_go_of_when_it_is_no_mass_any_more() {
+    let mut w = World::new().await;
+    w.run(Run::full("users", 10, vec![users(0..50)])).await;
+    w.run(Run::full("users", 20, vec![users(20..50)])).await;
+    // An ordinary leaver, named by the delta and by a full reading.
+    let page = Page {
+        gone: ids(20..21),
+        ..Page::default()
+    };
+    let v = w.run(Run::some("users", 30, 20, page)).await;
+    assert_eq!((v.counts.unwrap().held, v.counts.unwrap().removed), (20, 1));
+    let v = w.run(Run::full("users", 40, vec![users(22..50)])).await;
+    assert_eq!((v.counts.unwrap().held, v.suspects.len()), (20, 1));
+    assert_eq!(v.suspects[0].id, "u0021");
+    // Most of them come back.
+    let v = w
+        .run(Run::full("users", 50, vec![users(3..20), users(21..50)]))
+        .await;
+    assert_eq!(v.counts.unwrap().held, 0);
+    let named: Vec<_> = v.suspects.iter().map(|s| s.id.clone()).collect();
+    assert_eq!(named, ids(0..3));
     w.stop().await;
 }
 

@@ -124,28 +124,35 @@ pub fn judge(j: Judgement<'_>) -> Outcome {
             may_go.insert(key.clone());
         }
     }
-    let approved = |key: &String| {
-        suspects
-            .get(key)
-            .is_some_and(|s| s.state == State::Approved)
+    let state_of = |key: &String| suspects.get(key).map(|s| s.state);
+    // The held ones wait for somebody, so they neither count against an ordinary leaver nor lend him their number: he
+    // is measured against those whose fate is open.
+    let held = suspects.values().filter(|s| s.state == State::Held).count() as u64;
+    let of = |state: fn(Option<State>) -> bool| {
+        absent.union(&may_go).filter(|k| state(state_of(k))).count() as u64
     };
-    let at_once = absent.union(&may_go).filter(|k| !approved(k)).count() as u64;
-    let hold = guard::hold(&j.guard, j.live, at_once);
+    let loose = of(|s| !matches!(s, Some(State::Held | State::Approved)));
+    let hold = guard::hold(&j.guard, j.live.saturating_sub(held), loose);
+    // A newer look at everything: what it still lacks of the held ones is let go of when that, together with what
+    // this run lets go anyway, is no mass any more.
+    let again = j.complete && j.mode == Mode::Full;
+    let hold_on = guard::hold(&j.guard, j.live, loose + of(|s| s == Some(State::Held)));
 
     let mut remove = Keys::new();
     for key in absent.union(&may_go) {
         let before = suspects.get(key).copied();
         let state = before.map(|s| s.state);
+        let since = before.map_or(if j.by_id { j.now } else { j.last_read_end }, |s| s.since);
         if state == Some(State::Held) {
-            continue; // until somebody decides
-        }
-        if hold && state != Some(State::Approved) {
-            let since = before.map_or(if j.by_id { j.now } else { j.last_read_end }, |s| s.since);
+            if again {
+                let state = if hold_on { State::Held } else { State::Open };
+                suspects.insert(key.clone(), raise(since, state));
+            } // else until somebody decides
+        } else if hold && state != Some(State::Approved) {
             suspects.insert(key.clone(), raise(since, State::Held));
         } else if may_go.contains(key) {
             remove.insert(key.clone());
         } else {
-            let since = if j.by_id { j.now } else { j.last_read_end };
             suspects
                 .entry(key.clone())
                 .or_insert(raise(since, State::Open));

@@ -68,18 +68,93 @@ pub fn read(dir: &Path, kind: &str) -> Records {
     by_key(kind, text.lines().map(|l| serde_json::from_str(l).unwrap()))
 }
 
-/// Lists in one order, properties too: neither means anything.
-pub fn canonical(value: Value) -> Value {
+/// The records that a view of the SQLite sink shows.
+pub async fn read_view(file: &Path, kind: &str) -> Records {
+    use sqlx::Connection as _;
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true);
+    let mut db = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    let columns = format!("SELECT name, type FROM pragma_table_info('{kind}')");
+    let columns: Vec<(String, String)> = sqlx::query_as(sqlx::AssertSqlSafe(columns))
+        .fetch_all(&mut db)
+        .await
+        .unwrap();
+    let properties: Vec<String> = columns
+        .iter()
+        .map(|(name, _)| format!("'{}', \"{name}\"", camel(name)))
+        .collect();
+    let sql = format!("SELECT json_object({}) FROM {kind}", properties.join(", "));
+    let rows: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .fetch_all(&mut db)
+        .await
+        .unwrap();
+    db.close().await.unwrap();
+    by_key(
+        kind,
+        rows.iter()
+            .map(|row| typed(serde_json::from_str(row).unwrap())),
+    )
+}
+
+/// SQL has neither lists nor true and false: they are texts and numbers there.
+fn typed(mut row: Value) -> Value {
+    const FLAGS: [&str; 5] = [
+        "accountEnabled",
+        "onPremisesSyncEnabled",
+        "isTrial",
+        "consumes",
+        "reconciled",
+    ];
+    for (name, value) in row.as_object_mut().unwrap() {
+        match value {
+            Value::String(text) if text.starts_with('[') => {
+                *value = serde_json::from_str(text).unwrap()
+            }
+            Value::Number(n) if FLAGS.contains(&name.as_str()) => {
+                *value = (n.as_i64() == Some(1)).into()
+            }
+            _ => {}
+        }
+    }
+    row
+}
+
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |out, word| {
+        let (head, tail) = word.split_at(1);
+        out + &head.to_ascii_uppercase() + tail
+    })
+}
+
+/// A record whose lists are in one order: theirs means nothing.
+pub fn canonical(mut record: Value) -> Value {
+    for list in record.as_object_mut().unwrap().values_mut() {
+        if let Value::Array(list) = list {
+            for item in list.iter_mut() {
+                *item = sorted(std::mem::take(item));
+            }
+            list.sort_by_cached_key(ToString::to_string);
+        }
+    }
+    record
+}
+
+fn sorted(value: Value) -> Value {
     match value {
         Value::Array(list) => {
-            let mut list: Vec<Value> = list.into_iter().map(canonical).collect();
+            let mut list: Vec<Value> = list.into_iter().map(sorted).collect();
             list.sort_by_cached_key(ToString::to_string);
             Value::Array(list)
         }
         Value::Object(map) => {
-            let sorted: BTreeMap<String, Value> =
-                map.into_iter().map(|(k, v)| (k, canonical(v))).collect();
-            Value::Object(sorted.into_iter().collect())
+            let map: BTreeMap<String, Value> =
+                map.into_iter().map(|(k, v)| (k, sorted(v))).collect();
+            Value::Object(map.into_iter().collect())
         }
         other => other,
     }

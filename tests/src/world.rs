@@ -81,7 +81,7 @@ struct Life {
 impl World {
     /// A product that has never read anything, started.
     pub fn new(setup: Setup) -> World {
-        runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "error");
+        runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "off");
         let home = tempfile::tempdir().unwrap();
         let sim = Sim::new(setup.sim.clone());
         let config = configure(home.path(), &sim, &setup);
@@ -159,6 +159,7 @@ impl World {
         let Some(life) = self.life.take() else { return };
         self.now = life.now();
         let Life { stack, runtime, .. } = life;
+        self.faulty.lock().unwrap().take();
         runtime.block_on(stack.stop());
         drop(runtime);
         self.settle();
@@ -169,6 +170,8 @@ impl World {
         let Some(life) = self.life.take() else { return };
         self.now = life.now();
         let Life { stack, runtime, .. } = life;
+        // It holds the queue's database.
+        self.faulty.lock().unwrap().take();
         {
             let _inside = runtime.enter();
             drop(stack);
@@ -240,6 +243,17 @@ impl World {
         outcome
     }
 
+    /// A pass that is left, the services with it, when so many requests were made; the next one goes on.
+    pub fn sync_until(&mut self, requests: u64) {
+        let (clients, network) = (self.clients(), self.network.clone());
+        self.run(async {
+            tokio::select! {
+                done = pass(&clients) => { done.unwrap(); }
+                () = network.reached(requests) => {}
+            }
+        });
+    }
+
     /// A pass until so many more requests were made, and a few turns of the scheduler more; then a crash. True when
     /// the pass was done before.
     pub fn sync_until_crash(&mut self, requests: u64, turns: u32) -> bool {
@@ -257,6 +271,8 @@ impl World {
                 () = crash => false,
             }
         });
+        // They hold the databases.
+        drop(clients);
         self.crash();
         done
     }
@@ -295,6 +311,20 @@ impl World {
         self.run(async { self.network.tick() });
     }
 
+    /// Time since the world began.
+    pub fn now(&self) -> Duration {
+        Duration::from_micros(self.life.as_ref().unwrap().now() - ORIGIN)
+    }
+
+    /// The next request for subscriptions is refused as if its token were no longer good.
+    pub fn refuse_token_once(&self) {
+        self.sim().fault(graph_sim::Fault {
+            status: Some(401),
+            path: Some("/directory/subscriptions".to_owned()),
+            ..graph_sim::Fault::default()
+        });
+    }
+
     /// Moves the clock so far that everything is read in full again.
     pub fn next_week(&mut self) {
         self.advance_clock(Duration::from_secs(7 * 24 * 3600));
@@ -325,15 +355,23 @@ impl World {
 
     /// Lets the held removals of a run go ahead.
     pub fn approve(&self, run: u64) -> u64 {
+        self.try_approve(run).unwrap()
+    }
+
+    /// Lets the held removals of a run go ahead, if it has any.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn try_approve(&self, run: u64) -> Result<u64, String> {
         let mut client = NormalizerAdminClient::new(self.clients().normalizer);
         let request = ApproveRequest {
             run,
             ..ApproveRequest::default()
         };
-        self.run(client.approve(request))
-            .unwrap()
-            .into_inner()
-            .released
+        let answer = self.run(client.approve(request));
+        answer
+            .map(|a| a.into_inner().released)
+            .map_err(|s| s.message().to_owned())
     }
 
     /// Drops the held removals of a run.
@@ -352,6 +390,16 @@ impl World {
     /// What the files sink shows of a kind.
     pub fn inventory(&self, kind: &str) -> Records {
         inventory::read(&self.path("inventory"), kind)
+    }
+
+    /// The SQLite sink shows what the files sink shows, in its views.
+    #[track_caller]
+    pub fn sqlite_shows_the_same(&self) {
+        let file = self.path("inventory.db");
+        for kind in KINDS {
+            let shown = self.run(inventory::read_view(&file, kind));
+            inventory::same(kind, &self.inventory(kind), &shown);
+        }
     }
 
     /// What is really so.

@@ -76,6 +76,13 @@ impl CollectorAdmin for Admin {
 
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let inner = Arc::clone(&self.0);
+        if inner.tenants.read().await.is_empty() {
+            // Nothing runs here: a look at the state at rest.
+            inner
+                .refresh()
+                .await
+                .map_err(|e| Status::unavailable(e.to_string()))?;
+        }
         let mut changed = inner.shared.changed.subscribe();
         changed.mark_changed();
         let states = stream::unfold((inner, changed), |(inner, mut changed)| async move {

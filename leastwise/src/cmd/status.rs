@@ -154,5 +154,9 @@ fn table(state: &Whole) -> Result<(), Problem> {
         output::write(&format!("  {} {}\n", count.live, count.kind))?;
     }
     output::write("\n")?;
-    output::print(&state.exporter.sinks, &SINKS, Format::Table)
+    if state.running {
+        output::print(&state.exporter.sinks, &SINKS, Format::Table)
+    } else {
+        output::write("Sinks are looked at by `leastwise sync` and `leastwise run`.\n")
+    }
 }

@@ -13,7 +13,7 @@ use tonic::{Status, Streaming};
 
 use crate::cursor::Cursor;
 use crate::error::Error;
-use crate::sink::Snapshot;
+use crate::sink::{Snapshot, Update};
 
 /// Longest silence of the ledger. A snapshot of a million users begins within seconds.
 pub(crate) const SILENCE: Duration = Duration::from_secs(120);
@@ -84,10 +84,16 @@ impl Feed {
         ))
     }
 
-    /// Everything that a tenant's ledger holds.
-    pub(crate) async fn snapshot(&self, tenant: TenantId) -> Result<Snapshot, Error> {
+    /// Everything that a tenant's ledger holds, or only of some kinds.
+    pub(crate) async fn snapshot(
+        &self,
+        tenant: TenantId,
+        update: Option<Update>,
+    ) -> Result<Snapshot, Error> {
+        let wanted = |k: &RecordKind| update.as_ref().is_none_or(|u| u.kinds.contains(k));
         let kinds = RecordKind::ALL
-            .iter()
+            .into_iter()
+            .filter(wanted)
             .map(|k| k.name().to_owned())
             .collect();
         let request = SnapshotRequest {
@@ -98,7 +104,11 @@ impl Feed {
         let batches = in_time("Snapshot", client.snapshot(request))
             .await?
             .into_inner();
-        Ok(Snapshot::new(batches.boxed()))
+        let snapshot = Snapshot::new(batches.boxed());
+        Ok(match update {
+            Some(update) => snapshot.only(update),
+            None => snapshot,
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::board::Board;
 use crate::config::{Config, SinkConfig};
-use crate::delivery::{Sink, Worker};
+use crate::delivery::{Quiet, Sink, Worker};
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::sink::files::Files;
@@ -39,6 +39,7 @@ pub struct Exporter {
     config: Arc<Config>,
     deps: Deps,
     board: Board,
+    brake: bool,
 }
 
 /// The exporter's admin service.
@@ -62,7 +63,15 @@ impl Exporter {
             config: Arc::new(config),
             deps,
             board,
+            brake: false,
         })
+    }
+
+    /// For tests under tokio's paused clock: the databases of sinks keep it from advancing while they work, as
+    /// [`runtime::db::Options::brake`] says.
+    #[must_use]
+    pub fn with_brake(self, brake: bool) -> Exporter {
+        Exporter { brake, ..self }
     }
 
     /// The admin service, for a gRPC server or a local channel.
@@ -96,10 +105,11 @@ impl Exporter {
                 store: Store::new(self.deps.db.clone()),
                 clock: self.deps.clock.clone(),
                 config: config.clone(),
-                sink: sink(config),
+                sink: sink(config, self.brake),
                 number,
                 tries: BTreeMap::new(),
                 checked: BTreeMap::new(),
+                quiet: Quiet::default(),
             };
             tasks.spawn(worker.run(stop.clone()));
         }
@@ -115,9 +125,9 @@ impl Exporter {
     }
 }
 
-fn sink(config: &SinkConfig) -> Sink {
+fn sink(config: &SinkConfig, brake: bool) -> Sink {
     match config {
         SinkConfig::Files { path, .. } => Sink::Snapshots(Arc::new(Files::new(path.clone()))),
-        SinkConfig::Sqlite { path, .. } => Sink::Rows(Arc::new(Sqlite::new(path.clone()))),
+        SinkConfig::Sqlite { path, .. } => Sink::Rows(Arc::new(Sqlite::new(path.clone(), brake))),
     }
 }

@@ -5,12 +5,11 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use proto::message::Body;
-use proto::pages::v1::ClosingAnnounced;
 use sha2::{Digest as _, Sha256};
 use support::{A, B, Rig};
+use tokio::time::Instant;
 
 /// Everything visible in a directory: content and moment of the last write.
 fn visible(dir: &Path) -> BTreeMap<String, (Vec<u8>, SystemTime)> {
@@ -223,23 +222,145 @@ async fn the_order_of_the_ledger_does_not_matter() {
     }
 }
 
+async fn snapshots(rig: &Rig, n: u32) {
+    let mut calls = rig.ledger.1.subscribe();
+    calls.wait_for(|c| c.snapshot == n).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announcement_is_enough_and_several_are_one() {
+    let rig = Rig::paused().await;
+    rig.ledger.user(A, "u1", "Ann", &[]);
+    rig.sync().await;
+    let start = Instant::now();
+    rig.announce(rig.ledger.position(A, "e5", 1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    rig.announce(rig.ledger.user(A, "u2", "Bob", &[])).await;
+    snapshots(&rig, 2).await;
+    assert_eq!(start.elapsed().as_secs(), 3, "a second, and two of silence");
+    rig.sync().await;
+    assert_eq!(rig.ledger.calls().snapshot, 2);
+    assert_eq!(rig.users(), ["a/u1=Ann", "a/u2=Bob"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closings_that_never_end_are_not_waited_for() {
+    let rig = Rig::paused().await;
+    rig.ledger.user(A, "u1", "Ann", &[]);
+    rig.sync().await;
+    let start = Instant::now();
+    while rig.ledger.calls().snapshot < 2 {
+        let name = start.elapsed().as_secs().to_string();
+        rig.announce(rig.ledger.user(A, "u2", &name, &[])).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!((30..33).contains(&start.elapsed().as_secs()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_delivery_does_not_wait_for_silence() {
+    let rig = Rig::paused().await;
+    rig.ledger.user(A, "u1", "Ann", &[]);
+    rig.sync().await;
+    let start = Instant::now();
+    rig.announce(rig.ledger.user(A, "u2", "Bob", &[])).await;
+    rig.sync().await;
+    assert_eq!(rig.users(), ["a/u1=Ann", "a/u2=Bob"]);
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
+
 #[tokio::test]
-async fn an_announcement_is_enough() {
+async fn only_the_kinds_that_changed_are_fetched() {
+    let mut rig = Rig::files().await;
+    rig.ledger.user(A, "u1", "Ann", &["e5"]);
+    rig.ledger.position(A, "e5", 1);
+    rig.sync().await;
+    let before = visible(&rig.out());
+    let closing = rig.ledger.position(A, "e5", 2);
+    rig.sync().await;
+    let after = visible(&rig.out());
+    assert_eq!(after["user.ndjson"], before["user.ndjson"]);
+    assert_eq!(rig.lines("license_position")[0]["assigned"], 2);
+    assert_eq!(rig.manifest()["tenants"][A]["asOf"], closing);
+    rig.restart().await;
+    rig.ledger.user(A, "u1", "Anna", &["e3", "e5"]);
+    rig.sync().await;
+    assert_eq!(rig.users(), ["a/u1=Anna"]);
+    assert_eq!(rig.lines("license_assignment").len(), 2);
+    assert_eq!(rig.lines("license_position")[0]["assigned"], 2);
+    let asked = rig.ledger.with(|l| l.asked.clone());
+    assert_eq!(asked[0].len(), 5);
+    assert_eq!(asked[1..], [["license_position"], ["user"]]);
+}
+
+#[tokio::test]
+async fn what_changes_meanwhile_is_not_missed() {
+    let rig = Rig::files().await;
+    rig.ledger.user(A, "u9", "Ann", &[]);
+    rig.ledger.position(A, "e5", 1);
+    rig.sync().await;
+    rig.ledger.position(A, "e5", 2);
+    rig.ledger.with(|l| l.before_snapshot = Some("Anna"));
+    rig.sync().await;
+    assert_eq!(rig.users(), ["a/u9=Anna"]);
+    rig.ledger.position(A, "e5", 3);
+    rig.ledger.with(|l| l.after_snapshot = Some("Anne"));
+    rig.sync().await;
+    assert_eq!(rig.users(), ["a/u9=Anne"]);
+    let asked: Vec<usize> = rig.ledger.with(|l| l.asked.iter().map(Vec::len).collect());
+    assert_eq!(asked, [5, 1, 5, 1, 5], "one kind, then everything");
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_restored_meanwhile_is_shown_as_it_is() {
+    let rig = Rig::files().await;
+    rig.ledger.user(A, "u9", "Ann", &[]);
+    let backup = rig.ledger.backup();
+    rig.ledger.user(A, "u9", "Anna", &[]);
+    rig.sync().await;
+    rig.ledger.restore(backup);
+    rig.ledger.position(A, "e5", 3);
+    rig.sync().await;
+    assert_eq!(rig.users(), ["a/u9=Ann"]);
+}
+
+#[tokio::test]
+async fn too_many_changes_are_not_looked_through() {
     let rig = Rig::files().await;
     rig.ledger.user(A, "u1", "Ann", &[]);
     rig.sync().await;
-    let closing = rig.ledger.user(A, "u2", "Bob", &[]);
-    let announced = ClosingAnnounced {
-        tenant_id: A.into(),
-        closing,
-    };
-    rig.bus.publish(&Body::Closing(announced)).await.unwrap();
-    rig.ledger
+    let body = rig.ledger.backup()[A].rows[&("user".into(), "u1".into())]
         .1
-        .subscribe()
-        .wait_for(|c| c.snapshot == 2)
-        .await
-        .unwrap();
+        .clone();
+    let many = (0..10_001).map(|n| ("user", format!("v{n:05}"), body.clone()));
+    rig.ledger.close(A, many.collect());
+    rig.sync().await;
+    assert_eq!(rig.lines("user").len(), 10_002);
+    assert_eq!(rig.ledger.with(|l| l.asked[1].len()), 5);
+}
+
+#[tokio::test]
+async fn a_part_that_somebody_took_away_is_fetched_again() {
+    let rig = Rig::files().await;
+    rig.ledger.user(A, "u1", "Ann", &[]);
+    rig.ledger.position(A, "e5", 1);
+    rig.sync().await;
+    for dir in ["a", "b"] {
+        let part = rig
+            .out()
+            .join(".spool")
+            .join(A)
+            .join(dir)
+            .join("user.ndjson");
+        if part.exists() {
+            std::fs::remove_file(part).unwrap();
+        }
+    }
+    rig.ledger.position(A, "e5", 2);
+    assert!(!rig.wait().await[0].delivered);
+    rig.sync().await;
+    assert_eq!(rig.users(), ["a/u1=Ann"]);
+    assert_eq!(rig.lines("license_position")[0]["assigned"], 2);
 }
 
 #[tokio::test]

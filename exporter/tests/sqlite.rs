@@ -160,3 +160,32 @@ async fn a_torn_snapshot_leaves_no_trace() {
     rig.sync().await;
     assert_eq!(users(&rig).await, ["a/u1=Ann"]);
 }
+
+#[tokio::test]
+async fn a_ledger_that_went_back_to_a_head_seen_before_is_noticed() {
+    let rig = Rig::sqlite().await;
+    rig.ledger.user(A, "u1", "Ann", &[]);
+    let backup = rig.ledger.backup();
+    // What the sink gets is newer than the head that made it look.
+    rig.ledger.with(|l| l.before_follow = Some("Nia"));
+    rig.sync().await;
+    assert_eq!(users(&rig).await, ["a/u1=Ann", "a/u9=Nia"]);
+    rig.ledger.restore(backup);
+    rig.sync().await;
+    assert_eq!(users(&rig).await, ["a/u1=Ann"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_lacks_what_the_head_has_is_no_delivery() {
+    let rig = Rig::sqlite().await;
+    rig.ledger.user(A, "u1", "Ann", &[]);
+    rig.ledger.with(|l| l.mute = true);
+    let sinks = rig.wait().await;
+    assert!(
+        !sinks[0].delivered && sinks[0].problem.starts_with("LW-6002"),
+        "{sinks:?}"
+    );
+    rig.ledger.with(|l| l.mute = false);
+    rig.sync().await;
+    assert_eq!(users(&rig).await, ["a/u1=Ann"]);
+}

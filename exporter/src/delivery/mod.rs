@@ -4,6 +4,7 @@
 //! sinks, each of which has a task of its own.
 
 mod need;
+mod quiet;
 mod rows;
 mod snapshots;
 
@@ -23,6 +24,8 @@ use crate::error::Error;
 use crate::feed::{Feed, Head, Heads};
 use crate::sink::{RowSink, SnapshotSink};
 use crate::store::Store;
+
+pub(crate) use quiet::Quiet;
 
 /// Delays of a tenant that fails.
 const BACKOFF: Backoff = Backoff {
@@ -49,8 +52,10 @@ pub(crate) struct Worker {
     pub number: usize,
     /// Tenants that failed.
     pub tries: BTreeMap<TenantId, Try>,
-    /// The closing of each head that was looked at to its end.
+    /// The newest closing of each ledger that was looked at to its end.
     pub checked: BTreeMap<TenantId, Closing>,
+    /// Whose further closings are waited for.
+    pub quiet: Quiet,
 }
 
 /// A tenant that failed.
@@ -65,7 +70,8 @@ impl Worker {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Problem> {
         let mut passed = 0;
         loop {
-            let retry = self.tries.values().map(|t| t.next).min();
+            let retry = self.tries.values().map(|t| t.next);
+            let retry = retry.chain(self.quiet.next()).min();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -75,7 +81,7 @@ impl Worker {
             let (round, heads, forced) = self
                 .board
                 .read(|s| (s.round, s.heads.clone(), s.forced > passed));
-            self.pass(&heads, forced, &stop).await;
+            self.pass(&heads, forced, round > passed, &stop).await;
             if stop.is_cancelled() {
                 return Ok(());
             }
@@ -84,14 +90,25 @@ impl Worker {
         }
     }
 
-    async fn pass(&mut self, heads: &Heads, forced: bool, stop: &CancellationToken) {
+    async fn pass(&mut self, heads: &Heads, forced: bool, fresh: bool, stop: &CancellationToken) {
         self.tries.retain(|tenant, _| heads.contains_key(tenant));
+        self.quiet.retain(heads);
         let now = Instant::now();
-        let due: Vec<(TenantId, Head)> = heads
-            .iter()
-            .filter(|(tenant, _)| forced || self.tries.get(tenant).is_none_or(|t| t.next <= now))
-            .map(|(tenant, head)| (*tenant, *head))
-            .collect();
+        let mut due = Vec::new();
+        for (tenant, head) in heads {
+            let (tries, quiet) = (self.tries.get(tenant), self.quiet.waits(tenant));
+            // Heads that were looked at before say nothing new, and may be older than what the sink shows.
+            let due_now = match tries {
+                Some(t) => forced || t.next <= now,
+                None => fresh || quiet,
+            };
+            let waits = matches!(self.sink, Sink::Snapshots(_))
+                && due_now
+                && !self.quiet.lets_through(*tenant, head.changed, forced, now);
+            if due_now && !waits {
+                due.push((*tenant, *head));
+            }
+        }
         if due.is_empty() {
             return;
         }
@@ -119,10 +136,12 @@ impl Worker {
 
     /// Nothing is missing.
     fn settled(&mut self, tenant: TenantId, as_of: Closing, head: Head) {
+        // What the sink shows may be newer than the head; one that is seen below it again is another ledger's.
+        let newest = as_of.max(head.closing);
         self.tries.remove(&tenant);
-        self.checked.insert(tenant, head.closing);
+        self.checked.insert(tenant, newest);
         self.board.note(self.number, tenant, |s| {
-            (s.as_of, s.settled, s.problem) = (as_of, Some(head.closing), None);
+            (s.as_of, s.settled, s.problem) = (as_of, Some(newest), None);
         });
     }
 

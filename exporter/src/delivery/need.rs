@@ -12,7 +12,9 @@ pub(super) enum Need {
     Nothing,
     /// No record changed, as far as the head tells; only the ledger knows whether it is the one that the sink shows.
     Ask,
-    /// A snapshot.
+    /// Records changed: those kinds of which the ledger has some.
+    Changes,
+    /// Everything: nobody knows what the sink lacks.
     Snapshot,
 }
 
@@ -30,8 +32,10 @@ pub(super) fn need(
     let other = shown != Some(cursor.as_of);
     // The ledger went back behind what the sink has seen.
     let back = head.closing < cursor.as_of;
-    if interrupted || other || back || head.changed > cursor.as_of {
+    if interrupted || other || back {
         Need::Snapshot
+    } else if head.changed > cursor.as_of {
+        Need::Changes
     } else if checked == Some(head.closing) {
         Need::Nothing
     } else {
@@ -56,10 +60,7 @@ mod tests {
         assert_eq!(need(&head(7, 5), &at(5), shown(5), None), Need::Ask);
         assert_eq!(need(&head(7, 5), &at(5), shown(5), shown(7)), Need::Nothing);
         assert_eq!(need(&head(8, 5), &at(5), shown(5), shown(7)), Need::Ask);
-        assert_eq!(
-            need(&head(8, 8), &at(5), shown(5), shown(7)),
-            Need::Snapshot
-        );
+        assert_eq!(need(&head(8, 8), &at(5), shown(5), shown(7)), Need::Changes);
         assert_eq!(
             need(&head(4, 3), &at(5), shown(5), shown(7)),
             Need::Snapshot,

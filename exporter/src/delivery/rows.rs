@@ -41,6 +41,10 @@ impl Worker {
             let mut cursor = sink.cursor(tenant).await?;
             let follow = self.feed.follow(tenant, &cursor, BATCH).await?;
             match self.turn(sink, tenant, &mut cursor, follow).await? {
+                // It said that there is more.
+                Turn::AtHead if cursor.closing < head.changed => {
+                    return Err(Error::Stopped { call: "Follow" });
+                }
                 Turn::AtHead => {
                     self.settled(tenant, cursor.as_of, head);
                     return Ok(());
@@ -103,7 +107,7 @@ impl Worker {
         tenant: TenantId,
         cursor: &Cursor,
     ) -> Result<bool, Error> {
-        let mut snapshot = self.feed.snapshot(tenant).await?;
+        let mut snapshot = self.feed.snapshot(tenant, None).await?;
         let as_of = snapshot.as_of().await?;
         let mark = marked(cursor, as_of);
         if mark != *cursor && !sink.mark(tenant, cursor, &mark).await? {

@@ -1,22 +1,41 @@
 //! Bringing snapshots: all that changed are spooled, then shown together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proto::ids::{Closing, TenantId};
+use proto::kind::RecordKind;
 use runtime::CancellationToken;
 use tokio::time::Instant;
 
 use super::Worker;
 use super::need::{Need, need};
-use crate::cursor::{Cursor, advanced, after_snapshot, marked};
+use crate::cursor::{Cursor, Taking, advanced, after_snapshot, marked, take};
 use crate::error::Error;
 use crate::feed::Head;
-use crate::sink::SnapshotSink;
+use crate::sink::{SnapshotSink, Update};
 
 /// The longest that a spooled snapshot waits for those of other tenants. Each time costs as much as all files are
 /// large, so not after every tenant.
 const SHOW_EVERY: Duration = Duration::from_secs(60);
+
+/// Records of a batch, and how many are looked through for their kinds. That more changed than this is rare, and then
+/// fetching every kind costs little more than the one that changed.
+const BATCH: u32 = 1_000;
+const MOST: usize = 10_000;
+
+type Kinds = BTreeSet<RecordKind>;
+
+/// What changed after a cursor.
+#[derive(PartialEq, Eq)]
+enum Changes {
+    /// The ledger knows the cursor and has nothing after it.
+    None,
+    /// Records of these kinds, the last of which stands here.
+    Of(Kinds, Cursor),
+    /// Too much to tell, or the ledger doesn't know the cursor.
+    Unknown,
+}
 
 /// What was spooled and isn't shown: the cursor before it, the closing that it shows, and the head that was seen.
 type Spooled = BTreeMap<TenantId, (Cursor, Closing, Head)>;
@@ -79,30 +98,99 @@ impl Worker {
         cursor: &Cursor,
         shows: Option<Closing>,
     ) -> Result<Option<Closing>, Error> {
-        let wants = match need(&head, cursor, shows, self.checked.get(&tenant).copied()) {
+        let need = need(&head, cursor, shows, self.checked.get(&tenant).copied());
+        let changes = match need {
             Need::Nothing => return Ok(None),
-            Need::Snapshot => true,
-            // An empty answer means that the ledger knows the cursor and has nothing after it.
-            Need::Ask => match self.feed.follow(tenant, cursor, 1).await?.next().await? {
-                None => false,
-                Some(batch) => batch.snapshot_needed || !batch.records.is_empty(),
-            },
+            Need::Snapshot => Changes::Unknown,
+            Need::Ask | Need::Changes => self.changes(tenant, cursor).await?,
         };
-        if !wants {
+        if need == Need::Ask && changes == Changes::None {
             self.settled(tenant, cursor.as_of, head);
             return Ok(None);
         }
-        let spooled = match head.complete {
-            true => {
-                sink.spool(tenant, self.feed.snapshot(tenant).await?)
-                    .await?
+        let spooled = match (head.complete, changes) {
+            (false, _) => None,
+            (true, Changes::Of(kinds, followed)) => {
+                self.update(sink, tenant, cursor, kinds, followed).await?
             }
-            false => None,
+            // Where the head has changes and the ledger has none, it went back between the two.
+            (true, Changes::None | Changes::Unknown) => self.everything(sink, tenant).await?,
         };
         if spooled.is_none() {
             self.waits(tenant, cursor.as_of);
         }
         Ok(spooled)
+    }
+
+    async fn everything(
+        &self,
+        sink: &dyn SnapshotSink,
+        tenant: TenantId,
+    ) -> Result<Option<Closing>, Error> {
+        let snapshot = self.feed.snapshot(tenant, None).await?;
+        sink.spool(tenant, snapshot).await
+    }
+
+    /// Spools the kinds that changed. What the sink shows then must be of one closing: where another kind changed
+    /// before the snapshot was taken, everything is fetched.
+    async fn update(
+        &self,
+        sink: &dyn SnapshotSink,
+        tenant: TenantId,
+        cursor: &Cursor,
+        kinds: Kinds,
+        followed: Cursor,
+    ) -> Result<Option<Closing>, Error> {
+        let update = Update {
+            kinds: kinds.clone(),
+            base: cursor.as_of,
+        };
+        let snapshot = self.feed.snapshot(tenant, Some(update)).await?;
+        let Some(as_of) = sink.spool(tenant, snapshot).await? else {
+            return Ok(None);
+        };
+        // The ledger must know the snapshot too, else it was restored meanwhile. Records are seen in their newest
+        // state only, so one that changed after the snapshot may have changed before it as well.
+        let (newer, mark) = (as_of >= followed.as_of, as_of);
+        let same = newer
+            && match self.changes(tenant, &Cursor { mark, ..followed }).await? {
+                Changes::None => true,
+                Changes::Of(since, _) => since.is_subset(&kinds),
+                Changes::Unknown => false,
+            };
+        match same {
+            true => Ok(Some(as_of)),
+            false => self.everything(sink, tenant).await,
+        }
+    }
+
+    /// The kinds that changed after a cursor.
+    async fn changes(&self, tenant: TenantId, cursor: &Cursor) -> Result<Changes, Error> {
+        let mut follow = self.feed.follow(tenant, cursor, BATCH).await?;
+        let (mut kinds, mut at, mut records) = (Kinds::new(), cursor.clone(), 0);
+        while let Some(batch) = follow.next().await? {
+            let from = batch.from.as_ref().map(Cursor::from).unwrap_or_default();
+            if take(&at, &from) == Taking::Ignore {
+                continue;
+            }
+            records += batch.records.len();
+            kinds.extend(
+                batch
+                    .records
+                    .iter()
+                    .filter_map(|r| RecordKind::from_name(&r.kind)),
+            );
+            at = batch.to.as_ref().map(Cursor::from).unwrap_or_default();
+            if batch.snapshot_needed || records > MOST || kinds.len() == RecordKind::ALL.len() {
+                return Ok(Changes::Unknown);
+            }
+        }
+        Ok(match (records, kinds.is_empty()) {
+            (0, _) => Changes::None,
+            // Of kinds that this release doesn't know.
+            (_, true) => Changes::Unknown,
+            (_, false) => Changes::Of(kinds, at),
+        })
     }
 
     /// Shows what was spooled: mark, sink, cursor, in this order.

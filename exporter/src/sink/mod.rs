@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 
-pub use snapshot::{End, Snapshot};
+pub use snapshot::{End, Snapshot, Update};
 
 use crate::cursor::Cursor;
 use crate::error::Error;
@@ -25,6 +25,7 @@ pub trait SnapshotSink: Send + Sync {
     async fn shown(&self) -> Result<Shown, Error>;
 
     /// Fetches and prepares a snapshot without touching what the sink shows. `None` when the ledger isn't complete.
+    /// Of an [`Update`], the kinds that it doesn't hold stay as they are.
     async fn spool(&self, tenant: TenantId, snapshot: Snapshot) -> Result<Option<Closing>, Error>;
 
     /// Shows the spooled snapshots of these tenants. Returns the records that were written for each.

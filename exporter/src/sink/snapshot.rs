@@ -1,9 +1,12 @@
 //! A snapshot on its way from the ledger.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use proto::feed::v1::{DatasetState, Record, SnapshotBatch};
 use proto::ids::Closing;
+use proto::kind::RecordKind;
 use tonic::Status;
 
 use crate::error::Error;
@@ -16,6 +19,16 @@ pub struct Snapshot {
     first: Option<SnapshotBatch>,
     as_of: Option<Closing>,
     end: Option<End>,
+    update: Option<Update>,
+}
+
+/// A snapshot that holds some kinds only: those that changed since the closing `base`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// What it holds.
+    pub kinds: BTreeSet<RecordKind>,
+    /// The closing that the sink shows; all other kinds are as they were then.
+    pub base: Closing,
 }
 
 /// What is known of a snapshot once it is whole.
@@ -39,7 +52,20 @@ impl Snapshot {
             first: None,
             as_of: None,
             end: None,
+            update: None,
         }
+    }
+
+    /// The same, holding these kinds only.
+    #[must_use]
+    pub fn only(self, update: Update) -> Self {
+        let update = Some(update);
+        Snapshot { update, ..self }
+    }
+
+    /// What it holds, unless that is everything.
+    pub fn update(&self) -> Option<&Update> {
+        self.update.as_ref()
     }
 
     /// The closing that it shows.

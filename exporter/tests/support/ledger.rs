@@ -50,6 +50,14 @@ pub struct Inner {
     pub down: bool,
     /// The order in which snapshots come is not that of the keys.
     pub reversed: bool,
+    /// The kinds that each snapshot was asked for.
+    pub asked: Vec<Vec<String>>,
+    /// Users of A that change just before the next snapshot is taken, or its records were taken, or Follow answers.
+    pub before_snapshot: Option<&'static str>,
+    pub after_snapshot: Option<&'static str>,
+    pub before_follow: Option<&'static str>,
+    /// Follow has nothing to say.
+    pub mute: bool,
 }
 
 #[derive(Clone)]
@@ -193,7 +201,13 @@ impl Feed for Ledger {
         request: Request<FollowRequest>,
     ) -> Result<Response<Self::FollowStream>, Status> {
         let request = request.into_inner();
+        if let Some(name) = self.with(|l| l.before_follow.take()) {
+            self.user(super::A, "u9", name, &[]);
+        }
         let tenant = self.tenant(&request.tenant_id)?;
+        if self.with(|l| l.mute) {
+            return Ok(Response::new(stream::empty().boxed()));
+        }
         let cursor = request.cursor.unwrap_or_default();
         self.count(|c| c.follow += 1);
         let head = *tenant.closings.last().unwrap_or(&0);
@@ -252,14 +266,22 @@ impl Feed for Ledger {
         &self,
         request: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
-        let tenant = self.tenant(&request.into_inner().tenant_id)?;
+        let SnapshotRequest { tenant_id, kinds } = request.into_inner();
+        if let Some(name) = self.with(|l| l.before_snapshot.take()) {
+            self.user(super::A, "u9", name, &[]);
+        }
+        let tenant = self.tenant(&tenant_id)?;
+        if let Some(name) = self.with(|l| l.after_snapshot.take()) {
+            self.user(super::A, "u9", name, &[]);
+        }
+        self.with(|l| l.asked.push(kinds.clone()));
         self.count(|c| c.snapshot += 1);
         let as_of = *tenant.closings.last().unwrap_or(&0);
         let (torn, reversed) = self.with(|l| (l.torn, l.reversed));
         let mut records: Vec<_> = tenant
             .rows
             .iter()
-            .filter(|(_, r)| r.1.is_some())
+            .filter(|(k, r)| r.1.is_some() && kinds.contains(&k.0))
             .map(|(k, r)| record(k, r))
             .collect();
         if reversed {

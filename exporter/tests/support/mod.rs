@@ -12,6 +12,8 @@ use exporter::{Config, Deps, Exporter, SinkConfig};
 use proto::admin::v1::exporter_admin_client::ExporterAdminClient;
 use proto::admin::v1::{ExporterStatusRequest, SinkStatus, WaitDeliveredRequest};
 use proto::feed::v1::feed_server::FeedServer;
+use proto::message::Body;
+use proto::pages::v1::ClosingAnnounced;
 use runtime::db::{Db, Durability, Options};
 use runtime::{CancellationToken, Clock, Problem};
 use tokio::task::JoinSet;
@@ -27,6 +29,7 @@ pub struct Rig {
     pub bus: Bus,
     config: Config,
     running: Option<Running>,
+    paused: bool,
 }
 
 struct Running {
@@ -39,6 +42,27 @@ struct Running {
 impl Rig {
     /// An exporter with the sinks that `sinks` puts below a fresh directory.
     pub async fn new(sinks: impl FnOnce(&Path) -> Vec<SinkConfig>) -> Rig {
+        Rig::with(sinks, false).await
+    }
+
+    /// The same with a directory of files and a SQLite file, under tokio's paused clock.
+    pub async fn paused() -> Rig {
+        let sinks = |dir: &Path| {
+            vec![
+                SinkConfig::Files {
+                    name: None,
+                    path: dir.join("out"),
+                },
+                SinkConfig::Sqlite {
+                    name: None,
+                    path: dir.join("rows/inventory.db"),
+                },
+            ]
+        };
+        Rig::with(sinks, true).await
+    }
+
+    async fn with(sinks: impl FnOnce(&Path) -> Vec<SinkConfig>, paused: bool) -> Rig {
         let dir = tempfile::tempdir().unwrap();
         let sinks = sinks(dir.path());
         // Nobody waits for the clock here: whoever wants fresh heads asks for them.
@@ -56,6 +80,7 @@ impl Rig {
             bus,
             config,
             running: None,
+            paused,
         };
         rig.start().await;
         rig
@@ -85,7 +110,7 @@ impl Rig {
         let options = Options {
             path: self.dir.path().join("exporter.db"),
             durability: Durability::Full,
-            brake: false,
+            brake: self.paused,
         };
         let db = Db::open(&options, exporter::MIGRATIONS).await.unwrap();
         let feed = runtime::grpc::local(FeedServer::new(self.ledger.clone()));
@@ -95,7 +120,9 @@ impl Rig {
             clock: Clock::system(),
             feed,
         };
-        let exporter = Exporter::new(self.config.clone(), deps).unwrap();
+        let exporter = Exporter::new(self.config.clone(), deps)
+            .unwrap()
+            .with_brake(self.paused);
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         let (run, token) = (exporter.clone(), stop.clone());
@@ -144,6 +171,15 @@ impl Rig {
             .unwrap()
             .into_inner()
             .sinks
+    }
+
+    /// Announces a closing of A.
+    pub async fn announce(&self, closing: u64) {
+        let announced = ClosingAnnounced {
+            tenant_id: A.into(),
+            closing,
+        };
+        self.bus.publish(&Body::Closing(announced)).await.unwrap();
     }
 
     pub async fn status(&self) -> Vec<SinkStatus> {

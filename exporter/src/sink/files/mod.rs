@@ -2,7 +2,8 @@
 //!
 //! Mapping: `PATH/<kind>.ndjson`, one record a line in lowerCamelCase, ordered by tenant and key; the same content
 //! gives the same bytes. Idempotency: each file is replaced as a whole by a rename, the manifest last. Snapshots are
-//! rendered below `PATH/.spool` first and stay there as the parts of the next files.
+//! rendered below `PATH/.spool` first and stay there as the parts of the next files; of kinds that didn't change, the
+//! old part is the new one.
 
 mod assemble;
 mod disk;
@@ -18,14 +19,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
+use proto::kind::RecordKind;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use self::assemble::Place;
-use self::index::{Index, Part};
+use self::index::{Content, Index, Part};
 use self::render::Renderer;
-use super::{End, Shown, Snapshot, SnapshotSink};
+use super::{End, Shown, Snapshot, SnapshotSink, Update};
 use crate::error::Error;
+use crate::record::{KINDS, LICENSE_ASSIGNMENT};
 
 /// See the [module](self).
 pub struct Files(Arc<Inner>);
@@ -71,8 +74,9 @@ impl SnapshotSink for Files {
     ) -> Result<Option<Closing>, Error> {
         // Rendering has a thread of its own, so that the network and it don't wait for each other.
         let (sender, receiver) = mpsc::channel(4);
-        let inner = self.0.clone();
-        let rendered = async move { blocking(move || inner.render(tenant, receiver)).await };
+        let (inner, update) = (self.0.clone(), snapshot.update().cloned());
+        let rendered =
+            async move { blocking(move || inner.render(tenant, update.as_ref(), receiver)).await };
         let fetched = async move {
             while let Some(records) = snapshot.next().await? {
                 if sender.send(Piece::Records(records)).await.is_err() {
@@ -119,17 +123,13 @@ impl Inner {
     fn render(
         &self,
         tenant: TenantId,
+        update: Option<&Update>,
         mut pieces: mpsc::Receiver<Piece>,
     ) -> Result<Option<Closing>, Error> {
         disk::create_dir(&self.place.dir)?;
         let home = self.place.tenant(tenant);
-        let keep = self.with(|state| {
-            Ok(self
-                .index(state)?
-                .tenants
-                .get(&tenant)
-                .map(|p| p.dir.clone()))
-        })?;
+        let shown = self.with(|state| Ok(self.index(state)?.tenants.get(&tenant).cloned()))?;
+        let keep = shown.as_ref().map(|p| p.dir.clone());
         clean(&home, keep.as_deref())?;
         let name = if keep.as_deref() == Some("a") {
             "b"
@@ -138,7 +138,10 @@ impl Inner {
         };
         let dir = home.join(name);
         disk::create_dir(&dir)?;
-        let mut renderer = Renderer::new(tenant, &dir)?;
+        let (new, same) = KINDS
+            .iter()
+            .partition::<Vec<_>, _>(|kind| update.is_none_or(|u| holds(u, kind)));
+        let mut renderer = Renderer::new(tenant, &dir, &new)?;
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
                 Piece::Records(records) => renderer.write(&records)?,
@@ -148,7 +151,17 @@ impl Inner {
                     return Ok(None);
                 }
                 Piece::End(end) => {
-                    let kinds = renderer.finish()?;
+                    let mut kinds = renderer.finish()?;
+                    if let Some(update) = update {
+                        let shown = shown.filter(|p| p.as_of == update.base);
+                        if let Err(e) = self.carry(&home, shown.as_ref(), &dir, &same, &mut kinds) {
+                            self.with(|state| {
+                                state.index = None;
+                                self.forget_damaged()
+                            })?;
+                            return Err(e);
+                        }
+                    }
                     disk::sync_parent(&dir)?;
                     let runs = end.datasets.iter().map(Into::into).collect();
                     let part = Part {
@@ -164,6 +177,35 @@ impl Inner {
         }
         // Interrupted. Whoever comes next may be at work already, and removes what is left behind.
         Ok(None)
+    }
+
+    /// Gives the files of kinds that didn't change a second name in the new directory.
+    fn carry(
+        &self,
+        home: &Path,
+        from: Option<&Part>,
+        to: &Path,
+        same: &[&str],
+        kinds: &mut BTreeMap<String, Content>,
+    ) -> Result<(), Error> {
+        for kind in same {
+            let new = render::file(to, kind);
+            let known = from.and_then(|p| Some((p, p.kinds.get(*kind)?)));
+            let (old, content) = match known {
+                Some((part, content)) => (render::file(&home.join(&part.dir), kind), content),
+                None => return Err(disk::at(&new)(std::io::ErrorKind::NotFound.into())),
+            };
+            let there = fs::metadata(&old).map_err(disk::at(&old))?.len();
+            if there != content.bytes {
+                return Err(disk::at(&old)(std::io::ErrorKind::InvalidData.into()));
+            }
+            disk::link(&old, &new)?;
+            kinds.insert((*kind).to_owned(), content.clone());
+        }
+        match same.first() {
+            Some(kind) => disk::sync_parent(&render::file(to, kind)),
+            None => Ok(()),
+        }
     }
 
     fn publish(&self, tenants: &[TenantId]) -> Result<BTreeMap<TenantId, u64>, Error> {
@@ -229,6 +271,15 @@ impl Inner {
 
     fn with<T>(&self, work: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Whether an update holds what the file of a kind shows.
+fn holds(update: &Update, kind: &str) -> bool {
+    let of = |name| RecordKind::from_name(name).is_some_and(|k| update.kinds.contains(&k));
+    match kind {
+        LICENSE_ASSIGNMENT => of("user"),
+        kind => of(kind),
     }
 }
 

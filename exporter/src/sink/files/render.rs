@@ -13,7 +13,7 @@ use super::disk;
 use super::index::{Content, hex};
 use crate::error::Error;
 use crate::project;
-use crate::record::{Body, KINDS, LICENSE_ASSIGNMENT, json, unreadable};
+use crate::record::{Body, LICENSE_ASSIGNMENT, json, unreadable};
 
 /// Lines are collected up to this size, then hashed and written in one go.
 const CHUNK: usize = 256 << 10;
@@ -25,9 +25,9 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    /// Creates the files in an empty directory.
-    pub(super) fn new(tenant: TenantId, dir: &Path) -> Result<Self, Error> {
-        let files = KINDS
+    /// Creates the files of these kinds in an empty directory.
+    pub(super) fn new(tenant: TenantId, dir: &Path, kinds: &[&'static str]) -> Result<Self, Error> {
+        let files = kinds
             .iter()
             .map(|kind| Ok((*kind, Lines::create(file(dir, kind))?)));
         Ok(Renderer {
@@ -36,7 +36,7 @@ impl Renderer {
         })
     }
 
-    /// Writes records; kinds that this release doesn't know are left out.
+    /// Writes records; other kinds, and those that this release doesn't know, are left out.
     pub(super) fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         for record in records {
             let Some((kind, body)) = Body::read(self.tenant, record)? else {

@@ -23,14 +23,16 @@ const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("schema.sql"))];
 /// See the [module](self).
 pub(crate) struct Sqlite {
     path: PathBuf,
+    brake: bool,
     db: OnceCell<Db>,
 }
 
 impl Sqlite {
-    /// A sink that writes to this file. It is opened when there is something to write.
-    pub(crate) fn new(path: PathBuf) -> Self {
+    /// A sink that writes to this file. It is opened when there is something to write; for `brake` see [`Options`].
+    pub(crate) fn new(path: PathBuf, brake: bool) -> Self {
         Sqlite {
             path,
+            brake,
             db: OnceCell::new(),
         }
     }
@@ -53,7 +55,7 @@ impl Sqlite {
         let options = Options {
             path: self.path.clone(),
             durability: Durability::Full,
-            brake: false,
+            brake: self.brake,
         };
         let opened = Db::open(&options, MIGRATIONS).await;
         let db = opened.map_err(|e| Error::Open {

@@ -69,6 +69,8 @@ fn nearest(message: &str) -> Option<String> {
     let quoted: Vec<&str> = message
         .split("unknown field ")
         .nth(1)?
+        .split(" for key ")
+        .next()?
         .split('`')
         .skip(1)
         .step_by(2)

@@ -157,10 +157,17 @@ impl Db {
     /// When the writer isn't free within two minutes.
     pub async fn write(&self) -> Result<Write, Error> {
         let brake = self.brake.then(Brake::new);
-        Ok(Write {
-            transaction: self.writer.begin_with("BEGIN IMMEDIATE").await?,
+        let connection = self.writer.acquire().await?;
+        // Made before the transaction begins, so that one that is interrupted while it begins is ended too.
+        let mut write = Write {
+            connection,
+            committed: false,
             _brake: brake,
-        })
+        };
+        sqlx::raw_sql("BEGIN IMMEDIATE")
+            .execute(&mut *write)
+            .await?;
+        Ok(write)
     }
 
     /// The database's file.
@@ -209,7 +216,8 @@ impl std::ops::DerefMut for Read {
 
 /// The transaction that may write.
 pub struct Write {
-    transaction: Transaction<'static, Sqlite>,
+    connection: PoolConnection<Sqlite>,
+    committed: bool,
     _brake: Option<Brake>,
 }
 
@@ -218,21 +226,33 @@ impl Write {
     ///
     /// # Errors
     /// When the database can't, for example on a full disk: then nothing of it happened.
-    pub async fn commit(self) -> Result<(), Error> {
-        self.transaction.commit().await
+    pub async fn commit(mut self) -> Result<(), Error> {
+        sqlx::raw_sql("COMMIT").execute(&mut *self).await?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        if !self.committed {
+            // SQLite rolls some failed transactions back by itself (a full disk) and others not; closing the
+            // connection ends either.
+            self.connection.close_on_drop();
+        }
     }
 }
 
 impl std::ops::Deref for Write {
     type Target = SqliteConnection;
     fn deref(&self) -> &SqliteConnection {
-        &self.transaction
+        &self.connection
     }
 }
 
 impl std::ops::DerefMut for Write {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+        &mut self.connection
     }
 }
 
@@ -328,6 +348,33 @@ mod tests {
         }
         assert_eq!(count(&db).await, 50);
         assert_eq!(start.elapsed(), Duration::from_secs(3_000));
+    }
+
+    #[tokio::test]
+    async fn a_full_database_refuses_and_goes_on_when_there_is_space_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(dir.path(), false).await;
+        let pages = async |n: u32| {
+            let w = db.write().await.unwrap();
+            let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {n}"));
+            let mut w = w;
+            sqlx::raw_sql(sql).execute(&mut *w).await.unwrap();
+            w.commit().await.unwrap();
+        };
+        let insert = async |rows: u32| -> Result<(), Error> {
+            let mut w = db.write().await?;
+            sqlx::query("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < ?) INSERT INTO t SELECT n FROM r")
+                .bind(rows)
+                .execute(&mut *w)
+                .await?;
+            w.commit().await
+        };
+        pages(20).await;
+        assert!(full_disk(&insert(100_000).await.unwrap_err()));
+        assert_eq!(count(&db).await, 0);
+        // The limit went with the connection that failed.
+        insert(10).await.unwrap();
+        assert_eq!(count(&db).await, 10);
     }
 
     #[tokio::test]

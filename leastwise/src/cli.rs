@@ -76,11 +76,11 @@ pub enum Format {
 }
 
 impl Cli {
-    /// The level of logs unless the environment says otherwise.
+    /// The level of logs unless the environment says otherwise. A command that ends says itself what went wrong.
     pub fn log_level(&self) -> &'static str {
         let quiet = !matches!(self.command, Command::Run(_));
         match self.verbose {
-            0 if quiet => "error",
+            0 if quiet => "off",
             0 => "info",
             1 => "info",
             _ => "debug",

@@ -105,7 +105,9 @@ impl Stack {
             backend,
             Keys::load_or_create(&directory.join("queue.keys"))?,
         );
-        let Options { clock, http, .. } = options;
+        let Options {
+            clock, http, brake, ..
+        } = options;
 
         let broker = Broker::new(
             token_broker::Config {
@@ -148,7 +150,8 @@ impl Stack {
                 clock,
                 feed: feed.clone(),
             },
-        )?;
+        )?
+        .with_brake(brake);
         let clients = Clients {
             collector: grpc::local(collector.admin()),
             normalizer: grpc::local(normalizer.admin()),

@@ -127,7 +127,7 @@ pub async fn pass(clients: &Clients) -> Result<Outcome, Problem> {
 }
 
 /// Tries to apply a run that fail in a row before a pass gives up waiting.
-const TRIES: u32 = 4;
+const TRIES: u32 = 6;
 
 async fn idle(
     states: &mut tonic::Streaming<CollectorStatus>,

@@ -128,7 +128,7 @@ pub struct Run {
     pub removed: u64,
     #[prost(uint64, tag = "14")]
     pub suspects: u64,
-    /// Suspects of this run that the guard holds now.
+    /// Suspects that the guard holds now. They move to the newer full run that looks at them again.
     #[prost(uint64, tag = "15")]
     pub held: u64,
     #[prost(uint64, tag = "16")]
@@ -205,7 +205,7 @@ pub struct NormalizerStatus {
     /// Objects set aside.
     #[prost(uint64, tag = "5")]
     pub set_aside: u64,
-    /// Why the newest try to apply a run failed, with its LW- code; empty when it succeeded. It is tried again.
+    /// The newest failure to apply a run that is not overcome, with its LW- code; empty when there is none.
     #[prost(string, tag = "6")]
     pub problem: ::prost::alloc::string::String,
     /// Tries in a row that failed.

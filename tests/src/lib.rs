@@ -3,5 +3,6 @@
 pub mod inventory;
 pub mod model;
 pub mod network;
+pub mod process;
 pub mod truth;
 pub mod world;

@@ -243,15 +243,16 @@ impl World {
         outcome
     }
 
-    /// A pass that is left, the services with it, when so many requests were made; the next one goes on.
-    pub fn sync_until(&mut self, requests: u64) {
+    /// A pass that is left, the services with it, when so many requests were made; the next one goes on. True when
+    /// the pass was done before.
+    pub fn sync_until(&mut self, requests: u64) -> bool {
         let (clients, network) = (self.clients(), self.network.clone());
         self.run(async {
             tokio::select! {
-                done = pass(&clients) => { done.unwrap(); }
-                () = network.reached(requests) => {}
+                done = pass(&clients) => { done.unwrap(); true }
+                () = network.reached(requests) => false,
             }
-        });
+        })
     }
 
     /// A pass until so many more requests were made, and a few turns of the scheduler more; then a crash. True when

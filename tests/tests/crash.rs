@@ -35,7 +35,7 @@ fn lives(seed: u64, users: u32, window: usize, days: u32) -> u32 {
             world.sim().advance(1);
         }
         loop {
-            let done = world.sync_until_crash(random.u64(1..9), random.u32(0..3_000));
+            let done = world.sync_until_crash(random.u64(1..12), random.u32(0..3_000));
             world.open();
             let (position, log) = (confirmed(&world), world.sim().log().len());
             world.start();
@@ -45,7 +45,11 @@ fn lives(seed: u64, users: u32, window: usize, days: u32) -> u32 {
             crashes += 1;
             if let Some(pages) = position.filter(|_| day == 0) {
                 // The next life reads on from there, and nothing before.
-                world.sync_until(world.network.requests() + 4);
+                while resumed(&world, log).is_none() {
+                    if world.sync_until(world.network.requests() + 1) {
+                        break;
+                    }
+                }
                 if let Some(first) = resumed(&world, log) {
                     assert_eq!(
                         first,

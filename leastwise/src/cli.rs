@@ -43,7 +43,7 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(cmd::demo::Demo),
     /// Write a commented configuration file.
-    Init(cmd::init::Init),
+    Init(Box<cmd::init::Init>),
     /// Read every tenant once, bring the inventory up to date, and exit.
     Sync(cmd::sync::Sync),
     /// Run all four services in this process until stopped.

@@ -120,7 +120,9 @@ impl Collector {
 impl Inner {
     async fn schedule(self: Arc<Self>, stop: CancellationToken) -> Result<(), Error> {
         let mut busy: BTreeMap<TenantId, tokio::task::Id> = BTreeMap::new();
-        let mut tasks: JoinSet<()> = JoinSet::new();
+        // Tenants that another collector works for, and when to look again: asked at once, it would say the same.
+        let mut elsewhere: BTreeMap<TenantId, Timestamp> = BTreeMap::new();
+        let mut tasks: JoinSet<Option<TenantId>> = JoinSet::new();
         let mut listed = None;
         while !stop.is_cancelled() {
             let now = self.shared.now();
@@ -132,11 +134,15 @@ impl Inner {
                     }
                 }
             }
+            elsewhere.retain(|_, until| *until > now);
             for (tenant, _) in self.shared.store.due(now).await? {
                 if busy.len() >= self.shared.config.concurrent_tenants.max(1) {
                     break;
                 }
-                if busy.contains_key(&tenant) || !self.tenants.read().await.contains_key(&tenant) {
+                if busy.contains_key(&tenant)
+                    || elsewhere.contains_key(&tenant)
+                    || !self.tenants.read().await.contains_key(&tenant)
+                {
                     continue;
                 }
                 let (inner, stop) = (Arc::clone(&self), stop.clone());
@@ -149,14 +155,20 @@ impl Inner {
                 .store
                 .next_wake(now)
                 .await?
-                .map_or(poll, |t| t.min(poll));
+                .into_iter()
+                .chain(elsewhere.values().copied())
+                .fold(poll, Timestamp::min);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.wake.notified() => {}
                 () = self.shared.clock.sleep_until(next.0) => {}
                 Some(done) = tasks.join_next_with_id() => {
                     let id = match &done {
-                        Ok((id, ())) => *id,
+                        Ok((id, held)) => {
+                            let until = self.shared.now().plus(self.lease() / 3);
+                            elsewhere.extend(held.map(|tenant| (tenant, until)));
+                            *id
+                        }
                         Err(e) => e.id(),
                     };
                     busy.retain(|_, task| *task != id);
@@ -193,21 +205,23 @@ impl Inner {
         Ok(())
     }
 
-    /// Works for one tenant while it has something due, under one lease.
-    async fn tenant(&self, id: TenantId, stop: CancellationToken) {
-        let Some(tenant) = self.tenants.read().await.get(&id).cloned() else {
-            return;
-        };
-        let (store, lease) = (
-            &self.shared.store,
-            Duration::from_secs(self.shared.config.lease_seconds.max(3)),
-        );
+    /// How long a lease lasts without a heartbeat.
+    fn lease(&self) -> Duration {
+        Duration::from_secs(self.shared.config.lease_seconds.max(3))
+    }
+
+    /// Works for one tenant while it has something due, under one lease. Returns the tenant when another collector
+    /// has that.
+    async fn tenant(&self, id: TenantId, stop: CancellationToken) -> Option<TenantId> {
+        let tenant = self.tenants.read().await.get(&id).cloned()?;
+        let (store, lease) = (&self.shared.store, self.lease());
         let now = self.shared.now();
         let attempt = match store.lease(id, &self.holder, now, now.plus(lease)).await {
             Ok(Some(attempt)) => attempt,
-            Ok(None) => return,
+            Ok(None) => return Some(id),
             Err(e) => {
-                return tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "no lease on the tenant");
+                tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "no lease on the tenant");
+                return None;
             }
         };
         tokio::select! {
@@ -218,6 +232,7 @@ impl Inner {
         // Err: the lease ends by itself.
         let _ = store.renew(id, attempt, Timestamp(0)).await;
         self.shared.touch();
+        None
     }
 
     /// Renews the lease; returns when it was lost.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 /// The records of a kind by their key.
 pub type Records = BTreeMap<String, Value>;
@@ -69,34 +71,38 @@ pub fn read(dir: &Path, kind: &str) -> Records {
 }
 
 /// The records that a view of the SQLite sink shows.
-pub async fn read_view(file: &Path, kind: &str) -> Records {
-    use sqlx::Connection as _;
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(file)
-        .read_only(true);
-    let mut db = sqlx::SqliteConnection::connect_with(&options)
-        .await
+pub fn read_view(file: &Path, kind: &str) -> Records {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let rows = runtime
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(rows(file, kind))
         .unwrap();
-    let columns = format!("SELECT name, type FROM pragma_table_info('{kind}')");
-    let columns: Vec<(String, String)> = sqlx::query_as(sqlx::AssertSqlSafe(columns))
-        .fetch_all(&mut db)
-        .await
-        .unwrap();
-    let properties: Vec<String> = columns
-        .iter()
-        .map(|(name, _)| format!("'{}', \"{name}\"", camel(name)))
-        .collect();
-    let sql = format!("SELECT json_object({}) FROM {kind}", properties.join(", "));
-    let rows: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-        .fetch_all(&mut db)
-        .await
-        .unwrap();
-    db.close().await.unwrap();
     by_key(
         kind,
         rows.iter()
             .map(|row| typed(serde_json::from_str(row).unwrap())),
     )
+}
+
+async fn rows(file: &Path, kind: &str) -> sqlx::Result<Vec<String>> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let mut db = SqliteConnection::connect_with(&options).await?;
+    let columns = format!("SELECT name FROM pragma_table_info('{kind}')");
+    let columns: Vec<String> = sqlx::query_scalar(AssertSqlSafe(columns))
+        .fetch_all(&mut db)
+        .await?;
+    let properties: Vec<String> = columns
+        .iter()
+        .map(|name| format!("'{}', \"{name}\"", camel(name)))
+        .collect();
+    let sql = format!("SELECT json_object({}) FROM {kind}", properties.join(", "));
+    let rows = sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_all(&mut db)
+        .await?;
+    db.close().await?;
+    Ok(rows)
 }
 
 /// SQL has neither lists nor true and false: they are texts and numbers there.

@@ -35,7 +35,7 @@ pub struct Setup {
     pub sim: graph_sim::Config,
     /// How late Graph is reckoned to be, in seconds.
     pub lateness: u64,
-    /// Tokio's clock stands still and jumps; without the SQLite sink.
+    /// Tokio's clock stands still and jumps.
     pub paused: bool,
     /// Pages on their way without confirmation.
     pub window: usize,
@@ -398,7 +398,7 @@ impl World {
     pub fn sqlite_shows_the_same(&self) {
         let file = self.path("inventory.db");
         for kind in KINDS {
-            let shown = self.run(inventory::read_view(&file, kind));
+            let shown = inventory::read_view(&file, kind);
             inventory::same(kind, &self.inventory(kind), &shown);
         }
     }
@@ -408,7 +408,7 @@ impl World {
         Truth::of(&self.sim())
     }
 
-    /// The inventory is this, record by record, and its countings agree with each other.
+    /// The inventory is this in both sinks, record by record, and its countings agree with each other.
     #[track_caller]
     pub fn is(&self, truth: &Truth) {
         for kind in KINDS {
@@ -418,6 +418,7 @@ impl World {
             }
             inventory::same(kind, &truth.records(kind), &actual);
         }
+        self.sqlite_shows_the_same();
         inventory::countings_agree(&self.path("inventory"));
     }
 
@@ -485,17 +486,16 @@ fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             removed: false,
         }
     });
-    let mut sinks = vec![SinkConfig::Files {
-        name: None,
-        path: home.join("inventory"),
-    }];
-    // Its database has no brake, so it can't be used under a paused clock.
-    if !setup.paused {
-        sinks.push(SinkConfig::Sqlite {
+    let sinks = vec![
+        SinkConfig::Files {
+            name: None,
+            path: home.join("inventory"),
+        },
+        SinkConfig::Sqlite {
             name: None,
             path: home.join("inventory.db"),
-        });
-    }
+        },
+    ];
     Config {
         data_dir: home.join("data"),
         tenants: tenants.collect(),

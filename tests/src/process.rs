@@ -14,8 +14,19 @@ pub fn program(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     let mut build = Command::new(env!("CARGO"));
+    // Together with this package, so that what both use is built once, with the same features.
     build
-        .args(["build", "--quiet", "-p", name, "--target-dir"])
+        .args([
+            "build",
+            "--quiet",
+            "-p",
+            "tests",
+            "-p",
+            "graph-sim",
+            "-p",
+            "leastwise",
+            "--target-dir",
+        ])
         .arg(profile.parent().unwrap())
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     if profile.ends_with("release") {

@@ -1,4 +1,5 @@
 //! The process dies at any moment: it goes on where it was, and ends where it would have ended.
+#![allow(clippy::print_stdout, reason = "shown when a test fails")]
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! A queue that repeats, reorders, delays and loses, with replicas that are late: the inventory equals the tenant in
 //! the end.
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+#![allow(clippy::print_stdout, reason = "shown when a test fails")]
 
 use std::time::Duration;
 

@@ -4,5 +4,6 @@ pub mod inventory;
 pub mod model;
 pub mod network;
 pub mod process;
+mod setup;
 pub mod truth;
 pub mod world;

@@ -4,13 +4,12 @@
 //! process does. Time is the tests' own: a clock that they move, or tokio's paused one.
 #![allow(clippy::unwrap_used, reason = "a test's support")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bus::faulty::{Faults, Faulty};
-use exporter::SinkConfig;
+use bus::faulty::Faulty;
 use graph_sim::Sim;
 use leastwise::{Clients, Config, Decorate, Options, Outcome, Stack, pass};
 use proto::admin::v1::CollectorStatus;
@@ -18,47 +17,16 @@ use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
 use proto::admin::v1::{ApproveRequest, MakeDueRequest, RejectRequest, WatchRequest};
 use runtime::{Clock, Problem};
-use token_broker::TenantConfig;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::inventory::{self, KINDS, Records};
-use crate::network::{BASE, Network};
+use crate::network::Network;
+pub use crate::setup::Setup;
+use crate::setup::configure;
 use crate::truth::{Truth, without_states};
 
 /// Where time starts: a day in 2027.
 const ORIGIN: u64 = 1_800_000_000_000_000;
-
-/// What a world is made of.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The simulator.
-    pub sim: graph_sim::Config,
-    /// How late Graph is reckoned to be, in seconds.
-    pub lateness: u64,
-    /// Tokio's clock stands still and jumps.
-    pub paused: bool,
-    /// Pages on their way without confirmation.
-    pub window: usize,
-    /// The queue fails, by this seed.
-    pub faults: Option<(u64, Faults)>,
-}
-
-impl Setup {
-    /// A tenant of so many users, nothing late, nothing failing.
-    pub fn users(users: u32) -> Self {
-        Setup {
-            sim: graph_sim::Config {
-                users,
-                base: Some(BASE.to_owned()),
-                ..graph_sim::Config::default()
-            },
-            lateness: 0,
-            paused: false,
-            window: 4,
-            faults: None,
-        }
-    }
-}
 
 /// See the [module](self).
 pub struct World {
@@ -314,15 +282,6 @@ impl World {
         Duration::from_micros(self.life.as_ref().unwrap().now() - ORIGIN)
     }
 
-    /// The next request for subscriptions is refused as if its token were no longer good.
-    pub fn refuse_token_once(&self) {
-        self.sim().fault(graph_sim::Fault {
-            status: Some(401),
-            path: Some("/directory/subscriptions".to_owned()),
-            ..graph_sim::Fault::default()
-        });
-    }
-
     /// Moves the clock so far that everything is read in full again.
     pub fn next_week(&mut self) {
         self.advance_clock(Duration::from_secs(7 * 24 * 3600));
@@ -465,47 +424,4 @@ pub fn exit(outcome: &Outcome) -> String {
 fn name_taken(position: &mut serde_json::Value) {
     let name = position.as_object_mut().unwrap().remove("productName");
     assert!(name.is_some_and(|n| n.as_str().is_some_and(|n| !n.is_empty())));
-}
-
-fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
-    let tenants = sim.tenants().iter().enumerate().map(|(n, tenant)| {
-        let secret = home.join(format!("secret-{n}"));
-        std::fs::write(&secret, &tenant.client_secret).unwrap();
-        TenantConfig {
-            id: tenant.id.parse().unwrap(),
-            name: None,
-            client_id: tenant.client_id.clone(),
-            client_secret_file: secret,
-            authority: tenant.authority.parse().unwrap(),
-            graph: tenant.graph.parse().unwrap(),
-            pool: "default".parse().unwrap(),
-            datasets: None,
-            removed: false,
-        }
-    });
-    let sinks = vec![
-        SinkConfig::Files {
-            name: None,
-            path: home.join("inventory"),
-        },
-        SinkConfig::Sqlite {
-            name: None,
-            path: home.join("inventory.db"),
-        },
-    ];
-    Config {
-        data_dir: home.join("data"),
-        tenants: tenants.collect(),
-        sinks,
-        collector: collector::Config {
-            lateness_seconds: setup.lateness,
-            publish_window: setup.window,
-            scheduled: false,
-            ..collector::Config::default()
-        },
-        normalizer: normalizer::Config {
-            lateness_seconds: setup.lateness,
-            ..normalizer::Config::default()
-        },
-    }
 }

@@ -1,4 +1,5 @@
 //! Every code that an error can show is explained, and no other is.
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -193,7 +193,7 @@ fn a_denied_dataset_is_left_out_and_the_others_go_on() {
     world
         .network
         .replace(graph_sim::Sim::new(Setup::users(300).sim));
-    world.refuse_token_once();
+    fails(&world, 401, "/directory/subscriptions", 1);
     world.sync_whole();
     world.is(&world.truth());
 }

@@ -80,14 +80,7 @@ impl GraphError {
         let what = format!("{text}.");
         match self {
             GraphError::Token(text) => {
-                let (code, rest) = text.split_once(": ").unwrap_or(("LW-2000", text));
-                let known = KNOWN_TOKEN_CODES
-                    .iter()
-                    .find(|k| **k == code)
-                    .copied()
-                    .unwrap_or("LW-2000");
-                let (what, remedy) = rest.split_once(" What to do: ").unwrap_or((rest, ""));
-                Problem::new(known, what, remedy)
+                Problem::told(text).unwrap_or_else(|| Problem::new("LW-2000", text, ""))
             }
             GraphError::Unreachable { .. } => Problem::new(
                 "LW-3001",
@@ -119,11 +112,6 @@ impl GraphError {
         }
     }
 }
-
-const KNOWN_TOKEN_CODES: [&str; 12] = [
-    "LW-2001", "LW-2002", "LW-2003", "LW-2004", "LW-2005", "LW-2006", "LW-2007", "LW-2009",
-    "LW-2010", "LW-2011", "LW-2012", "LW-2013",
-];
 
 #[derive(Deserialize)]
 struct Envelope {

@@ -118,10 +118,12 @@ pub async fn serve(path: &Path, servers: Servers, stop: CancellationToken) -> Re
 /// A failed call of an operator's service, as a person reads it.
 pub fn refused(status: tonic::Status) -> Problem {
     let text = status.message();
-    let (code, rest) = text.split_once(": ").unwrap_or(("", text));
-    let (what, remedy) = rest.split_once(" What to do: ").unwrap_or((rest, ""));
-    if code.starts_with("LW-") {
-        return Problem::new("LW-4015", format!("{code}: {what}"), remedy);
+    match Problem::told(text) {
+        Some(told) => Problem::new(
+            "LW-4015",
+            format!("{}: {}", told.code, told.what),
+            told.remedy,
+        ),
+        None => Problem::new("LW-4015", format!("the service refused: {text}."), ""),
     }
-    Problem::new("LW-4015", format!("the service refused: {text}."), "")
 }

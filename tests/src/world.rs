@@ -416,7 +416,7 @@ pub fn exit(outcome: &Outcome) -> String {
         Ok(code) if code == ExitCode::SUCCESS => "0".to_owned(),
         Ok(code) if code == ExitCode::from(3) => "3".to_owned(),
         Ok(code) => format!("{code:?}"),
-        Err(problem) => problem.code.to_owned(),
+        Err(problem) => problem.code.into_owned(),
     }
 }
 

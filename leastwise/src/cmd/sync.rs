@@ -166,18 +166,18 @@ impl Outcome {
             text += &format!(
                 "{}: {} objects on {} pages ({} requests, {}), {} changed, {} removed{}\n",
                 run.dataset,
-                count(run.fetched),
+                thousands(run.fetched),
                 run.pages,
                 run.requests,
                 run.mode,
-                count(run.changed),
-                count(run.removed),
+                thousands(run.changed),
+                thousands(run.removed),
                 match (run.complete, run.held) {
                     (false, _) => ", incomplete: it is read again".to_owned(),
                     (true, 0) => String::new(),
                     (true, n) => format!(
                         ", {} removals held because they are suspiciously many: `leastwise runs approve {}` lets them go ahead",
-                        count(n),
+                        thousands(n),
                         run.run
                     ),
                 }
@@ -198,7 +198,7 @@ impl Outcome {
             text += &format!(
                 "sink {}: {state}, {} records written, {}\n",
                 sink.sink,
-                count(sink.written),
+                thousands(sink.written),
                 sink.location
             );
         }
@@ -250,13 +250,6 @@ impl Outcome {
 
 /// A problem as a service tells it, with its own code in front.
 fn problem(text: &str, place: &str) -> Problem {
-    let (code, rest) = text.split_once(": ").unwrap_or(("LW-4016", text));
-    let (what, remedy) = rest.split_once(" What to do: ").unwrap_or((rest, ""));
-    // Codes are constants; this one comes back from a text, once, at the end of a process.
-    let code: &'static str = Box::leak(code.to_owned().into_boxed_str());
-    Problem::new(code, format!("{place}: {what}"), remedy)
-}
-
-fn count(n: u64) -> String {
-    thousands(i64::try_from(n).unwrap_or(i64::MAX))
+    let told = Problem::told(text).unwrap_or_else(|| Problem::new("LW-4016", text, ""));
+    Problem::new(told.code, format!("{place}: {}", told.what), told.remedy)
 }

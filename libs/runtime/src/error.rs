@@ -1,5 +1,6 @@
 //! Errors that help: a code to look up, what went wrong and where, and what to do.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A failure as a person reads it. Never holds a secret.
@@ -7,7 +8,7 @@ use std::fmt;
 pub struct Problem {
     /// Stable code, `LW-` and four digits: 1 configuration, 2 credentials, 3 Graph, 4 storage and queue, 5 ledger,
     /// 6 sinks. `leastwise` prints it first.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What went wrong, and where.
     pub what: String,
     /// What to do about it.
@@ -32,16 +33,33 @@ pub enum Exit {
     Busy = 75,
 }
 
+/// Stands between what went wrong and what to do.
+const REMEDY: &str = " What to do: ";
+
 impl Problem {
     /// A problem that ends a process with [`Exit::Failure`].
-    pub fn new(code: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn new(
+        code: impl Into<Cow<'static, str>>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Problem {
-            code,
+            code: code.into(),
             what: what.into(),
             remedy: remedy.into(),
             exit: Exit::Failure,
             source: None,
         }
+    }
+
+    /// A problem that another process told as text, as [`Display`](fmt::Display) writes it; none where the text
+    /// doesn't begin with a code.
+    pub fn told(text: &str) -> Option<Self> {
+        let (code, rest) = text
+            .split_once(": ")
+            .filter(|(code, _)| code.starts_with("LW-"))?;
+        let (what, remedy) = rest.split_once(REMEDY).unwrap_or((rest, ""));
+        Some(Problem::new(code.to_owned(), what, remedy))
     }
 
     /// Sets the exit code.
@@ -66,7 +84,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.what)?;
         if !self.remedy.is_empty() {
-            write!(f, " What to do: {}", self.remedy)?;
+            write!(f, "{REMEDY}{}", self.remedy)?;
         }
         Ok(())
     }
@@ -90,5 +108,23 @@ impl fmt::Display for Chain<'_> {
             next = e.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_understood() {
+        for problem in [
+            Problem::new("LW-1", "it broke: badly.", "mend it"),
+            Problem::new("LW-2", "it broke.", ""),
+        ] {
+            let told = Problem::told(&problem.to_string()).unwrap();
+            assert_eq!(told.code, problem.code);
+            assert_eq!((told.what, told.remedy), (problem.what, problem.remedy));
+        }
+        assert!(Problem::told("h2 protocol error: reset").is_none());
     }
 }

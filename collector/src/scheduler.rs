@@ -185,16 +185,14 @@ impl Inner {
     /// Lists the tenants, and makes rows for datasets that are new.
     pub(crate) async fn refresh(&self) -> Result<(), Problem> {
         let list = tenants::list(&self.shared.tokens, &self.shared.config.pool).await?;
-        let known = self.shared.store.all().await.map_err(|e| e.problem())?;
+        let known = self.shared.store.known().await.map_err(|e| e.problem())?;
         for (id, tenant) in list.iter().filter(|(_, t)| !t.removed) {
             for dataset in &tenant.datasets {
-                if !known
-                    .iter()
-                    .any(|r| r.tenant == *id && r.dataset.as_str() == dataset.name)
-                {
+                let name = (*id, dataset.id());
+                if !known.contains(&name) {
                     self.shared
                         .store
-                        .ensure(*id, &dataset.id())
+                        .ensure(*id, &name.1)
                         .await
                         .map_err(|e| e.problem())?;
                 }

@@ -1,7 +1,10 @@
 //! The collector's database: leases on tenants, and the state of each dataset.
 
+use std::collections::BTreeSet;
+
 use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use runtime::db::Db;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use crate::error::Error;
@@ -108,15 +111,7 @@ impl Store {
         .bind(micros(now))
         .fetch_all(&mut *r)
         .await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|r| {
-                Some((
-                    r.get::<&str, _>(0).parse().ok()?,
-                    r.get::<&str, _>(1).parse().ok()?,
-                ))
-            })
-            .collect())
+        Ok(names(rows).collect())
     }
 
     /// The next moment after `now` at which a dataset wakes.
@@ -146,6 +141,15 @@ impl Store {
                 .fetch_optional(&mut *r)
                 .await?;
         Ok(due.unwrap_or(false))
+    }
+
+    /// The names of all datasets that have a row.
+    pub async fn known(&self) -> Result<BTreeSet<(TenantId, Dataset)>, Error> {
+        let mut r = self.db.read().await?;
+        let rows = sqlx::query("SELECT tenant, dataset FROM dataset")
+            .fetch_all(&mut *r)
+            .await?;
+        Ok(names(rows).collect())
     }
 
     /// Every dataset, ordered by tenant and name.
@@ -247,7 +251,16 @@ async fn write(w: &mut SqliteConnection, row: &Row, wake_at: i64) -> Result<(), 
     Ok(())
 }
 
-fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Row, Error> {
+fn names(rows: Vec<SqliteRow>) -> impl Iterator<Item = (TenantId, Dataset)> {
+    rows.into_iter().filter_map(|r| {
+        Some((
+            r.get::<&str, _>(0).parse().ok()?,
+            r.get::<&str, _>(1).parse().ok()?,
+        ))
+    })
+}
+
+fn read(row: &SqliteRow) -> Result<Row, Error> {
     let text = |n: usize| row.get::<Option<&str>, _>(n);
     let bad = |e: proto::ids::IdError| Error::Store(sqlx::Error::Decode(e.into()));
     Ok(Row {

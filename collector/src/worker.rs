@@ -230,30 +230,24 @@ async fn publish_seal(
 ) -> Result<(), Error> {
     let (rules, dataset) = (shared.config.rules(declaration), declaration.id());
     let rows = shared.store.of(id).await?;
-    let skipped = |d: &Declaration| {
-        rows.iter()
-            .any(|r| r.tenant == id && r.dataset.as_str() == d.name && r.schedule.skipped)
+    let row = |name: &str| rows.iter().find(|r| r.dataset.as_str() == name);
+    let Some(sealed) = row(declaration.name)
+        .and_then(|r| r.state.sealed.as_ref())
+        .filter(|s| !s.published)
+    else {
+        return Ok(());
     };
+    let skipped = |d: &Declaration| row(d.name).is_some_and(|r| r.schedule.skipped);
     let read = tenant
         .datasets
         .iter()
         .filter(|d| d.name == declaration.name || !skipped(d));
     let datasets: Vec<String> = read.map(|d| d.name.to_owned()).collect();
-    let Some(sealed) = rows
-        .iter()
-        .find(|r| r.tenant == id && r.dataset == dataset)
-        .and_then(|r| r.state.sealed.clone())
-    else {
-        return Ok(());
-    };
-    if sealed.published {
-        return Ok(());
-    }
     let by = sealed.by;
     shared
         .bus
         .publish(&Body::Sealed(message(
-            shared, id, &dataset, &sealed, datasets,
+            shared, id, &dataset, sealed, datasets,
         )))
         .await?;
     let published = move |row: &mut Row| {

@@ -22,9 +22,6 @@ pub struct Cursor {
     pub mark: Closing,
 }
 
-/// Sorts after the kind and key of every record.
-pub const AFTER_ALL: &str = "~";
-
 /// What becomes of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taking {

@@ -129,7 +129,8 @@ fn field(value: &serde_json::Value) -> String {
 }
 
 /// 12345 as 12,345.
-pub fn thousands(n: i64) -> String {
+pub fn thousands(n: impl Into<i128>) -> String {
+    let n = n.into();
     let digits = n.unsigned_abs().to_string();
     let mut out = String::new();
     for (i, d) in digits.chars().enumerate() {
@@ -173,7 +174,7 @@ mod tests {
             Column {
                 title: "Count",
                 numeric: true,
-                cell: |r: &Row| thousands(r.count.into()),
+                cell: |r: &Row| thousands(r.count),
             },
         ];
         let text = table(&ROWS, &columns);

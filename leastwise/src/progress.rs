@@ -48,7 +48,7 @@ impl Progress {
                     d.phase,
                     d.dataset,
                     d.mode,
-                    thousands(to_i64(d.objects)),
+                    thousands(d.objects),
                     d.pages
                 )
             })
@@ -78,8 +78,4 @@ impl Progress {
         }
         self.last.clear();
     }
-}
-
-fn to_i64(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -112,13 +112,7 @@ impl Normalizer {
     ) -> Result<Option<FollowBatch>, Error> {
         let mut read = self.0.db.read().await.map_err(Error::db(READ))?;
         let mut moment = read.snapshot().await.map_err(Error::db(READ))?;
-        let sql = "SELECT id, closing FROM tenant WHERE tenant = ?";
-        let tenant: Option<(i64, i64)> = sqlx::query_as(sql)
-            .bind(tenant_id)
-            .fetch_optional(&mut *moment)
-            .await
-            .map_err(Error::db(READ))?;
-        let (tenant, head) = tenant.unwrap_or_default();
+        let (tenant, head) = store::tenant_and_head(&mut moment, tenant_id).await?;
         if on(Rule::AsOf) && !knows(&mut moment, tenant, &from).await? {
             return Ok(Some(FollowBatch {
                 from: Some(from),

@@ -34,13 +34,7 @@ pub(crate) fn stream(db: Db, tenant_id: String, kinds: Vec<RecordKind>) -> Batch
 async fn read(db: &Db, tenant_id: &str, kinds: &[RecordKind], to: &Sending) -> Result<(), Error> {
     let mut connection = db.read().await.map_err(Error::db(READ))?;
     let mut moment = connection.snapshot().await.map_err(Error::db(READ))?;
-    let sql = "SELECT id, closing FROM tenant WHERE tenant = ?";
-    let tenant: Option<(i64, i64)> = sqlx::query_as(sql)
-        .bind(tenant_id)
-        .fetch_optional(&mut *moment)
-        .await
-        .map_err(Error::db(READ))?;
-    let (tenant, as_of) = tenant.unwrap_or_default();
+    let (tenant, as_of) = store::tenant_and_head(&mut moment, tenant_id).await?;
     let as_of = unsigned(as_of);
     let complete = store::complete(&mut moment, tenant).await?;
     let datasets = states(&mut moment, tenant).await?;

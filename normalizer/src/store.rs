@@ -29,6 +29,19 @@ pub(crate) async fn tenant(c: &mut SqliteConnection, tenant: &str) -> Result<Opt
         .map_err(Error::db("look for a tenant"))
 }
 
+/// The number of a tenant and its newest closing; zeros where the ledger doesn't know it.
+pub(crate) async fn tenant_and_head(
+    c: &mut SqliteConnection,
+    tenant: &str,
+) -> Result<(i64, i64), Error> {
+    let q = sqlx::query_as("SELECT id, closing FROM tenant WHERE tenant = ?").bind(tenant);
+    let found = q
+        .fetch_optional(c)
+        .await
+        .map_err(Error::db("look for a tenant"))?;
+    Ok(found.unwrap_or_default())
+}
+
 /// The number of a tenant, given now if it has none.
 pub(crate) async fn tenant_or_new(c: &mut SqliteConnection, id: TenantId) -> Result<i64, Error> {
     let id = id.to_string();

@@ -9,7 +9,7 @@ use proto::pages::v1::RunSealed;
 use proto::rules::{Rule, on};
 use runtime::CancellationToken;
 use runtime::error::Chain;
-use runtime::retry::Backoff;
+use runtime::retry::{Backoff, until};
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -279,10 +279,3 @@ impl Normalizer {
 }
 
 const GIVE_UP: &str = "give a run up";
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}

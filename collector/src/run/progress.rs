@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proto::ids::{Attempt, RunId, Timestamp};
 use proto::rules::{Rule, on};
 
-use super::{Link, Named, Open, Rules, State, Todo};
+use super::{Link, Named, Open, Rules, Todo};
 
 /// What Graph's answer to a question by id means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,13 +122,6 @@ impl Open {
         if matches!(&self.todo, Todo::Ids(ids) if ids.is_empty()) {
             self.todo = Todo::Nothing;
         }
-    }
-}
-
-impl State {
-    /// Whether this attempt may write on: it still holds the lease, and the run is still the open one.
-    pub fn mine(&self, run: RunId, held: Attempt, attempt: Attempt) -> bool {
-        held == attempt && self.open.as_ref().is_some_and(|o| o.run == run)
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use proto::ids::{Closing, TenantId};
 use runtime::error::{Chain, Problem};
-use runtime::retry::Backoff;
+use runtime::retry::{Backoff, until};
 use runtime::{CancellationToken, Clock};
 use tokio::time::Instant;
 
@@ -199,11 +199,4 @@ fn spread(tenant: TenantId, micros: u64) -> f64 {
     let mut hasher = DefaultHasher::new();
     (tenant, micros).hash(&mut hasher);
     f64::from(u16::try_from(hasher.finish() >> 48).unwrap_or(0)) / f64::from(u16::MAX)
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
 }

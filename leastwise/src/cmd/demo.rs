@@ -131,7 +131,7 @@ impl Demo {
         let objects: u64 = outcome.runs.iter().map(|r| r.fetched).sum();
         output::write(&format!(
             "{title}: {} objects on {pages} pages with {} requests in {seconds:.2} s\n",
-            thousands(i64::try_from(objects).unwrap_or(i64::MAX)),
+            thousands(objects),
             after.requests - before.requests,
         ))?;
         output::write(&outcome.summary())?;

@@ -86,32 +86,32 @@ const COLUMNS: [Column<LicensePosition>; 9] = [
     Column {
         title: "Provisioned",
         numeric: true,
-        cell: |p| thousands(p.provisioned.into()),
+        cell: |p| thousands(p.provisioned),
     },
     Column {
         title: "Assigned",
         numeric: true,
-        cell: |p| thousands(p.assigned.into()),
+        cell: |p| thousands(p.assigned),
     },
     Column {
         title: "Direct",
         numeric: true,
-        cell: |p| thousands(p.direct.into()),
+        cell: |p| thousands(p.direct),
     },
     Column {
         title: "By group",
         numeric: true,
-        cell: |p| thousands(p.by_group.into()),
+        cell: |p| thousands(p.by_group),
     },
     Column {
         title: "In error",
         numeric: true,
-        cell: |p| thousands(p.in_error.into()),
+        cell: |p| thousands(p.in_error),
     },
     Column {
         title: "Available",
         numeric: true,
-        cell: |p| thousands(p.available.into()),
+        cell: |p| thousands(p.available),
     },
     Column {
         title: "Note",
@@ -162,16 +162,13 @@ fn note(p: &LicensePosition) -> String {
         notes.push("more assigned than provisioned".to_owned());
     }
     if !p.reconciled {
-        notes.push(format!(
-            "Microsoft counts {}",
-            thousands(p.consumed_units.into())
-        ));
+        notes.push(format!("Microsoft counts {}", thousands(p.consumed_units)));
     }
     if p.warning > 0 {
-        notes.push(format!("{} in grace", thousands(p.warning.into())));
+        notes.push(format!("{} in grace", thousands(p.warning)));
     }
     if p.suspended > 0 {
-        notes.push(format!("{} suspended", thousands(p.suspended.into())));
+        notes.push(format!("{} suspended", thousands(p.suspended)));
     }
     if p.applies_to.as_deref() == Some("Company") {
         notes.push("for the whole company".to_owned());

@@ -71,27 +71,27 @@ const COLUMNS: [Column<Run>; 10] = [
     Column {
         title: "Pages",
         numeric: true,
-        cell: |r| thousands(r.pages.into()),
+        cell: |r| thousands(r.pages),
     },
     Column {
         title: "Fetched",
         numeric: true,
-        cell: |r| count(r.fetched),
+        cell: |r| thousands(r.fetched),
     },
     Column {
         title: "Changed",
         numeric: true,
-        cell: |r| count(r.changed),
+        cell: |r| thousands(r.changed),
     },
     Column {
         title: "Removed",
         numeric: true,
-        cell: |r| count(r.removed),
+        cell: |r| thousands(r.removed),
     },
     Column {
         title: "Held",
         numeric: true,
-        cell: |r| count(r.held),
+        cell: |r| thousands(r.held),
     },
     Column {
         title: "State",
@@ -99,10 +99,6 @@ const COLUMNS: [Column<Run>; 10] = [
         cell: |r| if r.complete { "complete" } else { "incomplete" }.into(),
     },
 ];
-
-fn count(n: u64) -> String {
-    thousands(i64::try_from(n).unwrap_or(i64::MAX))
-}
 
 impl Runs {
     /// Lists or decides.

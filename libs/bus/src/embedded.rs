@@ -75,25 +75,8 @@ impl Embedded {
 #[async_trait]
 impl Backend for Embedded {
     async fn publish(&self, queue: &Queue, envelope: Envelope) -> Result<(), PublishError> {
-        let missing = || PublishError::Unroutable {
-            queue: queue.clone(),
-        };
-        let signals = self.shelf.signals(queue).ok_or_else(missing)?;
         let bytes = envelope.bytes().len() as u64;
-        loop {
-            let mut space = std::pin::pin!(signals.space.notified());
-            space.as_mut().enable();
-            {
-                let mut inner = self.shelf.lock();
-                if inner.closed {
-                    return Err(PublishError::Closed);
-                }
-                if self.shelf.reserve(&mut inner, queue, bytes).is_some() {
-                    break;
-                }
-            }
-            space.await;
-        }
+        self.shelf.reserved(queue, bytes, |_| ()).await?;
         let (reply, stored) = oneshot::channel();
         if !self.send(Op::Publish {
             queue: queue.clone(),

@@ -9,7 +9,7 @@ use proto::message::Queue;
 use crate::backend::{Backend, Delivery, Settle, Tag};
 use crate::envelope::Envelope;
 use crate::error::{PublishError, ReceiveError};
-use crate::shelf::{Item, Shelf};
+use crate::shelf::{Inner, Item, Shelf};
 use crate::topology::Topology;
 
 /// See the [module](self).
@@ -58,35 +58,20 @@ impl Memory {
 #[async_trait]
 impl Backend for Memory {
     async fn publish(&self, queue: &Queue, envelope: Envelope) -> Result<(), PublishError> {
-        let missing = || PublishError::Unroutable {
-            queue: queue.clone(),
-        };
-        let signals = self.shelf.signals(queue).ok_or_else(missing)?;
         let bytes = envelope.bytes().len() as u64;
-        loop {
-            let mut space = std::pin::pin!(signals.space.notified());
-            space.as_mut().enable();
-            {
-                let mut inner = self.shelf.lock();
-                if inner.closed {
-                    return Err(PublishError::Closed);
-                }
-                if self.shelf.reserve(&mut inner, queue, bytes).is_some() {
-                    let mut out = self.out();
-                    out.last += 1;
-                    let item = Item {
-                        id: out.last,
-                        bytes,
-                        returned: 0,
-                        death: None,
-                        envelope: Some(envelope),
-                    };
-                    self.shelf.offer(&mut inner, queue, item);
-                    return Ok(());
-                }
-            }
-            space.await;
-        }
+        let store = |inner: &mut Inner| {
+            let mut out = self.out();
+            out.last += 1;
+            let item = Item {
+                id: out.last,
+                bytes,
+                returned: 0,
+                death: None,
+                envelope: Some(envelope),
+            };
+            self.shelf.offer(inner, queue, item);
+        };
+        self.shelf.reserved(queue, bytes, store).await
     }
 
     async fn next(&self, queue: &Queue) -> Result<Delivery, ReceiveError> {

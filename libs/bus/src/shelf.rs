@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::backend::{Death, Delivery, Settle, Tag};
 use crate::envelope::Envelope;
-use crate::error::ReceiveError;
+use crate::error::{PublishError, ReceiveError};
 use crate::topology::Topology;
 
 /// The messages of all queues, behind a lock that is never held while waiting.
@@ -121,6 +121,34 @@ impl Shelf {
         for s in self.signals.values() {
             s.arrived.notify_waiters();
             s.space.notify_waiters();
+        }
+    }
+
+    /// Waits until there is space for a message and counts it in; `then` runs under the same lock.
+    pub async fn reserved<T>(
+        &self,
+        queue: &Queue,
+        bytes: u64,
+        then: impl FnOnce(&mut Inner) -> T,
+    ) -> Result<T, PublishError> {
+        let missing = || PublishError::Unroutable {
+            queue: queue.clone(),
+        };
+        let signals = self.signals(queue).ok_or_else(missing)?;
+        loop {
+            let mut space = std::pin::pin!(signals.space.notified());
+            // Before the look, so that space made right after it is not missed.
+            space.as_mut().enable();
+            {
+                let mut inner = self.lock();
+                if inner.closed {
+                    return Err(PublishError::Closed);
+                }
+                if self.reserve(&mut inner, queue, bytes).is_some() {
+                    return Ok(then(&mut inner));
+                }
+            }
+            space.await;
         }
     }
 

@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -46,7 +45,6 @@ pub struct Db {
     readers: SqlitePool,
     writer: SqlitePool,
     brake: bool,
-    path: Arc<Path>,
 }
 
 impl Db {
@@ -135,7 +133,6 @@ impl Db {
             readers,
             writer,
             brake: options.brake,
-            path: options.path.clone().into(),
         })
     }
 
@@ -168,11 +165,6 @@ impl Db {
             .execute(&mut *write)
             .await?;
         Ok(write)
-    }
-
-    /// The database's file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Closes all connections.

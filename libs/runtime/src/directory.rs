@@ -80,11 +80,6 @@ impl DataDirectory {
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
-
-    /// The directory.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 /// Opens or creates a file that only its owner may read.

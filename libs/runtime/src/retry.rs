@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// Delays between tries: `base`, doubled each time up to `max`, each spread by ±25 %.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
@@ -20,6 +22,14 @@ impl Backoff {
         doubled
             .min(self.max)
             .mul_f64(0.75 + random.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+/// Waits for a moment; for ever where there is none.
+pub async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,6 +6,7 @@ use proto::ids::{RunId, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::absence::{State, Suspicion};
+use super::pages::number;
 use crate::error::Error;
 
 /// Suspects by key.
@@ -89,12 +90,11 @@ pub(super) async fn store(
         );
         let mut q = sqlx::query(sqlx::AssertSqlSafe(sql));
         for (key, s) in chunk {
-            let since = i64::try_from(s.since.0).unwrap_or(i64::MAX);
             q = q
                 .bind(tenant)
                 .bind(dataset)
                 .bind(*key)
-                .bind(since)
+                .bind(number(s.since.0))
                 .bind(s.state.to_db())
                 .bind(s.run.to_db());
         }

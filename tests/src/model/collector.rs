@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use collector::run::{Answer, Link, Open, Rules, State, Todo};
-use proto::ids::{Attempt, RunId, Timestamp};
+use proto::ids::{Attempt, Timestamp};
 use proto::rules::{Rule, on};
 
 use super::World;
@@ -111,7 +111,8 @@ impl World {
             .collectors
             .states
             .get(&p.set)
-            .is_some_and(|s| s.mine(p.open.run, held, p.attempt));
+            .and_then(|s| s.open.as_ref())
+            .is_some_and(|open| open.run == p.open.run && held == p.attempt);
         // Reading and publishing need no database, so a process that was fenced goes on until it stores something.
         if p.pending.is_none() && self.publish(&mut p) {
             self.collectors.processes[i] = Some(p);
@@ -247,15 +248,5 @@ impl World {
             }
             None => state.check(verdict.asked),
         }
-    }
-
-    /// The newest run of a dataset, for the ledger's operator.
-    #[allow(dead_code, reason = "handy while a history is looked into")]
-    pub(super) fn newest(&self, set: Set) -> RunId {
-        self.collectors
-            .states
-            .get(&set)
-            .map(|s| s.cursor.run)
-            .unwrap_or_default()
     }
 }

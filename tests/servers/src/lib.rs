@@ -1,0 +1,1 @@
+//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`.

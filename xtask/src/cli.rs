@@ -24,6 +24,9 @@ enum Task {
         /// Change nothing, fail if a generated file is not what the .proto files say
         #[arg(long)]
         check: bool,
+        /// Part of making a release: later contracts must be additions to those of now
+        #[arg(long, conflicts_with = "check")]
+        release: bool,
     },
     /// Run the tests, and install first what they need of the machine
     Test {
@@ -42,7 +45,8 @@ enum Task {
 /// A task that has already said what failed returns a failing code, so that its own closing line stays the last one.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().task {
-        Task::Proto { check } => proto::run(check),
+        Task::Proto { release: true, .. } => proto::release(),
+        Task::Proto { check, .. } => proto::run(check),
         Task::Test { args } => suite::run(&args),
         Task::Check => check::run(),
         Task::Bench(args) => bench::run(&args),

@@ -13,6 +13,7 @@ mod delivery;
 mod error;
 mod feed;
 mod heads;
+mod lease;
 pub mod project;
 mod record;
 mod service;

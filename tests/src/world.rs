@@ -421,7 +421,7 @@ pub fn exit(outcome: &Outcome) -> String {
 }
 
 /// Names for people come from a table of the product's; here it is enough that there is one.
-fn name_taken(position: &mut serde_json::Value) {
+pub(crate) fn name_taken(position: &mut serde_json::Value) {
     let name = position.as_object_mut().unwrap().remove("productName");
     assert!(name.is_some_and(|n| n.as_str().is_some_and(|n| !n.is_empty())));
 }

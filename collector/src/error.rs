@@ -13,7 +13,7 @@ pub enum Error {
     Graph(#[from] GraphError),
     /// The collector's database.
     #[error("the collector's database failed")]
-    Store(#[from] sqlx::Error),
+    Store(#[from] runtime::db::Error),
     /// The state in the database can't be read.
     #[error("the state of a dataset in the collector's database can't be read")]
     State(#[from] serde_json::Error),

@@ -214,7 +214,7 @@ impl Inner {
         let tenant = self.tenants.read().await.get(&id).cloned()?;
         let (store, lease) = (&self.shared.store, self.lease());
         let now = self.shared.now();
-        let attempt = match store.lease(id, &self.holder, now, now.plus(lease)).await {
+        let attempt = match store.lease(id, &self.holder, now, lease).await {
             Ok(Some(attempt)) => attempt,
             Ok(None) => return Some(id),
             Err(e) => {
@@ -228,7 +228,7 @@ impl Inner {
             () = self.datasets(id, &tenant, attempt) => {}
         }
         // Err: the lease ends by itself.
-        let _ = store.renew(id, attempt, Timestamp(0)).await;
+        let _ = store.release(id, attempt).await;
         self.shared.touch();
         None
     }
@@ -237,8 +237,8 @@ impl Inner {
     async fn beat(&self, id: TenantId, attempt: Attempt, lease: Duration) {
         loop {
             tokio::time::sleep(lease / 3).await;
-            let until = self.shared.now().plus(lease);
-            match self.shared.store.renew(id, attempt, until).await {
+            let now = self.shared.now();
+            match self.shared.store.renew(id, attempt, now, lease).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(e) => {

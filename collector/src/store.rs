@@ -1,18 +1,21 @@
 //! The collector's database: leases on tenants, and the state of each dataset.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
-use runtime::db::Db;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use runtime::db::{Connection, Db, Migrations, query};
+use runtime::row;
 
 use crate::error::Error;
 use crate::run::{Rules, State};
 use crate::schedule::Schedule;
 
 /// Forward only; never changed once released.
-pub const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_start.sql"))];
+pub const MIGRATIONS: Migrations = Migrations {
+    sqlite: &[(1, include_str!("../migrations/sqlite/0001_start.sql"))],
+    postgres: &[(1, include_str!("../migrations/postgres/0001_start.sql"))],
+};
 
 /// A dataset of a tenant as it is stored.
 #[derive(Clone, Debug)]
@@ -45,83 +48,92 @@ impl Store {
     /// Ends the leases of processes that are gone: whoever holds the data directory's lock is alone.
     pub async fn void_leases(&self) -> Result<(), Error> {
         let mut w = self.db.write().await?;
-        sqlx::query("UPDATE lease SET until = 0")
-            .execute(&mut *w)
-            .await?;
+        query("UPDATE lease SET until = 0").execute(&mut w).await?;
         Ok(w.commit().await?)
     }
 
-    /// Takes the lease on a tenant, under a new attempt; `None` while another holder's lasts.
+    /// Takes the lease on a tenant for a while, under a new attempt; `None` while another holder's lasts. Where several
+    /// collectors share the database, its clock decides.
     pub async fn lease(
         &self,
         tenant: TenantId,
         holder: &str,
         now: Timestamp,
-        until: Timestamp,
+        lasts: Duration,
     ) -> Result<Option<Attempt>, Error> {
         let mut w = self.db.write().await?;
-        let held = sqlx::query("SELECT attempt, holder, until FROM lease WHERE tenant = ?")
+        // The row is there and locked from here on: whoever wants it too waits for this transaction.
+        query("INSERT INTO lease (tenant, attempt, holder, until) VALUES (?, 0, '', 0) ON CONFLICT DO NOTHING")
             .bind(tenant.to_string())
-            .fetch_optional(&mut *w)
+            .execute(&mut w)
             .await?;
-        let mut last = Attempt(0);
-        if let Some(row) = held {
-            last = Attempt::from_db(row.get(0));
-            let (other, ends): (String, i64) = (row.get(1), row.get(2));
-            if other != holder && Timestamp(u64::try_from(ends).unwrap_or(0)) > now {
-                return Ok(None);
-            }
+        let (last, other, ends): (i64, String, u64) =
+            query("SELECT attempt, holder, until FROM lease WHERE tenant = ? FOR UPDATE")
+                .bind(tenant.to_string())
+                .fetch_one(&mut w)
+                .await?;
+        let now = Timestamp(w.now(now.0).await?);
+        if other != holder && Timestamp(ends) > now {
+            return Ok(None);
         }
-        let attempt = last.next(now);
-        sqlx::query("INSERT INTO lease (tenant, attempt, holder, until) VALUES (?, ?, ?, ?) ON CONFLICT (tenant) DO UPDATE SET attempt = excluded.attempt, holder = excluded.holder, until = excluded.until")
-            .bind(tenant.to_string())
+        let attempt = Attempt::from_db(last).next(now);
+        query("UPDATE lease SET attempt = ?, holder = ?, until = ? WHERE tenant = ?")
             .bind(attempt.to_db())
             .bind(holder)
-            .bind(micros(until))
-            .execute(&mut *w)
+            .bind(now.plus(lasts).0)
+            .bind(tenant.to_string())
+            .execute(&mut w)
             .await?;
         w.commit().await?;
         Ok(Some(attempt))
     }
 
-    /// Prolongs a lease, or ends it with `until` = 0. False: it is somebody else's now.
+    /// Prolongs a lease. False: it is somebody else's now.
     pub async fn renew(
         &self,
         tenant: TenantId,
         attempt: Attempt,
-        until: Timestamp,
+        now: Timestamp,
+        lasts: Duration,
     ) -> Result<bool, Error> {
         let mut w = self.db.write().await?;
-        let done = sqlx::query("UPDATE lease SET until = ? WHERE tenant = ? AND attempt = ?")
-            .bind(micros(until))
+        let now = Timestamp(w.now(now.0).await?);
+        let done = query("UPDATE lease SET until = ? WHERE tenant = ? AND attempt = ?")
+            .bind(now.plus(lasts).0)
             .bind(tenant.to_string())
             .bind(attempt.to_db())
-            .execute(&mut *w)
+            .execute(&mut w)
             .await?;
         w.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
+    }
+
+    /// Ends a lease.
+    pub async fn release(&self, tenant: TenantId, attempt: Attempt) -> Result<(), Error> {
+        let mut w = self.db.write().await?;
+        query("UPDATE lease SET until = 0 WHERE tenant = ? AND attempt = ?")
+            .bind(tenant.to_string())
+            .bind(attempt.to_db())
+            .execute(&mut w)
+            .await?;
+        Ok(w.commit().await?)
     }
 
     /// All datasets that there is something to do for now, latest first.
     pub async fn due(&self, now: Timestamp) -> Result<Vec<(TenantId, Dataset)>, Error> {
         let mut r = self.db.read().await?;
-        let rows = sqlx::query(
-            "SELECT tenant, dataset FROM dataset WHERE wake_at <= ? ORDER BY wake_at, tenant",
-        )
-        .bind(micros(now))
-        .fetch_all(&mut *r)
-        .await?;
+        let sql = "SELECT tenant, dataset FROM dataset WHERE wake_at <= ? ORDER BY wake_at, tenant";
+        let rows = query(sql).bind(now.0).fetch_all(&mut r).await?;
         Ok(names(rows).collect())
     }
 
     /// The next moment after `now` at which a dataset wakes.
     pub async fn next_wake(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let mut r = self.db.read().await?;
-        let at: Option<i64> =
-            sqlx::query_scalar("SELECT min(wake_at) FROM dataset WHERE wake_at > ?")
-                .bind(micros(now))
-                .fetch_one(&mut *r)
-                .await?;
+        let at: Option<i64> = query("SELECT min(wake_at) FROM dataset WHERE wake_at > ?")
+            .bind(now.0)
+            .fetch_one(&mut r)
+            .await?;
         Ok(at.and_then(|t| u64::try_from(t).ok()).map(Timestamp))
     }
 
@@ -134,11 +146,11 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut r = self.db.read().await?;
         let due: Option<bool> =
-            sqlx::query_scalar("SELECT wake_at <= ? FROM dataset WHERE tenant = ? AND dataset = ?")
-                .bind(micros(now))
+            query("SELECT wake_at <= ? FROM dataset WHERE tenant = ? AND dataset = ?")
+                .bind(now.0)
                 .bind(tenant.to_string())
                 .bind(dataset)
-                .fetch_optional(&mut *r)
+                .fetch_optional(&mut r)
                 .await?;
         Ok(due.unwrap_or(false))
     }
@@ -146,44 +158,38 @@ impl Store {
     /// The names of all datasets that have a row.
     pub async fn known(&self) -> Result<BTreeSet<(TenantId, Dataset)>, Error> {
         let mut r = self.db.read().await?;
-        let rows = sqlx::query("SELECT tenant, dataset FROM dataset")
-            .fetch_all(&mut *r)
-            .await?;
+        let sql = "SELECT tenant, dataset FROM dataset";
+        let rows = query(sql).fetch_all(&mut r).await?;
         Ok(names(rows).collect())
     }
 
     /// Every dataset, ordered by tenant and name.
     pub async fn all(&self) -> Result<Vec<Row>, Error> {
         let mut r = self.db.read().await?;
-        let rows = sqlx::query(
-            "SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset ORDER BY tenant, dataset",
-        )
-        .fetch_all(&mut *r)
-        .await?;
+        let sql = "SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset ORDER BY tenant, dataset";
+        let rows = query(sql).fetch_all::<Stored>(&mut r).await?;
         rows.iter().map(read).collect()
     }
 
     /// The datasets of one tenant.
     pub async fn of(&self, tenant: TenantId) -> Result<Vec<Row>, Error> {
         let mut r = self.db.read().await?;
-        let rows = sqlx::query(
-            "SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset WHERE tenant = ?",
-        )
-        .bind(tenant.to_string())
-        .fetch_all(&mut *r)
-        .await?;
+        let sql =
+            "SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset WHERE tenant = ?";
+        let rows = query(sql).bind(tenant.to_string());
+        let rows = rows.fetch_all::<Stored>(&mut r).await?;
         rows.iter().map(read).collect()
     }
 
     /// Makes a row for a dataset that has none.
     pub async fn ensure(&self, tenant: TenantId, dataset: &Dataset) -> Result<(), Error> {
         let mut w = self.db.write().await?;
-        sqlx::query("INSERT INTO dataset (tenant, dataset, cursor, schedule, wake_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING")
+        query("INSERT INTO dataset (tenant, dataset, cursor, schedule, wake_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING")
             .bind(tenant.to_string())
             .bind(dataset.as_str())
             .bind(serde_json::to_string(&crate::run::Cursor::default())?)
             .bind(serde_json::to_string(&Schedule::default())?)
-            .execute(&mut *w)
+            .execute(&mut w)
             .await?;
         Ok(w.commit().await?)
     }
@@ -200,28 +206,27 @@ impl Store {
     ) -> Result<(T, Row), Error> {
         let mut w = self.db.write().await?;
         if let Some(attempt) = fence {
-            let held: Option<i64> =
-                sqlx::query_scalar("SELECT attempt FROM lease WHERE tenant = ?")
-                    .bind(tenant.to_string())
-                    .fetch_optional(&mut *w)
-                    .await?;
+            let held: Option<i64> = query("SELECT attempt FROM lease WHERE tenant = ? FOR SHARE")
+                .bind(tenant.to_string())
+                .fetch_optional(&mut w)
+                .await?;
             if held != Some(attempt.to_db()) {
                 return Err(Error::Fenced);
             }
         }
-        let row = sqlx::query("SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset WHERE tenant = ? AND dataset = ?")
+        let row = query("SELECT tenant, dataset, cursor, open, sealed, schedule FROM dataset WHERE tenant = ? AND dataset = ? FOR UPDATE")
             .bind(tenant.to_string())
             .bind(dataset.as_str())
-            .fetch_optional(&mut *w)
+            .fetch_optional::<Stored>(&mut w)
             .await?
             .ok_or(Error::Fenced)?;
         let mut row = read(&row)?;
         let out = change(&mut row);
         if row.forget {
-            sqlx::query("DELETE FROM dataset WHERE tenant = ? AND dataset = ?")
+            query("DELETE FROM dataset WHERE tenant = ? AND dataset = ?")
                 .bind(tenant.to_string())
                 .bind(dataset.as_str())
-                .execute(&mut *w)
+                .execute(&mut w)
                 .await?;
             w.commit().await?;
             return Ok((out, row));
@@ -229,7 +234,7 @@ impl Store {
         write(
             &mut w,
             &row,
-            micros(row.schedule.wake_at(&row.state, rules, self.scheduled, now)),
+            row.schedule.wake_at(&row.state, rules, self.scheduled, now),
         )
         .await?;
         w.commit().await?;
@@ -237,13 +242,25 @@ impl Store {
     }
 }
 
-async fn write(w: &mut SqliteConnection, row: &Row, wake_at: i64) -> Result<(), Error> {
-    sqlx::query("UPDATE dataset SET cursor = ?, open = ?, sealed = ?, schedule = ?, wake_at = ? WHERE tenant = ? AND dataset = ?")
+row! {
+    /// As it is in the table.
+    struct Stored {
+        tenant: String,
+        dataset: String,
+        cursor: String,
+        open: Option<String>,
+        sealed: Option<String>,
+        schedule: String,
+    }
+}
+
+async fn write(w: &mut Connection, row: &Row, wake_at: Timestamp) -> Result<(), Error> {
+    query("UPDATE dataset SET cursor = ?, open = ?, sealed = ?, schedule = ?, wake_at = ? WHERE tenant = ? AND dataset = ?")
         .bind(serde_json::to_string(&row.state.cursor)?)
         .bind(row.state.open.as_ref().map(serde_json::to_string).transpose()?)
         .bind(row.state.sealed.as_ref().map(serde_json::to_string).transpose()?)
         .bind(serde_json::to_string(&row.schedule)?)
-        .bind(wake_at)
+        .bind(wake_at.0)
         .bind(row.tenant.to_string())
         .bind(row.dataset.as_str())
         .execute(w)
@@ -251,31 +268,25 @@ async fn write(w: &mut SqliteConnection, row: &Row, wake_at: i64) -> Result<(), 
     Ok(())
 }
 
-fn names(rows: Vec<SqliteRow>) -> impl Iterator<Item = (TenantId, Dataset)> {
-    rows.into_iter().filter_map(|r| {
-        Some((
-            r.get::<&str, _>(0).parse().ok()?,
-            r.get::<&str, _>(1).parse().ok()?,
-        ))
-    })
+fn names(rows: Vec<(String, String)>) -> impl Iterator<Item = (TenantId, Dataset)> {
+    let name =
+        |(tenant, dataset): (String, String)| Some((tenant.parse().ok()?, dataset.parse().ok()?));
+    rows.into_iter().filter_map(name)
 }
 
-fn read(row: &SqliteRow) -> Result<Row, Error> {
-    let text = |n: usize| row.get::<Option<&str>, _>(n);
-    let bad = |e: proto::ids::IdError| Error::Store(sqlx::Error::Decode(e.into()));
+fn read(row: &Stored) -> Result<Row, Error> {
+    let bad = |e: proto::ids::IdError| Error::Store(runtime::db::Error::Decode(e.into()));
+    let open = row.open.as_deref().map(serde_json::from_str);
+    let sealed = row.sealed.as_deref().map(serde_json::from_str);
     Ok(Row {
-        tenant: row.get::<&str, _>(0).parse().map_err(bad)?,
-        dataset: row.get::<&str, _>(1).parse().map_err(bad)?,
+        tenant: row.tenant.parse().map_err(bad)?,
+        dataset: row.dataset.parse().map_err(bad)?,
         state: State {
-            cursor: serde_json::from_str(row.get(2))?,
-            open: text(3).map(serde_json::from_str).transpose()?,
-            sealed: text(4).map(serde_json::from_str).transpose()?,
+            cursor: serde_json::from_str(&row.cursor)?,
+            open: open.transpose()?,
+            sealed: sealed.transpose()?,
         },
-        schedule: serde_json::from_str(row.get(5))?,
+        schedule: serde_json::from_str(&row.schedule)?,
         forget: false,
     })
-}
-
-fn micros(t: Timestamp) -> i64 {
-    i64::try_from(t.0).unwrap_or(i64::MAX)
 }

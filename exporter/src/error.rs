@@ -48,7 +48,7 @@ pub enum Error {
     Id(#[from] proto::ids::IdError),
     /// The exporter's own database fails.
     #[error("the exporter's database fails")]
-    Store(#[source] sqlx::Error),
+    Store(#[source] runtime::db::Error),
     /// A file of a sink can't be written or read.
     #[error("{} can't be used", path.display())]
     File {
@@ -80,7 +80,7 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         #[source]
-        source: sqlx::Error,
+        source: runtime::db::Error,
     },
     /// A part of the exporter ended by itself.
     #[error("a task of the exporter ended unexpectedly")]
@@ -177,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(Problem::from(file(kind)).code, "LW-6010");
         }
-        let store = Error::Store(sqlx::Error::Io(ErrorKind::StorageFull.into()));
+        let store = Error::Store(runtime::db::Error::Io(ErrorKind::StorageFull.into()));
         let problem = Problem::from(store);
         assert_eq!(problem.code, "LW-6010");
         assert!(problem.remedy.contains("free space"));

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use proto::ids::{Closing, TenantId};
-use runtime::db::Db;
+use runtime::db::{Db, Migrations, query};
 
 use crate::config::SinkConfig;
 use crate::cursor::{self, Cursor};
 use crate::error::Error;
 
 /// The format of the exporter's database, for [`Db::open`].
-pub const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/1_cursors.sql"))];
+pub const MIGRATIONS: Migrations = Migrations {
+    sqlite: &[(1, include_str!("../migrations/sqlite/1_cursors.sql"))],
+    postgres: &[(1, include_str!("../migrations/postgres/1_cursors.sql"))],
+};
 
 /// The exporter's database.
 #[derive(Clone)]
@@ -26,9 +29,9 @@ impl Store {
         let location = sink.path().display().to_string();
         let known: Option<(String, String)> = {
             let mut read = self.0.read().await.map_err(Error::Store)?;
-            sqlx::query_as("SELECT kind, location FROM sink WHERE name = ?")
+            query("SELECT kind, location FROM sink WHERE name = ?")
                 .bind(sink.name())
-                .fetch_optional(&mut *read)
+                .fetch_optional(&mut read)
                 .await
                 .map_err(Error::Store)?
         };
@@ -39,16 +42,16 @@ impl Store {
             return Ok(());
         }
         let mut write = self.0.write().await.map_err(Error::Store)?;
-        sqlx::query("DELETE FROM sink WHERE name = ?")
+        query("DELETE FROM sink WHERE name = ?")
             .bind(sink.name())
-            .execute(&mut *write)
+            .execute(&mut write)
             .await
             .map_err(Error::Store)?;
-        sqlx::query("INSERT INTO sink (name, kind, location) VALUES (?, ?, ?)")
+        query("INSERT INTO sink (name, kind, location) VALUES (?, ?, ?)")
             .bind(sink.name())
             .bind(sink.kind())
             .bind(location)
-            .execute(&mut *write)
+            .execute(&mut write)
             .await
             .map_err(Error::Store)?;
         write.commit().await.map_err(Error::Store)
@@ -58,9 +61,9 @@ impl Store {
     pub(crate) async fn cursors(&self, sink: &str) -> Result<BTreeMap<TenantId, Cursor>, Error> {
         let mut read = self.0.read().await.map_err(Error::Store)?;
         let rows: Vec<(String, i64, i64)> =
-            sqlx::query_as("SELECT tenant_id, as_of, mark FROM snapshot_cursor WHERE sink = ?")
+            query("SELECT tenant_id, as_of, mark FROM snapshot_cursor WHERE sink = ?")
                 .bind(sink)
-                .fetch_all(&mut *read)
+                .fetch_all(&mut read)
                 .await
                 .map_err(Error::Store)?;
         rows.into_iter()
@@ -85,7 +88,7 @@ impl Store {
     ) -> Result<(), Error> {
         let mut write = self.0.write().await.map_err(Error::Store)?;
         for (tenant, cursor) in cursors {
-            sqlx::query(
+            query(
                 "INSERT INTO snapshot_cursor (sink, tenant_id, as_of, mark) VALUES (?, ?, ?, ?)
                  ON CONFLICT (sink, tenant_id) DO UPDATE SET as_of = excluded.as_of, mark = excluded.mark",
             )
@@ -93,7 +96,7 @@ impl Store {
             .bind(tenant.to_string())
             .bind(cursor.as_of.to_db())
             .bind(cursor.mark.to_db())
-            .execute(&mut *write)
+            .execute(&mut write)
             .await
             .map_err(Error::Store)?;
         }

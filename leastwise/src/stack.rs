@@ -82,10 +82,10 @@ impl Stack {
             Db::open(&options, migrations).await
         };
         let collector_db =
-            database("collector.db", Durability::Full, collector::MIGRATIONS).await?;
+            database("collector.db", Durability::Full, &collector::MIGRATIONS).await?;
         let normalizer_db =
-            database("normalizer.db", Durability::Normal, normalizer::MIGRATIONS).await?;
-        let exporter_db = database("exporter.db", Durability::Full, exporter::MIGRATIONS).await?;
+            database("normalizer.db", Durability::Normal, &normalizer::MIGRATIONS).await?;
+        let exporter_db = database("exporter.db", Durability::Full, &exporter::MIGRATIONS).await?;
         let queue = DbOptions {
             path: directory.join("queue.db"),
             durability: Durability::Normal,

@@ -9,8 +9,9 @@ use proto::admin::v1::{
 use proto::kind::RecordKind;
 use proto::message::Body;
 use proto::pages::v1::{CheckRequested, RunClosed, RunMode, Suspect};
+use runtime::db::{Connection, query};
 use runtime::error::Chain;
-use sqlx::SqliteConnection;
+use runtime::row;
 use tonic::{Request, Response, Status};
 
 use crate::Normalizer;
@@ -18,7 +19,6 @@ use crate::error::Error;
 use crate::feed::unsigned;
 use crate::ledger::absence::State;
 use crate::ledger::pages::number;
-use crate::store::row;
 
 const READ: &str = "read the state of the ledger";
 const WRITE: &str = "decide on held removals";
@@ -65,9 +65,9 @@ impl NormalizerAdmin for Normalizer {
                 c.verdict, (SELECT count(*) FROM suspect s WHERE s.run = c.run AND s.state = 1 AND s.tenant = c.tenant
                 AND s.dataset = c.dataset) AS held
             FROM closing c JOIN tenant t ON t.id = c.tenant ORDER BY c.id DESC LIMIT ?";
-        let rows: Vec<RunRow> = sqlx::query_as(sql)
+        let rows: Vec<RunRow> = query(sql)
             .bind(limit)
-            .fetch_all(&mut *read)
+            .fetch_all(&mut read)
             .await
             .map_err(Error::db(READ))?;
         let runs = rows.into_iter().map(run).collect::<Result<_, _>>()?;
@@ -82,11 +82,11 @@ impl NormalizerAdmin for Normalizer {
         let mut w = self.0.db.write().await.map_err(Error::db(WRITE))?;
         let held = held(&mut w, run).await?;
         let sql = "UPDATE suspect SET state = ? WHERE run = ? AND state = ?";
-        let q = sqlx::query(sql)
+        let q = query(sql)
             .bind(State::Approved.to_db())
             .bind(number(run))
             .bind(State::Held.to_db());
-        q.execute(&mut *w).await.map_err(Error::db(WRITE))?;
+        q.execute(&mut w).await.map_err(Error::db(WRITE))?;
         w.commit().await.map_err(Error::db(WRITE))?;
         let released = held.len() as u64;
         tracing::warn!(run, who, why, released, "held removals were approved");
@@ -101,10 +101,10 @@ impl NormalizerAdmin for Normalizer {
         let RejectRequest { run, who, why } = request.into_inner();
         let mut w = self.0.db.write().await.map_err(Error::db(WRITE))?;
         let dropped = held(&mut w, run).await?.len() as u64;
-        let q = sqlx::query("DELETE FROM suspect WHERE run = ? AND state = ?")
+        let q = query("DELETE FROM suspect WHERE run = ? AND state = ?")
             .bind(number(run))
             .bind(State::Held.to_db());
-        q.execute(&mut *w).await.map_err(Error::db(WRITE))?;
+        q.execute(&mut w).await.map_err(Error::db(WRITE))?;
         w.commit().await.map_err(Error::db(WRITE))?;
         tracing::warn!(run, who, why, dropped, "held removals were rejected");
         Ok(Response::new(RejectResponse { dropped }))
@@ -114,8 +114,7 @@ impl NormalizerAdmin for Normalizer {
         &self,
         _: Request<NormalizerStatusRequest>,
     ) -> Result<Response<NormalizerStatus>, Status> {
-        let mut read = self.0.db.read().await.map_err(Error::db(READ))?;
-        let mut moment = read.snapshot().await.map_err(Error::db(READ))?;
+        let mut moment = self.0.db.snapshot().await.map_err(Error::db(READ))?;
         let mut counts = [0; 4];
         let tables = [
             "SELECT count(*) FROM inbox_page",
@@ -124,16 +123,16 @@ impl NormalizerAdmin for Normalizer {
             "SELECT count(*) FROM set_aside",
         ];
         for (count, sql) in counts.iter_mut().zip(tables) {
-            let n: i64 = sqlx::query_scalar(sql)
-                .fetch_one(&mut *moment)
+            let n: i64 = query(sql)
+                .fetch_one(&mut moment)
                 .await
                 .map_err(Error::db(READ))?;
             *count = unsigned(n);
         }
         let sql = "SELECT t.tenant, r.kind, count(*) FROM record r JOIN tenant t ON t.id = r.tenant WHERE r.removed = 0
             GROUP BY t.tenant, r.kind ORDER BY t.tenant, r.kind";
-        let live: Vec<(String, i32, i64)> = sqlx::query_as(sql)
-            .fetch_all(&mut *moment)
+        let live: Vec<(String, i32, i64)> = query(sql)
+            .fetch_all(&mut moment)
             .await
             .map_err(Error::db(READ))?;
         let kind = |(tenant_id, kind, n)| KindCount {
@@ -192,12 +191,10 @@ fn run(r: RunRow) -> Result<Run, Error> {
 }
 
 /// What the guard holds of a run.
-async fn held(c: &mut SqliteConnection, run: u64) -> Result<Vec<Held>, Status> {
+async fn held(c: &mut Connection, run: u64) -> Result<Vec<Held>, Status> {
     let sql = "SELECT t.tenant, t.pool, s.dataset, s.key, s.since FROM suspect s JOIN tenant t ON t.id = s.tenant
         WHERE s.run = ? AND s.state = ? ORDER BY t.tenant, s.dataset, s.key";
-    let q = sqlx::query_as(sql)
-        .bind(number(run))
-        .bind(State::Held.to_db());
+    let q = query(sql).bind(number(run)).bind(State::Held.to_db());
     let held: Vec<Held> = q.fetch_all(c).await.map_err(Error::db(READ))?;
     match (held.first(), held.last()) {
         (Some(first), Some(last)) if first.tenant == last.tenant => Ok(held),

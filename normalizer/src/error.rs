@@ -12,7 +12,7 @@ pub enum Error {
         what: &'static str,
         /// Why it failed.
         #[source]
-        source: sqlx::Error,
+        source: runtime::db::Error,
     },
     /// A stored record, page or verdict can't be decoded.
     #[error("the ledger holds a damaged {what}")]
@@ -32,32 +32,14 @@ impl Error {
     /// Whether it is not the run's fault: whatever else is tried now fails too, and the same run works later.
     pub(crate) fn is_of_the_machine(&self) -> bool {
         match self {
-            Error::Database { source, .. } => match source {
-                sqlx::Error::Database(d) => {
-                    // Extended result codes hold the primary one in their lowest byte.
-                    let code = d.code().and_then(|c| c.parse::<u32>().ok());
-                    let (busy, full) = ([5, 6], [13]);
-                    let unusable = [3, 7, 8, 9, 10, 11, 14, 15, 22, 23, 26];
-                    code.is_none_or(|c| {
-                        let primary = c & 0xff;
-                        [&busy[..], &full, &unusable]
-                            .iter()
-                            .any(|of| of.contains(&primary))
-                    })
-                }
-                sqlx::Error::ColumnDecode { .. }
-                | sqlx::Error::Decode(_)
-                | sqlx::Error::RowNotFound => false,
-                // The file, the pool, the thread.
-                _ => true,
-            },
+            Error::Database { source, .. } => runtime::db::is_of_the_machine(source),
             Error::Damaged { .. } => false,
             Error::Publish(_) | Error::Task(_) => true,
         }
     }
 
     /// For `map_err`: the database failed to do this.
-    pub(crate) fn db(what: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
+    pub(crate) fn db(what: &'static str) -> impl FnOnce(runtime::db::Error) -> Error {
         move |source| Error::Database { what, source }
     }
 }

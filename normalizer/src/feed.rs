@@ -10,7 +10,7 @@ use proto::feed::v1::{
 };
 use proto::kind::RecordKind;
 use proto::rules::{Rule, on};
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, query};
 use tonic::{Request, Response, Status};
 
 use crate::error::Error;
@@ -29,12 +29,11 @@ impl Feed for Normalizer {
     type SnapshotStream = Batches<SnapshotBatch>;
 
     async fn heads(&self, _: Request<HeadsRequest>) -> Result<Response<HeadsResponse>, Status> {
-        let mut read = self.0.db.read().await.map_err(Error::db(READ))?;
-        let mut moment = read.snapshot().await.map_err(Error::db(READ))?;
+        let mut moment = self.0.db.snapshot().await.map_err(Error::db(READ))?;
         let sql =
             "SELECT id, tenant, closing, changed FROM tenant WHERE closing > 0 ORDER BY tenant";
-        let tenants: Vec<(i64, String, i64, i64)> = sqlx::query_as(sql)
-            .fetch_all(&mut *moment)
+        let tenants: Vec<(i64, String, i64, i64)> = query(sql)
+            .fetch_all(&mut moment)
             .await
             .map_err(Error::db(READ))?;
         let mut heads = Vec::with_capacity(tenants.len());
@@ -110,8 +109,7 @@ impl Normalizer {
         from: Cursor,
         most: u32,
     ) -> Result<Option<FollowBatch>, Error> {
-        let mut read = self.0.db.read().await.map_err(Error::db(READ))?;
-        let mut moment = read.snapshot().await.map_err(Error::db(READ))?;
+        let mut moment = self.0.db.snapshot().await.map_err(Error::db(READ))?;
         let (tenant, head) = store::tenant_and_head(&mut moment, tenant_id).await?;
         if on(Rule::AsOf) && !knows(&mut moment, tenant, &from).await? {
             return Ok(Some(FollowBatch {
@@ -142,12 +140,12 @@ impl Normalizer {
 }
 
 /// Whether this ledger made what the cursor has seen; else it was restored since.
-async fn knows(c: &mut SqliteConnection, tenant: i64, cursor: &Cursor) -> Result<bool, Error> {
+async fn knows(c: &mut Connection, tenant: i64, cursor: &Cursor) -> Result<bool, Error> {
     let mark = if on(Rule::MarkFirst) { cursor.mark } else { 0 };
     for closing in [cursor.as_of, mark].into_iter().filter(|n| *n != 0) {
         let sql = "SELECT EXISTS (SELECT 1 FROM closing WHERE tenant = ? AND closing = ?)";
-        let q = sqlx::query_scalar(sql).bind(tenant).bind(number(closing));
-        if !q.fetch_one(&mut *c).await.map_err(Error::db(READ))? {
+        let q = query(sql).bind(tenant).bind(number(closing));
+        if !q.fetch_one(c).await.map_err(Error::db(READ))? {
             return Ok(false);
         }
     }
@@ -155,7 +153,7 @@ async fn knows(c: &mut SqliteConnection, tenant: i64, cursor: &Cursor) -> Result
 }
 
 async fn after(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     tenant: i64,
     cursor: &Cursor,
     most: u32,
@@ -164,7 +162,7 @@ async fn after(
     let kind = RecordKind::from_name(kind).map_or(0, |k| k as i32);
     let sql = "SELECT kind, key, closing, removed, body FROM record
         WHERE tenant = ? AND (closing, kind, key) > (?, ?, ?) ORDER BY closing, kind, key LIMIT ?";
-    let q = sqlx::query_as(sql)
+    let q = query(sql)
         .bind(tenant)
         .bind(number(cursor.closing))
         .bind(kind)

@@ -7,7 +7,7 @@ use proto::ids::{RunId, TenantId};
 use proto::message::{Body, Label};
 use proto::pages::v1::{PageFetched, RunSealed};
 use proto::rules::{Rule, on};
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, query};
 
 use crate::error::Error;
 use crate::inbox::{self, Row};
@@ -118,7 +118,7 @@ impl Normalizer {
         let sql = "INSERT INTO inbox_page
             (tenant, dataset, run, attempt, sequence, gap, objects, set_aside, sha256, request_id, content)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-        let new = sqlx::query(sql)
+        let new = query(sql)
             .bind(tenant)
             .bind(name.dataset.name)
             .bind(number(name.run))
@@ -130,15 +130,14 @@ impl Normalizer {
             .bind(&row.sha256[..])
             .bind(request_id)
             .bind(row.content)
-            .execute(&mut *w)
+            .execute(&mut w)
             .await
-            .map_err(Error::db(failed))?
-            .rows_affected();
+            .map_err(Error::db(failed))?;
         if new > 0 {
             for aside in &row.set_aside {
                 let sql = "INSERT INTO set_aside (tenant, dataset, run, attempt, sequence, key, reason, at)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-                let q = sqlx::query(sql)
+                let q = query(sql)
                     .bind(tenant)
                     .bind(name.dataset.name)
                     .bind(number(name.run));
@@ -148,7 +147,7 @@ impl Normalizer {
                     .bind(&aside.key)
                     .bind(&aside.reason);
                 q.bind(number(self.now().0))
-                    .execute(&mut *w)
+                    .execute(&mut w)
                     .await
                     .map_err(Error::db(failed))?;
             }
@@ -164,31 +163,26 @@ impl Normalizer {
         let tenant = store::tenant_or_new(&mut w, name.tenant).await?;
         // A seal that comes again after its closing: the collector may have lost the verdict.
         let sql = "UPDATE closing SET verdict_published = 0, asked = asked + 1 WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ?";
-        let q = sqlx::query(sql)
+        let q = query(sql)
             .bind(tenant)
             .bind(name.dataset.name)
             .bind(number(name.run))
             .bind(number(name.attempt));
-        if q.execute(&mut *w)
-            .await
-            .map_err(Error::db(failed))?
-            .rows_affected()
-            > 0
-        {
+        if q.execute(&mut w).await.map_err(Error::db(failed))? > 0 {
             w.commit().await.map_err(Error::db(failed))?;
             self.0.publish.notify_one();
             return Ok(());
         }
         let sql = "INSERT INTO inbox_seal (tenant, dataset, run, attempt, dead, seal) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT DO NOTHING";
-        let q = sqlx::query(sql)
+        let q = query(sql)
             .bind(tenant)
             .bind(name.dataset.name)
             .bind(number(name.run))
             .bind(number(name.attempt));
         q.bind(dead)
             .bind(seal.encode_to_vec())
-            .execute(&mut *w)
+            .execute(&mut w)
             .await
             .map_err(Error::db(failed))?;
         w.commit().await.map_err(Error::db(failed))?;
@@ -198,7 +192,7 @@ impl Normalizer {
 }
 
 /// Whether a run is not newer than what is applied: then it never will be.
-async fn old(c: &mut SqliteConnection, tenant: i64, name: &Name<'_>) -> Result<bool, Error> {
+async fn old(c: &mut Connection, tenant: i64, name: &Name<'_>) -> Result<bool, Error> {
     let applied = RunId::from_db(store::applied(c, tenant, name.dataset.name).await?);
     Ok(RunId(name.run) <= applied && on(Rule::Ascending))
 }

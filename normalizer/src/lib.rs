@@ -25,17 +25,21 @@ use std::sync::{Arc, Mutex};
 use bus::Bus;
 use proto::ids::Timestamp;
 use runtime::Clock;
-use runtime::db::Db;
+use runtime::db::{Db, Migrations};
 use tokio::sync::Notify;
 
 pub use config::Config;
 pub use error::Error;
 
 /// The ledger's tables.
-pub const MIGRATIONS: &[(i64, &str)] = &[
-    (1, include_str!("../migrations/0001_ledger.sql")),
-    (2, include_str!("../migrations/0002_asked.sql")),
-];
+pub const MIGRATIONS: Migrations = Migrations {
+    sqlite: &[
+        (1, include_str!("../migrations/sqlite/0001_ledger.sql")),
+        (2, include_str!("../migrations/sqlite/0002_asked.sql")),
+    ],
+    // PostgreSQL came with version 2.
+    postgres: &[(2, include_str!("../migrations/postgres/0002_ledger.sql"))],
+};
 
 /// What the normalizer works with.
 #[derive(Clone)]

@@ -1,14 +1,17 @@
 //! Publishes verdicts and closings from the closings table until the queue has confirmed them.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use proto::message::Body;
 use proto::pages::v1::{ClosingAnnounced, RunClosed};
 use runtime::CancellationToken;
+use runtime::db::query;
 use runtime::error::Chain;
+use runtime::row;
 
 use crate::Normalizer;
 use crate::error::Error;
-use crate::store::row;
 use crate::worker::BACKOFF;
 
 /// Closings that are published between two commits.
@@ -70,9 +73,9 @@ impl Normalizer {
             "SELECT c.id, t.tenant, c.closing, c.verdict, c.verdict_published, c.announced, c.asked
             FROM closing c JOIN tenant t ON t.id = c.tenant
             WHERE c.verdict_published = 0 OR c.announced = 0 ORDER BY c.id LIMIT ?";
-        sqlx::query_as(sql)
+        query(sql)
             .bind(BATCH)
-            .fetch_all(&mut *read)
+            .fetch_all(&mut read)
             .await
             .map_err(Error::db(failed))
     }
@@ -81,12 +84,17 @@ impl Normalizer {
     /// way may be the one that the collector has lost.
     async fn published(&self, rows: &[Row]) -> Result<(), Error> {
         let failed = "note what was published";
-        let done: Vec<(i64, i64)> = rows.iter().map(|r| (r.id, r.asked)).collect();
+        let mut by_asked: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for row in rows {
+            by_asked.entry(row.asked).or_default().push(row.id);
+        }
         let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
-        let sql = "UPDATE closing SET announced = 1, verdict_published = (closing.asked = done.asked)
-            FROM (SELECT value ->> 0 AS id, value ->> 1 AS asked FROM json_each(?)) AS done WHERE closing.id = done.id";
-        let q = sqlx::query(sql).bind(serde_json::to_string(&done).unwrap_or_default());
-        q.execute(&mut *w).await.map_err(Error::db(failed))?;
+        let sql = "UPDATE closing SET announced = 1, verdict_published = CASE WHEN asked = ? THEN 1 ELSE 0 END
+            WHERE id IN (??)";
+        for (asked, ids) in &by_asked {
+            let q = query(sql).bind(asked).bind(ids);
+            q.execute(&mut w).await.map_err(Error::db(failed))?;
+        }
         w.commit().await.map_err(Error::db(failed))
     }
 
@@ -148,7 +156,7 @@ mod tests {
         let topology = Topology::of_pools(["p".parse().unwrap()]);
         let deps = Deps {
             bus: Bus::new(Arc::new(Memory::new(topology)), Keys::generate()),
-            db: Db::open(&options, MIGRATIONS).await.unwrap(),
+            db: Db::open(&options, &MIGRATIONS).await.unwrap(),
             clock: Clock::starting_at(1),
         };
         Normalizer::new(Config::default(), deps)
@@ -156,7 +164,7 @@ mod tests {
 
     async fn sql(n: &Normalizer, sql: &'static str) {
         let mut w = n.0.db.write().await.unwrap();
-        sqlx::query(sql).execute(&mut *w).await.unwrap();
+        query(sql).execute(&mut w).await.unwrap();
         w.commit().await.unwrap();
     }
 

@@ -3,8 +3,7 @@
 use futures::stream::{self, StreamExt as _};
 use proto::feed::v1::{DatasetState, SnapshotBatch};
 use proto::kind::RecordKind;
-use runtime::db::Db;
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, Db, query};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -32,8 +31,7 @@ pub(crate) fn stream(db: Db, tenant_id: String, kinds: Vec<RecordKind>) -> Batch
 }
 
 async fn read(db: &Db, tenant_id: &str, kinds: &[RecordKind], to: &Sending) -> Result<(), Error> {
-    let mut connection = db.read().await.map_err(Error::db(READ))?;
-    let mut moment = connection.snapshot().await.map_err(Error::db(READ))?;
+    let mut moment = db.snapshot().await.map_err(Error::db(READ))?;
     let (tenant, as_of) = store::tenant_and_head(&mut moment, tenant_id).await?;
     let as_of = unsigned(as_of);
     let complete = store::complete(&mut moment, tenant).await?;
@@ -44,12 +42,12 @@ async fn read(db: &Db, tenant_id: &str, kinds: &[RecordKind], to: &Sending) -> R
         loop {
             let sql = "SELECT kind, key, closing, removed, body FROM record
                 WHERE tenant = ? AND kind = ? AND key > ? AND removed = 0 ORDER BY key LIMIT ?";
-            let q = sqlx::query_as(sql)
+            let q = query(sql)
                 .bind(tenant)
                 .bind(*kind as i32)
-                .bind(&key)
+                .bind(key.clone())
                 .bind(RECORDS);
-            let rows: Vec<Row> = q.fetch_all(&mut *moment).await.map_err(Error::db(READ))?;
+            let rows: Vec<Row> = q.fetch_all(&mut moment).await.map_err(Error::db(READ))?;
             let Some(last) = rows.last() else { break };
             key.clone_from(&last.1);
             let end = rows.len() < RECORDS as usize;
@@ -81,9 +79,9 @@ async fn read(db: &Db, tenant_id: &str, kinds: &[RecordKind], to: &Sending) -> R
     Ok(())
 }
 
-async fn states(c: &mut SqliteConnection, tenant: i64) -> Result<Vec<DatasetState>, Error> {
+async fn states(c: &mut Connection, tenant: i64) -> Result<Vec<DatasetState>, Error> {
     let sql = "SELECT dataset, applied, pages, objects, complete, changes FROM dataset_state WHERE tenant = ? ORDER BY dataset";
-    let rows: Vec<(String, i64, i64, i64, bool, i64)> = sqlx::query_as(sql)
+    let rows: Vec<(String, i64, i64, i64, bool, i64)> = query(sql)
         .bind(tenant)
         .fetch_all(c)
         .await

@@ -1,40 +1,21 @@
 //! Small statements that several files share.
 
 use proto::ids::TenantId;
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, query};
 
 use crate::error::Error;
 
-/// A struct whose fields are read from the columns of the same names.
-macro_rules! row {
-    ($(#[$meta:meta])* struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$meta])*
-        struct $name { $($(#[$field_meta])* $field: $type,)* }
-
-        impl<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> for $name {
-            fn from_row(row: &'r sqlx::sqlite::SqliteRow) -> sqlx::Result<Self> {
-                use sqlx::Row as _;
-                Ok($name { $($field: row.try_get(stringify!($field))?,)* })
-            }
-        }
-    };
-}
-pub(crate) use row;
-
 /// The number of a tenant, if the ledger knows it.
-pub(crate) async fn tenant(c: &mut SqliteConnection, tenant: &str) -> Result<Option<i64>, Error> {
-    let q = sqlx::query_scalar("SELECT id FROM tenant WHERE tenant = ?").bind(tenant);
+pub(crate) async fn tenant(c: &mut Connection, tenant: &str) -> Result<Option<i64>, Error> {
+    let q = query("SELECT id FROM tenant WHERE tenant = ?").bind(tenant);
     q.fetch_optional(c)
         .await
         .map_err(Error::db("look for a tenant"))
 }
 
 /// The number of a tenant and its newest closing; zeros where the ledger doesn't know it.
-pub(crate) async fn tenant_and_head(
-    c: &mut SqliteConnection,
-    tenant: &str,
-) -> Result<(i64, i64), Error> {
-    let q = sqlx::query_as("SELECT id, closing FROM tenant WHERE tenant = ?").bind(tenant);
+pub(crate) async fn tenant_and_head(c: &mut Connection, tenant: &str) -> Result<(i64, i64), Error> {
+    let q = query("SELECT id, closing FROM tenant WHERE tenant = ?").bind(tenant);
     let found = q
         .fetch_optional(c)
         .await
@@ -43,23 +24,24 @@ pub(crate) async fn tenant_and_head(
 }
 
 /// The number of a tenant, given now if it has none.
-pub(crate) async fn tenant_or_new(c: &mut SqliteConnection, id: TenantId) -> Result<i64, Error> {
+pub(crate) async fn tenant_or_new(c: &mut Connection, id: TenantId) -> Result<i64, Error> {
     let id = id.to_string();
     if let Some(number) = tenant(c, &id).await? {
         return Ok(number);
     }
-    let q = sqlx::query_scalar("INSERT INTO tenant (tenant) VALUES (?) RETURNING id").bind(id);
-    q.fetch_one(c).await.map_err(Error::db("note a tenant"))
+    let failed = "note a tenant";
+    let q = query("INSERT INTO tenant (tenant) VALUES (?) ON CONFLICT (tenant) DO NOTHING");
+    let new = q.bind(&id).execute(c).await;
+    new.map_err(Error::db(failed))?;
+    // If not by this statement, then by another process's, which it has waited for.
+    let q = query("SELECT id FROM tenant WHERE tenant = ?").bind(&id);
+    q.fetch_one(c).await.map_err(Error::db(failed))
 }
 
 /// The newest applied run of a dataset; 0 before the first.
-pub(crate) async fn applied(
-    c: &mut SqliteConnection,
-    tenant: i64,
-    dataset: &str,
-) -> Result<i64, Error> {
+pub(crate) async fn applied(c: &mut Connection, tenant: i64, dataset: &str) -> Result<i64, Error> {
     let sql = "SELECT applied FROM dataset_state WHERE tenant = ? AND dataset = ?";
-    let q = sqlx::query_scalar(sql).bind(tenant).bind(dataset);
+    let q = query(sql).bind(tenant).bind(dataset);
     Ok(q.fetch_optional(c)
         .await
         .map_err(Error::db("read the state of a dataset"))?
@@ -67,14 +49,11 @@ pub(crate) async fn applied(
 }
 
 /// Whether every dataset that is read of the tenant has been applied, and the newest run of each is complete.
-pub(crate) async fn complete(c: &mut SqliteConnection, tenant: i64) -> Result<bool, Error> {
+pub(crate) async fn complete(c: &mut Connection, tenant: i64) -> Result<bool, Error> {
     let failed = Error::db("read the state of datasets");
     let sql = "SELECT t.datasets, d.dataset, d.complete FROM tenant t LEFT JOIN dataset_state d ON d.tenant = t.id WHERE t.id = ?";
-    let rows: Vec<(String, Option<String>, Option<bool>)> = sqlx::query_as(sql)
-        .bind(tenant)
-        .fetch_all(c)
-        .await
-        .map_err(failed)?;
+    let rows: Vec<(String, Option<String>, Option<bool>)> =
+        query(sql).bind(tenant).fetch_all(c).await.map_err(failed)?;
     let Some((wanted, ..)) = rows.first() else {
         return Ok(false);
     };

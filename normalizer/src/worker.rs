@@ -8,6 +8,7 @@ use proto::ids::RunId;
 use proto::pages::v1::RunSealed;
 use proto::rules::{Rule, on};
 use runtime::CancellationToken;
+use runtime::db::query;
 use runtime::error::Chain;
 use runtime::retry::{Backoff, until};
 use tokio::time::Instant;
@@ -97,9 +98,9 @@ impl Normalizer {
             .read()
             .await
             .map_err(Error::db("open the ledger"))?;
-        let q = sqlx::query_as("SELECT DISTINCT tenant, dataset FROM inbox_seal");
+        let q = query("SELECT DISTINCT tenant, dataset FROM inbox_seal");
         let waiting: Vec<(i64, String)> = q
-            .fetch_all(&mut *read)
+            .fetch_all(&mut read)
             .await
             .map_err(Error::db("look for seals"))?;
         for (tenant, dataset) in waiting {
@@ -223,9 +224,9 @@ impl Normalizer {
             .await
             .map_err(Error::db("open the ledger"))?;
         let sql = "SELECT run, attempt, seal, dead FROM inbox_seal WHERE tenant = ? AND dataset = ? ORDER BY run, attempt";
-        let q = sqlx::query_as(sql).bind(tenant).bind(dataset);
+        let q = query(sql).bind(tenant).bind(dataset);
         let seals: Vec<(i64, i64, Vec<u8>, bool)> = q
-            .fetch_all(&mut *read)
+            .fetch_all(&mut read)
             .await
             .map_err(Error::db("look for seals"))?;
         let applied = RunId::from_db(store::applied(&mut read, tenant, dataset).await?);
@@ -262,9 +263,9 @@ impl Normalizer {
         let failed = "look for a tenant";
         let mut read = self.0.db.read().await.map_err(Error::db(failed))?;
         let (tenant_id, pool): (String, String) =
-            sqlx::query_as("SELECT tenant, pool FROM tenant WHERE id = ?")
+            query("SELECT tenant, pool FROM tenant WHERE id = ?")
                 .bind(tenant)
-                .fetch_one(&mut *read)
+                .fetch_one(&mut read)
                 .await
                 .map_err(Error::db(failed))?;
         Ok(RunSealed {

@@ -50,7 +50,7 @@ impl Embedded {
     /// # Errors
     /// `LW-4001` or `LW-4002` when the file can't be opened, `LW-4025` when it can't be read.
     pub async fn open(options: &Options, topology: Topology) -> Result<Embedded, Problem> {
-        let db = Db::open(options, sql::MIGRATIONS).await?;
+        let db = Db::open(options, &sql::MIGRATIONS).await?;
         let shelf = Arc::new(Shelf::new(topology));
         let last = sql::load(&db, &shelf)
             .await

@@ -194,7 +194,7 @@ async fn a_file_that_can_not_be_written_fails_the_publisher_and_loses_nothing() 
         .unwrap();
     let run = async |text: &'static str| {
         let mut write = stranger.write().await.unwrap();
-        sqlx::query(text).execute(&mut *write).await.unwrap();
+        query(text).execute(&mut write).await.unwrap();
         write.commit().await.unwrap();
     };
     run("ALTER TABLE message RENAME TO elsewhere").await;

@@ -3,21 +3,20 @@
 use catalog::Declaration;
 use proto::ids::{Closing, RunId, Timestamp};
 use proto::pages::v1::{RunCounts, RunMode, RunSealed};
-use runtime::db::Write;
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, Write, query};
+use runtime::row;
 
 use super::absence::{Judgement, Keys, judge};
 use super::admit::{self, Admission, Mode, admit};
+use super::bulk as rows;
 use super::close::{self, Closed};
 use super::fold::Fold;
 use super::pages::{Named, number};
-use super::rows;
 use super::suspects::{self, Suspects};
 use crate::config::Config;
 use crate::error::Error;
 use crate::inbox;
 use crate::position::update;
-use crate::store::row;
 
 /// A seal that waits in the inbox.
 pub(crate) struct Waiting {
@@ -52,10 +51,10 @@ pub(crate) async fn apply(
     let (tenant, seal) = (waiting.tenant, &waiting.seal);
     let sql =
         "SELECT applied, whole, read_end, live FROM dataset_state WHERE tenant = ? AND dataset = ?";
-    let known: Option<Before> = sqlx::query_as(sql)
+    let known: Option<Before> = query(sql)
         .bind(tenant)
         .bind(&seal.dataset)
-        .fetch_optional(&mut **w)
+        .fetch_optional(w)
         .await
         .map_err(Error::db(READ))?;
     let fresh = known.is_none();
@@ -133,14 +132,14 @@ struct Said {
 }
 
 impl Run<'_> {
-    async fn apply(&self, c: &mut SqliteConnection) -> Result<(), Error> {
+    async fn apply(&self, c: &mut Connection) -> Result<(), Error> {
         let Waiting {
             tenant, seal, dead, ..
         } = self.waiting;
         let (tenant, kind) = (*tenant, self.dataset.kind);
-        let newest: i64 = sqlx::query_scalar("SELECT closing FROM tenant WHERE id = ?")
+        let newest: i64 = query("SELECT closing FROM tenant WHERE id = ?")
             .bind(tenant)
-            .fetch_one(&mut *c)
+            .fetch_one(c)
             .await
             .map_err(Error::db("read a tenant"))?;
         let closing = Closing::from_db(newest).next(self.now);
@@ -251,7 +250,7 @@ impl Run<'_> {
     /// Folds the named pages, one at a time: a run may have more than fits into memory.
     async fn pages(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         fold: &mut Fold,
         suspects: &Suspects,
     ) -> Result<Said, Error> {
@@ -266,11 +265,11 @@ impl Run<'_> {
         }
         let sql = "SELECT id, attempt, sequence FROM inbox_page WHERE tenant = ? AND dataset = ? AND run = ?
             ORDER BY attempt, sequence";
-        let q = sqlx::query_as(sql)
+        let q = query(sql)
             .bind(tenant)
             .bind(&seal.dataset)
             .bind(number(seal.run));
-        let pages: Vec<(i64, i64, u32)> = q.fetch_all(&mut *c).await.map_err(Error::db(PAGE))?;
+        let pages: Vec<(i64, i64, u32)> = q.fetch_all(c).await.map_err(Error::db(PAGE))?;
 
         let mut said = Said {
             pages: named.count(),
@@ -291,7 +290,7 @@ impl Run<'_> {
 
     async fn page(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         fold: &mut Fold,
         suspects: &Suspects,
         said: &mut Said,
@@ -304,9 +303,9 @@ impl Run<'_> {
             Vec<u8>,
             String,
             Vec<u8>,
-        ) = sqlx::query_as(sql)
+        ) = query(sql)
             .bind(id)
-            .fetch_one(&mut *c)
+            .fetch_one(c)
             .await
             .map_err(Error::db(PAGE))?;
         let page = match gap {
@@ -325,9 +324,9 @@ impl Run<'_> {
         fold.page(c, &page.records).await?;
         if fold.changed() == written {
             // No record names it.
-            sqlx::query("DELETE FROM page_source WHERE id = ?")
+            query("DELETE FROM page_source WHERE id = ?")
                 .bind(source)
-                .execute(&mut *c)
+                .execute(c)
                 .await
                 .map_err(Error::db(PAGE))?;
         }
@@ -351,7 +350,7 @@ impl Run<'_> {
     /// The page that records come from; number -1 is the run as a whole.
     async fn source(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         attempt: u64,
         page: i64,
         sha256: &[u8],
@@ -359,26 +358,24 @@ impl Run<'_> {
     ) -> Result<i64, Error> {
         let sql =
             "INSERT INTO page_source (tenant, dataset, run, attempt, sequence, sha256, request_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?)";
+            VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id";
         let Waiting { tenant, seal, .. } = self.waiting;
-        let q = sqlx::query(sql)
+        let q = query(sql)
             .bind(tenant)
             .bind(&seal.dataset)
             .bind(number(seal.run))
             .bind(number(attempt));
-        let done = q
-            .bind(page)
+        q.bind(page)
             .bind(sha256)
             .bind(request_id)
-            .execute(c)
+            .fetch_one(c)
             .await
-            .map_err(Error::db(PAGE))?;
-        Ok(done.last_insert_rowid())
+            .map_err(Error::db(PAGE))
     }
 
     async fn store_state(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         complete: bool,
         live: u64,
         said: &Said,
@@ -386,10 +383,13 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let seal = &self.waiting.seal;
         let run = number(seal.run);
-        let sql = "INSERT OR REPLACE INTO dataset_state
+        let sql = "INSERT INTO dataset_state
             (tenant, dataset, applied, whole, read_end, complete, live, pages, objects, changes)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        sqlx::query(sql)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (tenant, dataset) DO UPDATE SET applied = excluded.applied, whole = excluded.whole,
+            read_end = excluded.read_end, complete = excluded.complete, live = excluded.live, pages = excluded.pages,
+            objects = excluded.objects, changes = excluded.changes";
+        query(sql)
             .bind(self.waiting.tenant)
             .bind(self.dataset.name)
             .bind(run.max(self.before.applied))
@@ -404,13 +404,13 @@ impl Run<'_> {
             .bind(number(said.pages))
             .bind(number(said.objects))
             .bind(number(changes))
-            .execute(&mut *c)
+            .execute(c)
             .await
             .map_err(Error::db("store the state of a dataset"))?;
         if complete && self.mode == Mode::Full {
             // A newer look at every object: what older runs set aside is no longer of interest.
             let sql = "DELETE FROM set_aside WHERE tenant = ? AND dataset = ? AND run < ?";
-            let q = sqlx::query(sql)
+            let q = query(sql)
                 .bind(self.waiting.tenant)
                 .bind(self.dataset.name)
                 .bind(run);

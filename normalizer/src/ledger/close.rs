@@ -3,7 +3,7 @@
 use prost::Message as _;
 use proto::ids::{Closing, RunId, Timestamp};
 use proto::pages::v1::{RunClosed, RunCounts, RunSealed, Suspect};
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, query};
 
 use super::absence::State;
 use super::pages::number;
@@ -55,7 +55,7 @@ impl<'a> Closed<'a> {
 static NONE: Suspects = Suspects::new();
 
 /// Stores the closing with its verdict; it is published from there.
-pub(crate) async fn close(c: &mut SqliteConnection, closed: Closed<'_>) -> Result<(), Error> {
+pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<(), Error> {
     let Closed {
         tenant,
         seal,
@@ -84,7 +84,7 @@ pub(crate) async fn close(c: &mut SqliteConnection, closed: Closed<'_>) -> Resul
     };
     let sql = "INSERT INTO closing (tenant, closing, dataset, run, attempt, mode, pages, requests, started_at, closed_at,
             changed_records, verdict, announced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    sqlx::query(sql)
+    query(sql)
         .bind(tenant)
         .bind(closing.to_db())
         .bind(&seal.dataset)
@@ -98,7 +98,7 @@ pub(crate) async fn close(c: &mut SqliteConnection, closed: Closed<'_>) -> Resul
         .bind(number(closed.changed_records))
         .bind(verdict.encode_to_vec())
         .bind(closed.changed_records == 0)
-        .execute(&mut *c)
+        .execute(c)
         .await
         .map_err(Error::db("store a closing"))?;
     Ok(())
@@ -106,21 +106,26 @@ pub(crate) async fn close(c: &mut SqliteConnection, closed: Closed<'_>) -> Resul
 
 /// Notes the newest closing of a tenant, and which of its datasets the newest seal names.
 pub(super) async fn advance(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     closed: (i64, Closing, bool),
     seal: &RunSealed,
 ) -> Result<(), Error> {
     let (tenant, closing, changed) = closed;
-    let sql = "UPDATE tenant SET closing = ?2, changed = iif(?3, ?2, changed), pool = ?4,
-        datasets = iif(?6 >= datasets_at, ?5, datasets), datasets_at = max(?6, datasets_at) WHERE id = ?1";
-    sqlx::query(sql)
-        .bind(tenant)
+    let sql = "UPDATE tenant SET closing = ?, changed = CASE WHEN ? = 1 THEN ? ELSE changed END, pool = ?,
+        datasets = CASE WHEN ? >= datasets_at THEN ? ELSE datasets END,
+        datasets_at = CASE WHEN ? >= datasets_at THEN ? ELSE datasets_at END WHERE id = ?";
+    let sealed_at = number(seal.sealed_at);
+    query(sql)
         .bind(closing.to_db())
         .bind(changed)
+        .bind(closing.to_db())
         .bind(&seal.pool)
+        .bind(sealed_at)
         .bind(seal.datasets.join(" "))
-        .bind(number(seal.sealed_at))
-        .execute(&mut *c)
+        .bind(sealed_at)
+        .bind(sealed_at)
+        .bind(tenant)
+        .execute(c)
         .await
         .map_err(Error::db("store a closing"))?;
     Ok(())
@@ -129,26 +134,26 @@ pub(super) async fn advance(
 /// Forgets a seal and, once its run can't be applied any more, the pages of every run up to it. Other seals of these
 /// runs stay until each has got its verdict.
 pub(crate) async fn clear(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     tenant: i64,
     seal: &RunSealed,
     pages: bool,
 ) -> Result<(), Error> {
     let failed = "clear the inbox";
     let sql = "DELETE FROM inbox_seal WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ?";
-    let q = sqlx::query(sql)
+    let q = query(sql)
         .bind(tenant)
         .bind(&seal.dataset)
         .bind(number(seal.run))
         .bind(number(seal.attempt));
-    q.execute(&mut *c).await.map_err(Error::db(failed))?;
+    q.execute(c).await.map_err(Error::db(failed))?;
     if pages {
         let sql = "DELETE FROM inbox_page WHERE tenant = ? AND dataset = ? AND run <= ?";
-        let q = sqlx::query(sql)
+        let q = query(sql)
             .bind(tenant)
             .bind(&seal.dataset)
             .bind(number(seal.run));
-        q.execute(&mut *c).await.map_err(Error::db(failed))?;
+        q.execute(c).await.map_err(Error::db(failed))?;
     }
     Ok(())
 }

@@ -3,10 +3,10 @@
 use proto::ids::Closing;
 use proto::kind::RecordKind;
 use roaring::RoaringTreemap;
-use sqlx::SqliteConnection;
+use runtime::db::Connection;
 
 use super::absence::Keys;
-use super::bulk::sqlite::{self as bulk, Existing, Shared, row_number};
+use super::bulk::{self, Existing, Shared, row_number};
 use crate::error::Error;
 use crate::map::Mapped;
 use crate::position::count::{self, BySku};
@@ -68,7 +68,7 @@ impl Fold {
     }
 
     /// Takes a page: sorted by key, each key once.
-    pub async fn page(&mut self, c: &mut SqliteConnection, page: &[Mapped]) -> Result<(), Error> {
+    pub async fn page(&mut self, c: &mut Connection, page: &[Mapped]) -> Result<(), Error> {
         if self.fresh {
             let all: Vec<&Mapped> = page.iter().collect();
             let new = bulk::insert_new(c, self.shared, &all)
@@ -98,11 +98,7 @@ impl Fold {
         self.compare(c, page, existing).await
     }
 
-    async fn existing(
-        &self,
-        c: &mut SqliteConnection,
-        page: &[Mapped],
-    ) -> Result<Vec<Existing>, Error> {
+    async fn existing(&self, c: &mut Connection, page: &[Mapped]) -> Result<Vec<Existing>, Error> {
         let keys: Vec<&str> = page.iter().map(|r| r.key.as_str()).collect();
         bulk::existing(c, (self.shared.tenant, self.shared.kind), &keys)
             .await
@@ -111,7 +107,7 @@ impl Fold {
 
     async fn compare(
         &mut self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         page: &[Mapped],
         rows: Vec<Existing>,
     ) -> Result<(), Error> {
@@ -156,7 +152,7 @@ impl Fold {
     }
 
     /// Takes away what the old state of users counted.
-    async fn forget(&mut self, c: &mut SqliteConnection, ids: &[i64]) -> Result<(), Error> {
+    async fn forget(&mut self, c: &mut Connection, ids: &[i64]) -> Result<(), Error> {
         if self.shared.kind == RecordKind::User && !ids.is_empty() {
             for body in bulk::bodies(c, ids)
                 .await
@@ -190,7 +186,7 @@ impl Fold {
     /// Of these keys, those of live records; they count as named by the run.
     pub async fn live<'k>(
         &mut self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         keys: &[&'k str],
     ) -> Result<Vec<&'k str>, Error> {
         let (tenant, kind) = (self.shared.tenant, self.shared.kind);
@@ -212,7 +208,7 @@ impl Fold {
     }
 
     /// Live records that no page names.
-    pub async fn unnamed(&self, c: &mut SqliteConnection) -> Result<Keys, Error> {
+    pub async fn unnamed(&self, c: &mut Connection) -> Result<Keys, Error> {
         let of = (self.shared.tenant, self.shared.kind);
         let keys = bulk::unseen(c, of, self.shared.closing, &self.seen)
             .await
@@ -221,7 +217,7 @@ impl Fold {
     }
 
     /// Removes records.
-    pub async fn remove(&mut self, c: &mut SqliteConnection, keys: &Keys) -> Result<(), Error> {
+    pub async fn remove(&mut self, c: &mut Connection, keys: &Keys) -> Result<(), Error> {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         for chunk in keys.chunks(1_000) {
             let rows = bulk::existing(c, (self.shared.tenant, self.shared.kind), chunk)

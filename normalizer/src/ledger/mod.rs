@@ -5,7 +5,7 @@
 pub mod absence;
 pub mod admit;
 pub(crate) mod apply;
-mod bulk;
+pub(crate) mod bulk;
 pub(crate) mod close;
 mod fold;
 pub mod guard;
@@ -14,4 +14,3 @@ mod suspects;
 
 pub use absence::{Judgement, judge};
 pub use admit::{Admission, Mode, Seal, State, admit};
-pub(crate) use bulk::sqlite as rows;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto::pages::v1::{PageRange, RunSealed};
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, query};
 
 use crate::error::Error;
 
@@ -53,21 +53,21 @@ impl Named {
     /// Whether all of them are in the inbox.
     pub async fn all_there(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         tenant: i64,
         seal: &RunSealed,
     ) -> Result<bool, Error> {
         let sql = "SELECT count(*) FROM inbox_page
             WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ? AND sequence BETWEEN ? AND ?";
         for r in &self.0 {
-            let there: i64 = sqlx::query_scalar(sql)
+            let there: i64 = query(sql)
                 .bind(tenant)
                 .bind(&seal.dataset)
                 .bind(number(seal.run))
                 .bind(number(r.attempt))
                 .bind(r.first)
                 .bind(r.last)
-                .fetch_one(&mut *c)
+                .fetch_one(c)
                 .await
                 .map_err(Error::db("look for pages"))?;
             if u64::try_from(there).unwrap_or(0) < u64::from(r.last - r.first) + 1 {

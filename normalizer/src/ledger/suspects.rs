@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto::ids::{RunId, Timestamp};
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, query};
 
 use super::absence::{State, Suspicion};
 use super::pages::number;
@@ -35,12 +35,12 @@ fn time(n: i64) -> Timestamp {
 }
 
 pub(super) async fn load(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     tenant: i64,
     dataset: &str,
 ) -> Result<Suspects, Error> {
     let sql = "SELECT key, since, state, run FROM suspect WHERE tenant = ? AND dataset = ?";
-    let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(sql)
+    let rows: Vec<(String, i64, i64, i64)> = query(sql)
         .bind(tenant)
         .bind(dataset)
         .fetch_all(c)
@@ -61,7 +61,7 @@ pub(super) async fn load(
 
 /// Writes what differs.
 pub(super) async fn store(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     (tenant, dataset): (i64, &str),
     before: &Suspects,
     after: &Suspects,
@@ -69,13 +69,12 @@ pub(super) async fn store(
     let failed = "write suspects";
     let gone: Vec<&String> = before.keys().filter(|k| !after.contains_key(*k)).collect();
     if !gone.is_empty() {
-        let sql = "DELETE FROM suspect WHERE tenant = ? AND dataset = ? AND key IN (SELECT value FROM json_each(?))";
-        let keys = serde_json::to_string(&gone).unwrap_or_default();
-        sqlx::query(sql)
+        let sql = "DELETE FROM suspect WHERE tenant = ? AND dataset = ? AND key IN (??)";
+        query(sql)
             .bind(tenant)
             .bind(dataset)
-            .bind(keys)
-            .execute(&mut *c)
+            .bind(&gone)
+            .execute(c)
             .await
             .map_err(Error::db(failed))?;
     }
@@ -85,20 +84,22 @@ pub(super) async fn store(
         .collect();
     for chunk in written.chunks(100) {
         let sql = format!(
-            "INSERT OR REPLACE INTO suspect (tenant, dataset, key, since, state, run) VALUES {}",
+            "INSERT INTO suspect (tenant, dataset, key, since, state, run) VALUES {}
+            ON CONFLICT (tenant, dataset, key) DO UPDATE SET since = excluded.since, state = excluded.state,
+            run = excluded.run",
             runtime::db::placeholders(chunk.len(), 6)
         );
-        let mut q = sqlx::query(sqlx::AssertSqlSafe(sql));
+        let mut q = query(runtime::db::AssertSqlSafe(sql));
         for (key, s) in chunk {
             q = q
                 .bind(tenant)
                 .bind(dataset)
-                .bind(*key)
+                .bind(key.as_str())
                 .bind(number(s.since.0))
                 .bind(s.state.to_db())
                 .bind(s.run.to_db());
         }
-        q.execute(&mut *c).await.map_err(Error::db(failed))?;
+        q.execute(c).await.map_err(Error::db(failed))?;
     }
     Ok(())
 }

@@ -5,19 +5,19 @@ use std::collections::{BTreeSet, HashMap};
 use prost::Message as _;
 use proto::inventory::v1::SubscribedSku;
 use proto::kind::RecordKind;
-use sqlx::SqliteConnection;
+use runtime::db::{Connection, query};
+use runtime::row;
 
 use super::count::{BySku, Counts};
 use super::derive::position;
 use crate::config::Residual;
 use crate::error::Error;
-use crate::ledger::rows::{self, Shared};
+use crate::ledger::bulk::{self as rows, Shared};
 use crate::map::{self, Mapped};
-use crate::store::row;
 
 /// Writes the positions that follow from changed counters and products, and says how many records that changed.
 pub(crate) async fn update(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     run: &Shared,
     tenant_id: &str,
     licences: &BySku,
@@ -104,13 +104,12 @@ row! {
     }
 }
 
-async fn counters(c: &mut SqliteConnection, tenant: i64, skus: &[&str]) -> Result<BySku, Error> {
-    let sql = "SELECT sku, assigned, direct, by_group, both, unknown, in_error, disabled, assigned_blocked, assigned_guests
-        FROM license_count WHERE tenant = ? AND sku IN (SELECT value FROM json_each(?))";
-    let keys = serde_json::to_string(skus).unwrap_or_default();
-    let found: Vec<Row> = sqlx::query_as(sql)
+async fn counters(c: &mut Connection, tenant: i64, skus: &[&str]) -> Result<BySku, Error> {
+    let sql = "SELECT sku, assigned, direct, by_group, \"both\", unknown, in_error, disabled, assigned_blocked, assigned_guests
+        FROM license_count WHERE tenant = ? AND sku IN (??)";
+    let found: Vec<Row> = query(sql)
         .bind(tenant)
-        .bind(keys)
+        .bind(skus)
         .fetch_all(c)
         .await
         .map_err(Error::db(READ))?;
@@ -145,10 +144,14 @@ async fn counters(c: &mut SqliteConnection, tenant: i64, skus: &[&str]) -> Resul
     Ok(found.into_iter().map(counts).collect())
 }
 
-async fn store(c: &mut SqliteConnection, tenant: i64, sku: &str, n: &Counts) -> Result<(), Error> {
-    let sql = "INSERT OR REPLACE INTO license_count (tenant, sku, assigned, direct, by_group, both, unknown, in_error,
-        disabled, assigned_blocked, assigned_guests) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    let q = sqlx::query(sql)
+async fn store(c: &mut Connection, tenant: i64, sku: &str, n: &Counts) -> Result<(), Error> {
+    let sql = "INSERT INTO license_count (tenant, sku, assigned, direct, by_group, \"both\", unknown, in_error,
+        disabled, assigned_blocked, assigned_guests) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (tenant, sku) DO UPDATE SET assigned = excluded.assigned, direct = excluded.direct,
+        by_group = excluded.by_group, \"both\" = excluded.\"both\", unknown = excluded.unknown,
+        in_error = excluded.in_error, disabled = excluded.disabled, assigned_blocked = excluded.assigned_blocked,
+        assigned_guests = excluded.assigned_guests";
+    let q = query(sql)
         .bind(tenant)
         .bind(sku)
         .bind(n.assigned)
@@ -168,17 +171,16 @@ async fn store(c: &mut SqliteConnection, tenant: i64, sku: &str, n: &Counts) -> 
 }
 
 async fn products_of(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     tenant: i64,
     skus: &[&str],
 ) -> Result<HashMap<String, SubscribedSku>, Error> {
     let sql = "SELECT key, body FROM record WHERE tenant = ? AND kind = ? AND removed = 0
-        AND key IN (SELECT value FROM json_each(?))";
-    let keys = serde_json::to_string(skus).unwrap_or_default();
-    let q = sqlx::query_as(sql)
+        AND key IN (??)";
+    let q = query(sql)
         .bind(tenant)
         .bind(RecordKind::SubscribedSku as i32)
-        .bind(keys);
+        .bind(skus);
     let found: Vec<(String, Vec<u8>)> = q.fetch_all(c).await.map_err(Error::db(READ))?;
     let read =
         |(key, body): (String, Vec<u8>)| SubscribedSku::decode(&body[..]).map(|sku| (key, sku));

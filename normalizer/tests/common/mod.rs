@@ -23,7 +23,7 @@ use proto::feed::v1::{
 use proto::inventory::v1::LicensePosition;
 use proto::message::{Body, Queue};
 use proto::pages::v1::{PageFetched, PageRange, RunClosed, RunMode, RunSealed};
-use runtime::db::{Db, Durability, Options};
+use runtime::db::{Db, Durability, Options, query};
 use runtime::grpc::{Channel, local};
 use runtime::{CancellationToken, Clock};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -194,14 +194,14 @@ impl World {
     /// Changes the ledger behind the normalizer's back.
     pub async fn sql(&self, sql: &'static str) {
         let mut w = self.db.write().await.unwrap();
-        sqlx::query(sql).execute(&mut *w).await.unwrap();
+        query(sql).execute(&mut w).await.unwrap();
         w.commit().await.unwrap();
     }
 
     /// Messages in the inbox.
     pub async fn waiting(&self) -> i64 {
         let sql = "SELECT (SELECT count(*) FROM inbox_page) + (SELECT count(*) FROM inbox_seal)";
-        sqlx::query_scalar(sql)
+        query(sql)
             .fetch_one(&mut *self.db.read().await.unwrap())
             .await
             .unwrap()
@@ -320,7 +320,7 @@ pub async fn open(dir: &std::path::Path, brake: bool) -> Db {
         durability: Durability::Normal,
         brake,
     };
-    Db::open(&options, MIGRATIONS).await.unwrap()
+    Db::open(&options, &MIGRATIONS).await.unwrap()
 }
 
 /// A run as a collector publishes it.

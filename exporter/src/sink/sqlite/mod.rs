@@ -11,14 +11,17 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
-use runtime::db::{Db, Durability, Options, Write};
+use runtime::db::{self, Connection, Db, Durability, Migrations, Options, Write, query};
 use tokio::sync::OnceCell;
 
 use super::{RowSink, Snapshot};
 use crate::cursor::Cursor;
 use crate::error::Error;
 
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("schema.sql"))];
+const MIGRATIONS: Migrations = Migrations {
+    sqlite: &[(1, include_str!("schema.sql"))],
+    postgres: &[],
+};
 
 /// See the [module](self).
 pub(crate) struct Sqlite {
@@ -57,7 +60,7 @@ impl Sqlite {
             durability: Durability::Full,
             brake: self.brake,
         };
-        let opened = Db::open(&options, MIGRATIONS).await;
+        let opened = Db::open(&options, &MIGRATIONS).await;
         let db = opened.map_err(|e| Error::Open {
             path: self.path.clone(),
             source: Box::new(e),
@@ -84,7 +87,7 @@ impl Sqlite {
         write.commit().await.map_err(|e| self.failed(e))
     }
 
-    fn failed(&self, source: sqlx::Error) -> Error {
+    fn failed(&self, source: db::Error) -> Error {
         Error::Database {
             path: self.path.clone(),
             source,
@@ -154,9 +157,9 @@ impl RowSink for Sqlite {
     }
 }
 
-async fn read(connection: &mut sqlx::SqliteConnection, tenant: TenantId) -> sqlx::Result<Cursor> {
+async fn read(connection: &mut Connection, tenant: TenantId) -> Result<Cursor, db::Error> {
     let row: Option<(i64, String, i64, i64)> =
-        sqlx::query_as("SELECT closing, key, as_of, mark FROM cursor WHERE tenant_id = ?")
+        query("SELECT closing, key, as_of, mark FROM cursor WHERE tenant_id = ?")
             .bind(tenant.to_string())
             .fetch_optional(connection)
             .await?;
@@ -170,11 +173,11 @@ async fn read(connection: &mut sqlx::SqliteConnection, tenant: TenantId) -> sqlx
 }
 
 async fn store(
-    connection: &mut sqlx::SqliteConnection,
+    connection: &mut Connection,
     tenant: TenantId,
     cursor: &Cursor,
-) -> sqlx::Result<()> {
-    sqlx::query(
+) -> Result<(), db::Error> {
+    query(
         "INSERT INTO cursor (tenant_id, closing, key, as_of, mark) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (tenant_id) DO UPDATE
          SET closing = excluded.closing, key = excluded.key, as_of = excluded.as_of, mark = excluded.mark",

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
-use runtime::db::placeholders;
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use runtime::db::{self, AssertSqlSafe, Connection, placeholders, query};
 
 use crate::error::Error;
 use crate::project;
@@ -75,13 +74,13 @@ impl Rows {
     }
 
     /// Writes the batch.
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    pub(super) async fn write(&self, connection: &mut Connection) -> Result<(), db::Error> {
         for (kind, key) in &self.removed {
-            sqlx::query("DELETE FROM record WHERE tenant_id = ? AND kind = ? AND key = ?")
+            query("DELETE FROM record WHERE tenant_id = ? AND kind = ? AND key = ?")
                 .bind(&self.tenant)
                 .bind(kind)
                 .bind(key)
-                .execute(&mut *connection)
+                .execute(connection)
                 .await?;
         }
         for group in self.records.chunks(GROUP) {
@@ -90,59 +89,59 @@ impl Rows {
                  ON CONFLICT (tenant_id, kind, key) DO UPDATE SET closing = excluded.closing, body = excluded.body",
                 placeholders(group.len(), 5)
             );
-            let mut query = sqlx::query(AssertSqlSafe(sql));
+            let mut each = query(AssertSqlSafe(sql));
             for (kind, key, closing, body) in group {
-                query = query
+                each = each
                     .bind(&self.tenant)
                     .bind(*kind)
                     .bind(key)
                     .bind(closing)
                     .bind(body);
             }
-            query.execute(&mut *connection).await?;
+            each.execute(connection).await?;
         }
         for group in self.parents.chunks(GROUP) {
             let sql = format!(
                 "DELETE FROM child WHERE tenant_id = ? AND kind = ? AND parent IN {}",
                 placeholders(1, group.len())
             );
-            let mut query = sqlx::query(AssertSqlSafe(sql))
+            let mut each = query(AssertSqlSafe(sql))
                 .bind(&self.tenant)
                 .bind(LICENSE_ASSIGNMENT);
             for parent in group {
-                query = query.bind(parent);
+                each = each.bind(parent);
             }
-            query.execute(&mut *connection).await?;
+            each.execute(connection).await?;
         }
         for group in self.children.chunks(GROUP) {
             let sql = format!(
                 "INSERT INTO child (tenant_id, kind, parent, position, body) VALUES {}",
                 placeholders(group.len(), 5)
             );
-            let mut query = sqlx::query(AssertSqlSafe(sql));
+            let mut each = query(AssertSqlSafe(sql));
             for (parent, position, body) in group {
-                query = query
+                each = each
                     .bind(&self.tenant)
                     .bind(LICENSE_ASSIGNMENT)
                     .bind(parent)
                     .bind(position)
                     .bind(body);
             }
-            query.execute(&mut *connection).await?;
+            each.execute(connection).await?;
         }
         Ok(())
     }
 }
 
 /// Removes everything of a tenant.
-pub(super) async fn clear(connection: &mut SqliteConnection, tenant: TenantId) -> sqlx::Result<()> {
+pub(super) async fn clear(connection: &mut Connection, tenant: TenantId) -> Result<(), db::Error> {
     for sql in [
         "DELETE FROM record WHERE tenant_id = ?",
         "DELETE FROM child WHERE tenant_id = ?",
     ] {
-        sqlx::query(sql)
+        query(sql)
             .bind(tenant.to_string())
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
     }
     Ok(())

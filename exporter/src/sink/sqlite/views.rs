@@ -1,28 +1,26 @@
 //! One view a kind, with a column for each field of its message. A release that knows more fields shows more columns.
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use runtime::db::{self, AssertSqlSafe, Connection, query};
 
 use crate::record::{KINDS, LICENSE_ASSIGNMENT, fields};
 
 /// Brings the views to what this release knows.
-pub(super) async fn create(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+pub(super) async fn create(connection: &mut Connection) -> Result<(), db::Error> {
     for kind in KINDS {
-        let sql = view(kind).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
+        let sql = view(kind).map_err(|e| db::Error::Encode(Box::new(e)))?;
         let known: Option<String> =
-            sqlx::query_scalar("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?")
+            query("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?")
                 .bind(kind)
-                .fetch_optional(&mut *connection)
+                .fetch_optional(connection)
                 .await?;
         if known.as_deref() == Some(sql.as_str()) {
             continue;
         }
         // Made of our own names only.
-        sqlx::query(AssertSqlSafe(format!("DROP VIEW IF EXISTS {kind}")))
-            .execute(&mut *connection)
+        query(AssertSqlSafe(format!("DROP VIEW IF EXISTS {kind}")))
+            .execute(connection)
             .await?;
-        sqlx::query(AssertSqlSafe(sql))
-            .execute(&mut *connection)
-            .await?;
+        query(AssertSqlSafe(sql)).execute(connection).await?;
     }
     Ok(())
 }

@@ -1,15 +1,20 @@
 //! The statements. A message's content has a table of its own: changing a row rewrites all of it.
 
 use proto::message::Queue;
-use runtime::db::{Db, Error, Write, placeholders};
-use sqlx::{AssertSqlSafe, Row as _};
+use runtime::db::{AssertSqlSafe, Db, Error, Migrations, Write, placeholders, query};
+use runtime::row;
 
 use crate::backend::Death;
 use crate::envelope::Envelope;
 use crate::shelf::{Item, Shelf};
 
 /// Version and statements, ascending.
-pub const MIGRATIONS: &[(i64, &str)] = &[(
+pub const MIGRATIONS: Migrations = Migrations {
+    sqlite: SQLITE,
+    postgres: &[],
+};
+
+const SQLITE: &[(i64, &str)] = &[(
     1,
     "CREATE TABLE message (
          id INTEGER PRIMARY KEY,           -- ascending: the order of the queue
@@ -26,51 +31,58 @@ pub const MIGRATIONS: &[(i64, &str)] = &[(
      ) STRICT;",
 )];
 
+row! {
+    struct Stored {
+        id: u64,
+        queue: String,
+        bytes: u64,
+        returned: i64,
+        origin: Option<String>,
+        reason: Option<String>,
+    }
+}
+
 /// Gives back what was in hand and puts every message on the shelf. Returns the highest number.
 pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
     let limit = shelf.topology.delivery_limit;
     let mut write = db.write().await?;
     // 64 MiB, as a setting of the writer's connection. Moving the log into the file waits for the disk, so it is to be
     // rare; and what was consumed by then is never moved.
-    sqlx::query("PRAGMA wal_autocheckpoint = 16384")
-        .execute(&mut *write)
+    query("PRAGMA wal_autocheckpoint = 16384")
+        .execute(&mut write)
         .await?;
-    sqlx::query("UPDATE message SET offered = 0, returned = returned + 1 WHERE offered = 1")
-        .execute(&mut *write)
+    query("UPDATE message SET offered = 0, returned = returned + 1 WHERE offered = 1")
+        .execute(&mut write)
         .await?;
     let dead = Queue::Dead.to_string();
     let worn_out = "SELECT id, queue FROM message WHERE returned >= ? AND queue <> ?";
-    for row in sqlx::query(worn_out)
+    let worn_out: Vec<(i64, String)> = query(worn_out)
         .bind(limit)
         .bind(&dead)
-        .fetch_all(&mut *write)
-        .await?
-    {
-        if let Some(queue) = Queue::from_name(row.get(1)) {
-            bury(&mut write, row.get(0), &Death::worn_out(&queue, limit)).await?;
+        .fetch_all(&mut write)
+        .await?;
+    for (id, queue) in worn_out {
+        if let Some(queue) = Queue::from_name(&queue) {
+            bury(&mut write, id, &Death::worn_out(&queue, limit)).await?;
         }
     }
-    sqlx::query("UPDATE message SET offered = 0")
-        .execute(&mut *write)
+    query("UPDATE message SET offered = 0")
+        .execute(&mut write)
         .await?;
     let all = "SELECT id, queue, bytes, returned, origin, reason FROM message ORDER BY id";
-    let rows = sqlx::query(all).fetch_all(&mut *write).await?;
+    let rows: Vec<Stored> = query(all).fetch_all(&mut write).await?;
     write.commit().await?;
 
     let mut inner = shelf.lock();
     let mut last = 0;
     for row in rows {
-        last = unsigned(row.get(0));
-        let name: &str = row.get(1);
-        let origin: Option<&str> = row.get(4);
+        last = row.id;
+        let origin = row.origin.as_deref().and_then(Queue::from_name);
         let death = origin
-            .and_then(Queue::from_name)
-            .zip(row.get(5))
+            .zip(row.reason)
             .map(|(queue, reason)| Death { queue, reason });
-        let (bytes, returned) = (
-            unsigned(row.get(2)),
-            u32::try_from(unsigned(row.get(3))).unwrap_or(u32::MAX),
-        );
+        let bytes = row.bytes;
+        let returned = u32::try_from(row.returned.max(0)).unwrap_or(u32::MAX);
         let item = Item {
             id: last,
             bytes,
@@ -78,7 +90,7 @@ pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
             death,
             envelope: None,
         };
-        match Queue::from_name(name).and_then(|q| inner.lines.get_mut(&q)) {
+        match Queue::from_name(&row.queue).and_then(|q| inner.lines.get_mut(&q)) {
             Some(line) => {
                 line.messages += 1;
                 line.bytes += bytes;
@@ -86,7 +98,7 @@ pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
             }
             // Of a pool that was removed: kept until the pool is back.
             None => tracing::warn!(
-                queue = name,
+                queue = row.queue,
                 "a message waits on a queue that no longer exists"
             ),
         }
@@ -96,7 +108,7 @@ pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
 
 /// The content of a message.
 pub(super) async fn read(db: &Db, id: u64) -> Result<Envelope, Error> {
-    let query = sqlx::query_scalar("SELECT content FROM envelope WHERE id = ?").bind(signed(id));
+    let query = query("SELECT content FROM envelope WHERE id = ?").bind(signed(id));
     let content: Vec<u8> = query.fetch_one(&mut *db.read().await?).await?;
     Ok(Envelope::from_bytes(content))
 }
@@ -110,33 +122,33 @@ pub(super) async fn insert(
         let values = placeholders(some.len(), 5);
         let text =
             format!("INSERT INTO message (id, queue, bytes, offered, returned) VALUES {values}");
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut insert = query(AssertSqlSafe(text));
         for (id, queue, envelope) in some {
-            query = query
-                .bind(signed(*id))
+            insert = insert
+                .bind(*id)
                 .bind(queue)
                 .bind(envelope.bytes().len() as i64)
                 .bind(0)
                 .bind(0);
         }
-        query.execute(&mut **write).await?;
+        insert.execute(write).await?;
         let text = format!(
             "INSERT INTO envelope (id, content) VALUES {}",
             placeholders(some.len(), 2)
         );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut insert = query(AssertSqlSafe(text));
         for (id, _, envelope) in some {
-            query = query.bind(signed(*id)).bind(envelope.bytes().to_vec());
+            insert = insert.bind(*id).bind(&envelope.bytes()[..]);
         }
-        query.execute(&mut **write).await?;
+        insert.execute(write).await?;
     }
     Ok(())
 }
 
 pub(super) async fn delete(write: &mut Write, ids: &[u64]) -> Result<(), Error> {
     for text in [
-        "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))",
-        "DELETE FROM envelope WHERE id IN (SELECT value FROM json_each(?))",
+        "DELETE FROM message WHERE id IN (??)",
+        "DELETE FROM envelope WHERE id IN (??)",
     ] {
         on(write, text, ids).await?;
     }
@@ -146,7 +158,7 @@ pub(super) async fn delete(write: &mut Write, ids: &[u64]) -> Result<(), Error> 
 pub(super) async fn offer(write: &mut Write, ids: &[u64]) -> Result<(), Error> {
     on(
         write,
-        "UPDATE message SET offered = 1 WHERE id IN (SELECT value FROM json_each(?))",
+        "UPDATE message SET offered = 1 WHERE id IN (??)",
         ids,
     )
     .await
@@ -155,7 +167,7 @@ pub(super) async fn offer(write: &mut Write, ids: &[u64]) -> Result<(), Error> {
 pub(super) async fn withdraw(write: &mut Write, ids: &[u64]) -> Result<(), Error> {
     on(
         write,
-        "UPDATE message SET offered = 0 WHERE id IN (SELECT value FROM json_each(?))",
+        "UPDATE message SET offered = 0 WHERE id IN (??)",
         ids,
     )
     .await
@@ -165,7 +177,7 @@ pub(super) async fn withdraw(write: &mut Write, ids: &[u64]) -> Result<(), Error
 pub(super) async fn give_back(write: &mut Write, ids: &[u64]) -> Result<(), Error> {
     on(
         write,
-        "UPDATE message SET returned = returned + 1 WHERE id IN (SELECT value FROM json_each(?))",
+        "UPDATE message SET returned = returned + 1 WHERE id IN (??)",
         ids,
     )
     .await
@@ -173,13 +185,13 @@ pub(super) async fn give_back(write: &mut Write, ids: &[u64]) -> Result<(), Erro
 
 pub(super) async fn bury(write: &mut Write, id: i64, death: &Death) -> Result<(), Error> {
     let text = "UPDATE message SET queue = ?, origin = ?, reason = ?, returned = 0 WHERE id = ?";
-    let query = sqlx::query(text)
+    let query = query(text)
         .bind(Queue::Dead.to_string())
         .bind(death.queue.to_string());
     query
         .bind(&death.reason)
         .bind(id)
-        .execute(&mut **write)
+        .execute(write)
         .await
         .map(drop)
 }
@@ -188,9 +200,9 @@ async fn on(write: &mut Write, text: &'static str, ids: &[u64]) -> Result<(), Er
     if ids.is_empty() {
         return Ok(());
     }
-    sqlx::query(text)
-        .bind(format!("{ids:?}"))
-        .execute(&mut **write)
+    query(text)
+        .bind(ids.iter().map(|id| signed(*id)).collect::<Vec<_>>())
+        .execute(write)
         .await
         .map(drop)
 }
@@ -198,8 +210,4 @@ async fn on(write: &mut Write, text: &'static str, ids: &[u64]) -> Result<(), Er
 /// As SQLite stores numbers; ours are counted from 1.
 pub(super) fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
 }

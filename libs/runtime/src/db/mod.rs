@@ -1,0 +1,275 @@
+//! A service's database: a SQLite file of its own, or a PostgreSQL database that several replicas share.
+//!
+//! Every statement of a service runs through [`Db::read`] or [`Db::write`], as a [`query`](query()).
+
+mod fault;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod query;
+mod row;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+pub use fault::{advice, full_disk, is_lock_timeout, is_of_the_machine};
+#[cfg(feature = "postgres")]
+pub use postgres::{Config, Roles};
+pub use query::{Bind, Query, Value, placeholders, query, script};
+pub use row::{At, Column, FromRow, Row};
+pub use sqlite::{Durability, Options};
+/// For statements whose text is made at run time: nothing that came from outside may be in it.
+pub use sqlx::AssertSqlSafe;
+
+use crate::Problem;
+use sqlite::Brake;
+
+/// A database error with its place.
+pub type Error = sqlx::Error;
+
+/// Versions and statements, ascending. Never changed once released: what differs for the other database has a text of
+/// its own under the same number.
+#[derive(Clone, Copy, Debug)]
+pub struct Migrations {
+    /// For SQLite.
+    pub sqlite: &'static [(i64, &'static str)],
+    /// For PostgreSQL.
+    pub postgres: &'static [(i64, &'static str)],
+}
+
+/// An open database.
+#[derive(Clone)]
+pub struct Db(Pools);
+
+#[derive(Clone)]
+enum Pools {
+    Sqlite(sqlite::Pools),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
+}
+
+impl Db {
+    /// Opens a SQLite file and applies the migrations.
+    ///
+    /// # Errors
+    /// `LW-4001` when the file can't be opened, `LW-4002` when a migration fails or is newer than this release.
+    pub async fn open(options: &Options, migrations: &Migrations) -> Result<Db, Problem> {
+        let pools = sqlite::Pools::open(options, migrations.sqlite).await?;
+        Ok(Db(Pools::Sqlite(pools)))
+    }
+
+    /// Whether other processes may change the database at the same time.
+    pub fn is_shared(&self) -> bool {
+        !matches!(self.0, Pools::Sqlite(_))
+    }
+
+    /// A connection for reading: each statement on it sees the newest commit.
+    ///
+    /// # Errors
+    /// When no connection is free in time, or the database can't be reached.
+    pub async fn read(&self) -> Result<Read, Error> {
+        let (connection, brake) = match &self.0 {
+            Pools::Sqlite(pools) => {
+                let brake = pools.brake();
+                (Inner::Sqlite(pools.readers.acquire().await?), brake)
+            }
+            #[cfg(feature = "postgres")]
+            Pools::Postgres(pool) => (Inner::Postgres(pool.acquire().await?), None),
+        };
+        Ok(Read {
+            connection: Connection(connection),
+            _brake: brake,
+        })
+    }
+
+    /// As [`Db::read`], but all statements see one moment, until it is dropped.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn snapshot(&self) -> Result<Read, Error> {
+        let (connection, brake) = match &self.0 {
+            Pools::Sqlite(pools) => {
+                let brake = pools.brake();
+                (Inner::SqliteMoment(pools.readers.begin().await?), brake)
+            }
+            #[cfg(feature = "postgres")]
+            Pools::Postgres(pool) => {
+                let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                (
+                    Inner::PostgresTransaction(pool.begin_with(sql).await?),
+                    None,
+                )
+            }
+        };
+        Ok(Read {
+            connection: Connection(connection),
+            _brake: brake,
+        })
+    }
+
+    /// A transaction that may write: with SQLite the only one, else one that sees what others have committed by each
+    /// of its statements. Dropped without [`Write::commit`], it leaves no trace.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn write(&self) -> Result<Write, Error> {
+        match &self.0 {
+            Pools::Sqlite(pools) => {
+                let brake = pools.brake();
+                // Made before the transaction begins, so that one that is interrupted while it begins is ended too.
+                let mut write = Write {
+                    connection: Some(Connection(Inner::Sqlite(pools.writer.acquire().await?))),
+                    _brake: brake,
+                };
+                script("BEGIN IMMEDIATE", &mut write).await?;
+                Ok(write)
+            }
+            #[cfg(feature = "postgres")]
+            Pools::Postgres(pool) => Ok(Write {
+                connection: Some(Connection(Inner::PostgresTransaction(pool.begin().await?))),
+                _brake: None,
+            }),
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let mut read = self.read().await?;
+        query("SELECT 1").execute(&mut read).await.map(drop)
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        match &self.0 {
+            Pools::Sqlite(pools) => {
+                let brake = pools.brake();
+                pools.readers.close().await;
+                pools.writer.close().await;
+                drop(brake);
+            }
+            #[cfg(feature = "postgres")]
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A connection to either database, for [`Query`].
+pub struct Connection(Inner);
+
+enum Inner {
+    Sqlite(PoolConnection<Sqlite>),
+    SqliteMoment(Transaction<'static, Sqlite>),
+    #[cfg(feature = "postgres")]
+    Postgres(PoolConnection<sqlx::Postgres>),
+    #[cfg(feature = "postgres")]
+    PostgresTransaction(Transaction<'static, sqlx::Postgres>),
+}
+
+/// What a statement runs on.
+enum On<'a> {
+    Sqlite(&'a mut SqliteConnection),
+    #[cfg(feature = "postgres")]
+    Postgres(&'a mut sqlx::PgConnection),
+}
+
+impl Connection {
+    /// Whether it leads to PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        !matches!(self.0, Inner::Sqlite(_) | Inner::SqliteMoment(_))
+    }
+
+    /// The time, in microseconds since 1970-01-01 UTC: where several processes share the database, its clock decides,
+    /// because theirs may differ; else `own`, which is the process's.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn now(&mut self, own: u64) -> Result<u64, Error> {
+        if !self.is_postgres() {
+            return Ok(own);
+        }
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        query(sql).fetch_one(self).await
+    }
+
+    fn on(&mut self) -> On<'_> {
+        match &mut self.0 {
+            Inner::Sqlite(c) => On::Sqlite(c),
+            Inner::SqliteMoment(c) => On::Sqlite(c),
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(c) => On::Postgres(c),
+            #[cfg(feature = "postgres")]
+            Inner::PostgresTransaction(c) => On::Postgres(c),
+        }
+    }
+}
+
+/// A connection for reading.
+pub struct Read {
+    connection: Connection,
+    _brake: Option<Brake>,
+}
+
+/// A transaction that may write.
+pub struct Write {
+    /// Taken when it ends.
+    connection: Option<Connection>,
+    _brake: Option<Brake>,
+}
+
+impl Write {
+    /// Makes everything done in it visible and durable.
+    ///
+    /// # Errors
+    /// When the database can't, for example on a full disk: then nothing of it happened. Where the connection broke
+    /// meanwhile, nobody knows whether it happened: callers do it again, in a way that does nothing twice.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        #[cfg(feature = "postgres")]
+        if let Some(Connection(Inner::PostgresTransaction(_))) = &self.connection
+            && let Some(Connection(Inner::PostgresTransaction(transaction))) =
+                self.connection.take()
+        {
+            return transaction.commit().await;
+        }
+        script("COMMIT", &mut self).await?;
+        self.connection = None;
+        Ok(())
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        // SQLite rolls some failed transactions back by itself (a full disk) and others not; closing the connection
+        // ends either. PostgreSQL's transaction ends by itself.
+        if let Some(Connection(Inner::Sqlite(connection))) = &mut self.connection {
+            connection.close_on_drop();
+        }
+    }
+}
+
+macro_rules! deref {
+    ($($type:ty => |$x:ident| $shared:expr, $unique:expr;)*) => {$(
+        impl std::ops::Deref for $type {
+            type Target = Connection;
+            fn deref(&self) -> &Connection {
+                let $x = self;
+                $shared
+            }
+        }
+        impl std::ops::DerefMut for $type {
+            fn deref_mut(&mut self) -> &mut Connection {
+                let $x = self;
+                $unique
+            }
+        }
+    )*};
+}
+deref! {
+    Read => |r| &r.connection, &mut r.connection;
+    Write => |w| w.connection.as_ref().unwrap_or_else(|| unreachable!("it has not ended")),
+        w.connection.as_mut().unwrap_or_else(|| unreachable!("it has not ended"));
+}

@@ -1,0 +1,161 @@
+//! A SQLite file with one writer and several readers.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use super::advice;
+use crate::error::{Exit, Problem};
+
+/// What may be lost when the machine (not only the process) stops.
+#[derive(Clone, Copy, Debug)]
+pub enum Durability {
+    /// Nothing: each commit waits for the disk.
+    Full,
+    /// The last moments; for what the protocol reads again by itself.
+    Normal,
+}
+
+/// How to open a database.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file; created with mode 0600 when missing.
+    pub path: PathBuf,
+    /// What may be lost.
+    pub durability: Durability,
+    /// Tests under tokio's paused clock set this: while a guard is held, a blocking task keeps the clock from
+    /// advancing by itself. Without it a pool's time-out fires while SQLite's thread works.
+    pub brake: bool,
+}
+
+/// The connections to an open file.
+#[derive(Clone)]
+pub(super) struct Pools {
+    pub readers: SqlitePool,
+    pub writer: SqlitePool,
+    brake: bool,
+}
+
+impl Pools {
+    pub async fn open(
+        options: &Options,
+        migrations: &[(i64, &'static str)],
+    ) -> Result<Pools, Problem> {
+        let path = options.path.clone();
+        let failed = |e: sqlx::Error| {
+            Problem::new(
+                "LW-4001",
+                format!("the database {} can't be opened.", path.display()),
+                advice(&e),
+            )
+            .exit(Exit::Io)
+            .caused_by(e)
+        };
+        create_private(&options.path).map_err(|e| failed(sqlx::Error::Io(e)))?;
+        let url = format!("sqlite://{}", options.path.display());
+        let connect = SqliteConnectOptions::from_str(&url)
+            .map_err(failed)?
+            .filename(&options.path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(match options.durability {
+                Durability::Full => SqliteSynchronous::Full,
+                Durability::Normal => SqliteSynchronous::Normal,
+            })
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(30))
+            .pragma("cache_size", "-4096")
+            .pragma("temp_store", "memory")
+            .statement_cache_capacity(64)
+            // So that a profiler tells whose database it is.
+            .thread_name({
+                let name = thread_name(&options.path);
+                move |_| name.clone()
+            });
+        let pool = |max| {
+            SqlitePoolOptions::new()
+                .max_connections(max)
+                .test_before_acquire(false)
+                .acquire_timeout(Duration::from_secs(120))
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
+        let brake = options.brake.then(Brake::new);
+        let writer = pool(1)
+            .connect_with(connect.clone())
+            .await
+            .map_err(failed)?;
+        migrator(migrations).run(&writer).await.map_err(|e| {
+            Problem::new(
+                "LW-4002",
+                format!(
+                    "the database {} can't be brought to this release's format.",
+                    path.display()
+                ),
+                "start the release that wrote it, or restore the data directory from a copy",
+            )
+            .caused_by(e)
+        })?;
+        let readers = pool(4)
+            .connect_with(connect.read_only(true))
+            .await
+            .map_err(failed)?;
+        drop(brake);
+        Ok(Pools {
+            readers,
+            writer,
+            brake: options.brake,
+        })
+    }
+
+    /// Held while a connection is in use; see [`Options::brake`].
+    pub fn brake(&self) -> Option<Brake> {
+        self.brake.then(Brake::new)
+    }
+}
+
+/// What applies migrations.
+pub(super) fn migrator(migrations: &[(i64, &'static str)]) -> Migrator {
+    let migration = |(version, sql): &(i64, &'static str)| {
+        let sql = sqlx::SqlStr::from_static(sql);
+        Migration::new(
+            *version,
+            "leastwise".into(),
+            MigrationType::Simple,
+            sql,
+            false,
+        )
+    };
+    Migrator::with_migrations(migrations.iter().map(migration).collect())
+}
+
+/// Keeps tokio's paused clock from advancing by itself: it doesn't while a blocking task runs.
+pub(super) struct Brake(
+    #[expect(dead_code, reason = "released by being dropped")] std::sync::mpsc::Sender<()>,
+);
+
+impl Brake {
+    fn new() -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || receiver.recv().is_err());
+        Brake(sender)
+    }
+}
+
+/// Linux shows 15 bytes of a thread's name.
+fn thread_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    format!("db-{}", stem.chars().take(12).collect::<String>())
+}
+
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}

@@ -149,6 +149,7 @@ impl Stack {
                 db: exporter_db.clone(),
                 clock,
                 feed: feed.clone(),
+                holder: String::new(),
             },
         )?
         .with_brake(brake);

@@ -72,7 +72,10 @@ pub fn read(dir: &Path, kind: &str) -> Records {
 
 /// The records that one text of JSON each shows.
 pub fn read_texts<'t>(kind: &str, texts: impl IntoIterator<Item = &'t str>) -> Records {
-    by_key(kind, texts.into_iter().map(|t| serde_json::from_str(t).unwrap()))
+    by_key(
+        kind,
+        texts.into_iter().map(|t| serde_json::from_str(t).unwrap()),
+    )
 }
 
 /// The records that a view of the SQLite sink shows.

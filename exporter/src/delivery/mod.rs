@@ -124,7 +124,8 @@ impl Worker {
         if due.is_empty() {
             return;
         }
-        due.iter().for_each(|(tenant, _)| _ = self.others.remove(tenant));
+        due.iter()
+            .for_each(|(tenant, _)| _ = self.others.remove(tenant));
         match self.sink.clone() {
             Sink::Snapshots(sink) => {
                 // What fails here is the sink as a whole, and so every tenant.

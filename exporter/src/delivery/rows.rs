@@ -46,7 +46,10 @@ impl Worker {
         }
         let (leases, name) = (self.leases.clone(), self.config.name().to_owned());
         let bring = self.bring(sink, tenant, head);
-        match leases.during(&name, &tenant.to_string(), stop, bring).await? {
+        match leases
+            .during(&name, &tenant.to_string(), stop, bring)
+            .await?
+        {
             Lease::Done(brought) => brought,
             Lease::Elsewhere => {
                 self.elsewhere(tenant);

@@ -112,9 +112,10 @@ impl Rig {
             durability: Durability::Full,
             brake: self.paused,
         };
-        let db = Db::open(&options, exporter::MIGRATIONS).await.unwrap();
+        let db = Db::open(&options, &exporter::MIGRATIONS).await.unwrap();
         let feed = runtime::grpc::local(FeedServer::new(self.ledger.clone()));
         let deps = Deps {
+            holder: String::new(),
             bus: self.bus.clone(),
             db: db.clone(),
             clock: Clock::system(),

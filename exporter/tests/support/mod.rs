@@ -112,7 +112,7 @@ impl Rig {
             durability: Durability::Full,
             brake: self.paused,
         };
-        let db = Db::open(&options, exporter::MIGRATIONS).await.unwrap();
+        let db = Db::open(&options, &exporter::MIGRATIONS).await.unwrap();
         let feed = runtime::grpc::local(FeedServer::new(self.ledger.clone()));
         let deps = Deps {
             bus: self.bus.clone(),

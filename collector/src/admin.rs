@@ -2,12 +2,15 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::Stream;
 use futures::stream;
 use proto::admin::v1::collector_admin_server::CollectorAdmin;
 use proto::admin::v1::{CollectorStatus, MakeDueRequest, MakeDueResponse, WatchRequest};
 use proto::ids::{TenantId, Timestamp};
+use runtime::retry::until;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use crate::error::Error;
@@ -86,7 +89,15 @@ impl CollectorAdmin for Admin {
         let mut changed = inner.shared.changed.subscribe();
         changed.mark_changed();
         let states = stream::unfold((inner, changed), |(inner, mut changed)| async move {
-            changed.changed().await.ok()?;
+            // What other collectors do changes nothing here: there it is looked at once a second.
+            let others = match inner.shared.store.is_shared() {
+                true => Some(Instant::now() + Duration::from_secs(1)),
+                false => None,
+            };
+            tokio::select! {
+                change = changed.changed() => change.ok()?,
+                () = until(others) => {}
+            }
             let now = status::status(&inner)
                 .await
                 .map_err(|e| Status::internal(e.problem().to_string()));

@@ -16,13 +16,16 @@ use tokio::task::JoinSet;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::error::Error;
-use crate::store::{Row, Store};
+use crate::store::{DUE, Row, Store};
 use crate::tenants::{self, Tenant};
 use crate::verdicts;
 use crate::worker::{self, Shared};
 
 /// The list of tenants is asked for again after this time.
 const TENANTS_EVERY: Duration = Duration::from_secs(60);
+
+/// Where other collectors share the database, what they and their operators did is looked for after this time.
+const OTHERS_EVERY: Duration = Duration::from_secs(2);
 
 /// What a collector works with.
 pub struct Deps {
@@ -135,26 +138,31 @@ impl Inner {
                 }
             }
             elsewhere.retain(|_, until| *until > now);
-            for (tenant, _) in self.shared.store.due(now).await? {
-                if busy.len() >= self.shared.config.concurrent_tenants.max(1) {
-                    break;
+            let free = match self.free(now, &busy, &elsewhere).await {
+                Ok(free) => free,
+                // A server that restarts must not end the process.
+                Err(e) if self.shared.store.is_shared() => {
+                    let problem = e.problem().to_string();
+                    tracing::error!(problem, "no tenants are taken at present");
+                    Vec::new()
                 }
-                if busy.contains_key(&tenant)
-                    || elsewhere.contains_key(&tenant)
-                    || !self.tenants.read().await.contains_key(&tenant)
-                {
-                    continue;
-                }
+                Err(e) => return Err(e),
+            };
+            for tenant in free {
                 let (inner, stop) = (Arc::clone(&self), stop.clone());
                 let handle = tasks.spawn(async move { inner.tenant(tenant, stop).await });
                 busy.insert(tenant, handle.id());
             }
-            let poll = now.plus(TENANTS_EVERY);
-            let next = self
-                .shared
-                .store
-                .next_wake(now)
-                .await?
+            let poll = match self.shared.store.is_shared() && busy.len() < self.most() {
+                true => now.plus(OTHERS_EVERY),
+                false => now.plus(TENANTS_EVERY),
+            };
+            let wake = self.shared.store.next_wake(now).await;
+            let next = match wake {
+                Err(_) if self.shared.store.is_shared() => None,
+                wake => wake?,
+            };
+            let next = next
                 .into_iter()
                 .chain(elsewhere.values().copied())
                 .fold(poll, Timestamp::min);
@@ -180,6 +188,47 @@ impl Inner {
         }
         while tasks.join_next().await.is_some() {}
         Ok(())
+    }
+
+    /// Tenants to work for at the same time.
+    fn most(&self) -> usize {
+        self.shared.config.concurrent_tenants.max(1)
+    }
+
+    /// Tenants of ours that have something due and that nobody works for, latest first, as many as there is room for.
+    async fn free(
+        &self,
+        now: Timestamp,
+        busy: &BTreeMap<TenantId, tokio::task::Id>,
+        elsewhere: &BTreeMap<TenantId, Timestamp>,
+    ) -> Result<Vec<TenantId>, Error> {
+        let (room, mut found) = (self.most().saturating_sub(busy.len()), Vec::new());
+        let ours = self.tenants.read().await;
+        let mut last = None;
+        while found.len() < room {
+            let due = self
+                .shared
+                .store
+                .due(&self.holder, now, last.as_ref())
+                .await?;
+            let free = due
+                .iter()
+                .filter_map(|d| d.tenant.parse::<TenantId>().ok())
+                .filter(|t| {
+                    ours.contains_key(t) && !busy.contains_key(t) && !elsewhere.contains_key(t)
+                });
+            for tenant in free {
+                if found.len() < room && !found.contains(&tenant) {
+                    found.push(tenant);
+                }
+            }
+            let end = due.len() < DUE;
+            last = due.into_iter().last();
+            if end {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Lists the tenants, and makes rows for datasets that are new.

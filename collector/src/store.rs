@@ -32,6 +32,19 @@ pub struct Row {
     pub forget: bool,
 }
 
+/// Datasets that [`Store::due`] names at a time.
+pub const DUE: usize = 64;
+
+row! {
+    /// A dataset that there is something to do for.
+    #[derive(Debug)]
+    pub struct Due {
+        wake_at: i64,
+        pub tenant: String,
+        dataset: String,
+    }
+}
+
 /// The database.
 #[derive(Clone)]
 pub struct Store {
@@ -119,12 +132,35 @@ impl Store {
         Ok(w.commit().await?)
     }
 
-    /// All datasets that there is something to do for now, latest first.
-    pub async fn due(&self, now: Timestamp) -> Result<Vec<(TenantId, Dataset)>, Error> {
+    /// Whether other processes may change the database.
+    pub fn is_shared(&self) -> bool {
+        self.db.is_shared()
+    }
+
+    /// Datasets that there is something to do for now, latest first: the [`DUE`] ones behind `after`. Where several
+    /// collectors share the database, those that another holder works for are left out.
+    pub async fn due(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        after: Option<&Due>,
+    ) -> Result<Vec<Due>, Error> {
         let mut r = self.db.read().await?;
-        let sql = "SELECT tenant, dataset FROM dataset WHERE wake_at <= ? ORDER BY wake_at, tenant";
-        let rows = query(sql).bind(now.0).fetch_all(&mut r).await?;
-        Ok(names(rows).collect())
+        let leased = match self.is_shared() {
+            true => r.now(now.0).await?,
+            false => u64::MAX,
+        };
+        let (wake_at, tenant, dataset) = after.map_or((-1, "", ""), |d| {
+            (d.wake_at, d.tenant.as_str(), d.dataset.as_str())
+        });
+        let sql = "SELECT wake_at, tenant, dataset FROM dataset
+            WHERE wake_at <= ? AND (wake_at, tenant, dataset) > (?, ?, ?) AND NOT EXISTS
+            (SELECT 1 FROM lease WHERE lease.tenant = dataset.tenant AND lease.until > ? AND lease.holder <> ?)
+            ORDER BY wake_at, tenant, dataset LIMIT ?";
+        let q = query(sql).bind(now.0).bind(wake_at).bind(tenant);
+        let q = q.bind(dataset).bind(leased).bind(holder);
+        let limit = i64::try_from(DUE).unwrap_or(i64::MAX);
+        Ok(q.bind(limit).fetch_all(&mut r).await?)
     }
 
     /// The next moment after `now` at which a dataset wakes.

@@ -119,7 +119,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         durability: Durability::Normal,
         brake: false,
     };
-    let db = Db::open(&options, MIGRATIONS).await?;
+    let db = Db::open(&options, &MIGRATIONS).await?;
     let pool: proto::ids::Pool = "p".parse()?;
     let bus = Bus::new(
         Arc::new(Memory::new(Topology::of_pools([pool.clone()]))),

@@ -192,6 +192,13 @@ fn run(r: RunRow) -> Result<Run, Error> {
 
 /// What the guard holds of a run.
 async fn held(c: &mut Connection, run: u64) -> Result<Vec<Held>, Status> {
+    // A run that is being applied must not write over what is decided here.
+    let sql =
+        "SELECT id FROM tenant WHERE id IN (SELECT tenant FROM suspect WHERE run = ? AND state = ?)
+        ORDER BY id FOR UPDATE";
+    let q = query(sql).bind(number(run)).bind(State::Held.to_db());
+    let locked: Result<Vec<i64>, _> = q.fetch_all(c).await;
+    locked.map_err(Error::db(READ))?;
     let sql = "SELECT t.tenant, t.pool, s.dataset, s.key, s.since FROM suspect s JOIN tenant t ON t.id = s.tenant
         WHERE s.run = ? AND s.state = ? ORDER BY t.tenant, s.dataset, s.key";
     let q = query(sql).bind(number(run)).bind(State::Held.to_db());

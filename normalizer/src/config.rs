@@ -11,6 +11,8 @@ pub struct Config {
     /// How late Graph's replicas may be, in seconds: absence counts as proven only by an answer that began so long
     /// after the record was last seen.
     pub lateness_seconds: u64,
+    /// Tenants whose runs are applied at the same time, where the database is PostgreSQL.
+    pub apply_concurrency: usize,
     /// When removals are held until somebody approves them.
     pub guard: Guard,
     /// How far the units counted from assignments may be from Microsoft's count.
@@ -28,6 +30,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             lateness_seconds: 600,
+            apply_concurrency: 4,
             guard: Guard::default(),
             residual: Residual::default(),
         }

@@ -38,6 +38,11 @@ impl Error {
         }
     }
 
+    /// Whether another process kept the rows for too long.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Error::Database { source, .. } if runtime::db::is_lock_timeout(source))
+    }
+
     /// For `map_err`: the database failed to do this.
     pub(crate) fn db(what: &'static str) -> impl FnOnce(runtime::db::Error) -> Error {
         move |source| Error::Database { what, source }

@@ -11,6 +11,7 @@ use runtime::db::{Connection, query};
 
 use crate::error::Error;
 use crate::inbox::{self, Row};
+use crate::ledger::close;
 use crate::ledger::pages::number;
 use crate::{Normalizer, store};
 
@@ -161,16 +162,16 @@ impl Normalizer {
         let failed = "keep a seal";
         let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
         let tenant = store::tenant_or_new(&mut w, name.tenant).await?;
-        // A seal that comes again after its closing: the collector may have lost the verdict.
-        let sql = "UPDATE closing SET verdict_published = 0, asked = asked + 1 WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ?";
-        let q = query(sql)
-            .bind(tenant)
-            .bind(name.dataset.name)
-            .bind(number(name.run))
-            .bind(number(name.attempt));
-        if q.execute(&mut w).await.map_err(Error::db(failed))? > 0 {
+        // One that comes again after its closing.
+        let named = RunSealed {
+            dataset: name.dataset.name.to_owned(),
+            run: name.run,
+            attempt: name.attempt,
+            ..RunSealed::default()
+        };
+        if let Some(closing) = close::ask_again(&mut w, tenant, &named).await? {
             w.commit().await.map_err(Error::db(failed))?;
-            self.0.publish.notify_one();
+            self.to_publish(Some(closing));
             return Ok(());
         }
         let sql = "INSERT INTO inbox_seal (tenant, dataset, run, attempt, dead, seal) VALUES (?, ?, ?, ?, ?, ?)

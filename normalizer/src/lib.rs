@@ -65,6 +65,8 @@ struct Inner {
     arrived: Mutex<BTreeSet<(i64, String)>>,
     /// What can't be applied at present.
     troubles: Mutex<trouble::Troubles>,
+    /// Closings (rows of the table) that this process has to publish.
+    unpublished: Mutex<BTreeSet<i64>>,
     apply: Notify,
     publish: Notify,
 }
@@ -74,6 +76,7 @@ impl Normalizer {
     pub fn new(config: Config, deps: Deps) -> Normalizer {
         let Deps { bus, db, clock } = deps;
         let (arrived, troubles) = (Mutex::default(), Mutex::default());
+        let unpublished = Mutex::default();
         let (apply, publish) = (Notify::new(), Notify::new());
         Normalizer(Arc::new(Inner {
             config,
@@ -82,6 +85,7 @@ impl Normalizer {
             clock,
             arrived,
             troubles,
+            unpublished,
             apply,
             publish,
         }))

@@ -1,6 +1,7 @@
 //! Publishes verdicts and closings from the closings table until the queue has confirmed them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use prost::Message as _;
 use proto::message::Body;
@@ -9,6 +10,7 @@ use runtime::CancellationToken;
 use runtime::db::query;
 use runtime::error::Chain;
 use runtime::row;
+use tokio::time::Instant;
 
 use crate::Normalizer;
 use crate::error::Error;
@@ -16,6 +18,11 @@ use crate::worker::BACKOFF;
 
 /// Closings that are published between two commits.
 const BATCH: i64 = 64;
+/// Where several processes share the ledger, each publishes what it closed itself. What is not published for this
+/// time, in microseconds, is published by whoever finds it: its process has ended, or the queue is slow.
+const LEFT_BEHIND: u64 = 20_000_000;
+/// What others left behind is looked for after this time.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
 row! {
     struct Row {
@@ -34,8 +41,12 @@ impl Normalizer {
     /// after the next start.
     pub(crate) async fn publish_all(&self, stop: CancellationToken) {
         let mut failures = 0;
+        let shared = self.0.db.is_shared();
+        // At start, and from time to time: what a process that ended has not published.
+        let mut sweep = true;
+        let mut next = Instant::now() + SWEEP_EVERY;
         loop {
-            let published = self.publish_some().await;
+            let published = self.publish_some(sweep).await;
             let pause = match published {
                 Ok(0) => None,
                 Ok(_) if stop.is_cancelled() => return,
@@ -49,16 +60,48 @@ impl Normalizer {
                     Some(BACKOFF.delay(failures - 1, 0.5))
                 }
             };
+            sweep = false;
             tokio::select! {
                 () = self.0.publish.notified(), if pause.is_none() => {}
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                () = tokio::time::sleep_until(next), if shared && pause.is_none() => {
+                    sweep = true;
+                    next = Instant::now() + SWEEP_EVERY;
+                }
                 () = stop.cancelled() => return,
             }
         }
     }
 
-    async fn publish_some(&self) -> Result<usize, Error> {
-        let rows = self.unpublished().await?;
+    /// This process has to publish the verdict in this row.
+    pub(crate) fn to_publish(&self, closing: Option<i64>) {
+        self.mine(|mine| mine.extend(closing));
+        self.0.publish.notify_one();
+    }
+
+    fn mine<T>(&self, work: impl FnOnce(&mut BTreeSet<i64>) -> T) -> T {
+        let mut mine = self.0.unpublished.lock();
+        work(mine.as_mut().unwrap_or_else(|e| e.get_mut()))
+    }
+
+    async fn publish_some(&self, sweep: bool) -> Result<usize, Error> {
+        let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
+        let mine = self.mine(|mine| {
+            let mut taken = std::mem::take(mine);
+            if let Some(first) = taken.iter().nth(batch).copied() {
+                *mine = taken.split_off(&first);
+            }
+            taken
+        });
+        let published = self.publish_these(&mine, sweep).await;
+        if published.is_err() {
+            self.mine(|all| all.extend(mine));
+        }
+        published
+    }
+
+    async fn publish_these(&self, mine: &BTreeSet<i64>, sweep: bool) -> Result<usize, Error> {
+        let rows = self.unpublished(mine, sweep).await?;
         futures::future::try_join_all(rows.iter().map(|row| self.publish(row))).await?;
         if !rows.is_empty() {
             self.published(&rows).await?;
@@ -66,14 +109,25 @@ impl Normalizer {
         Ok(rows.len())
     }
 
-    async fn unpublished(&self) -> Result<Vec<Row>, Error> {
+    /// What is to be published now: all of it where this process is alone, else what it closed itself and, in a sweep,
+    /// what others have not published for so long that they may have ended.
+    async fn unpublished(&self, mine: &BTreeSet<i64>, sweep: bool) -> Result<Vec<Row>, Error> {
         let failed = "read what is to be published";
+        let before = match (self.0.db.is_shared(), sweep) {
+            (false, _) => u64::MAX,
+            (true, true) => self.now().0.saturating_sub(LEFT_BEHIND),
+            (true, false) if mine.is_empty() => return Ok(Vec::new()),
+            (true, false) => 0,
+        };
         let mut read = self.0.db.read().await.map_err(Error::db(failed))?;
         let sql =
             "SELECT c.id, t.tenant, c.closing, c.verdict, c.verdict_published, c.announced, c.asked
             FROM closing c JOIN tenant t ON t.id = c.tenant
-            WHERE c.verdict_published = 0 OR c.announced = 0 ORDER BY c.id LIMIT ?";
+            WHERE (c.verdict_published = 0 OR c.announced = 0) AND (c.closed_at < ? OR c.id IN (??))
+            ORDER BY c.id LIMIT ?";
         query(sql)
+            .bind(before)
+            .bind(mine.iter().copied().collect::<Vec<_>>())
             .bind(BATCH)
             .fetch_all(&mut read)
             .await
@@ -179,8 +233,8 @@ mod tests {
         let n = normalizer(dir.path()).await;
         sql(&n, TENANT).await;
         sql(&n, CLOSING).await;
-        assert_eq!(n.publish_some().await.unwrap(), 1);
-        assert_eq!(n.publish_some().await.unwrap(), 0);
+        assert_eq!(n.publish_some(true).await.unwrap(), 1);
+        assert_eq!(n.publish_some(true).await.unwrap(), 0);
     }
 
     #[tokio::test]
@@ -189,16 +243,21 @@ mod tests {
         let n = normalizer(dir.path()).await;
         sql(&n, TENANT).await;
         sql(&n, CLOSING).await;
-        let rows = n.unpublished().await.unwrap();
+        let rows = n.unpublished(&BTreeSet::new(), true).await.unwrap();
         sql(
             &n,
             "UPDATE closing SET verdict_published = 0, asked = asked + 1",
         )
         .await;
         n.published(&rows).await.unwrap();
-        let again = n.unpublished().await.unwrap();
+        let again = n.unpublished(&BTreeSet::new(), true).await.unwrap();
         assert_eq!(again.len(), 1);
         n.published(&again).await.unwrap();
-        assert!(n.unpublished().await.unwrap().is_empty());
+        assert!(
+            n.unpublished(&BTreeSet::new(), true)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 }

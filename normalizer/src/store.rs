@@ -38,6 +38,13 @@ pub(crate) async fn tenant_or_new(c: &mut Connection, id: TenantId) -> Result<i6
     q.fetch_one(c).await.map_err(Error::db(failed))
 }
 
+/// Keeps other processes from changing what the ledger knows of a tenant, until the transaction ends.
+pub(crate) async fn lock(c: &mut Connection, tenant: i64) -> Result<(), Error> {
+    let q = query("SELECT id FROM tenant WHERE id = ? FOR UPDATE").bind(tenant);
+    let locked: Result<Option<i64>, _> = q.fetch_optional(c).await;
+    locked.map(drop).map_err(Error::db("lock a tenant"))
+}
+
 /// The newest applied run of a dataset; 0 before the first.
 pub(crate) async fn applied(c: &mut Connection, tenant: i64, dataset: &str) -> Result<i64, Error> {
     let sql = "SELECT applied FROM dataset_state WHERE tenant = ? AND dataset = ?";

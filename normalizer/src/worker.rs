@@ -1,8 +1,12 @@
-//! Applies sealed runs as soon as their pages are there. One at a time: SQLite has one writer.
+//! Applies sealed runs as soon as their pages are there: of a tenant one at a time, and with SQLite, which has one
+//! writer, of all.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use prost::Message as _;
 use proto::ids::RunId;
 use proto::pages::v1::RunSealed;
@@ -27,6 +31,9 @@ pub(crate) const BACKOFF: Backoff = Backoff {
     max: Duration::from_secs(30),
 };
 
+/// What a process that ended has left behind is looked for after this time, where there may be others.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
 impl Normalizer {
     /// Something of this dataset arrived.
     pub(crate) fn arrived(&self, tenant: i64, dataset: &str) {
@@ -39,12 +46,15 @@ impl Normalizer {
         self.0.apply.notify_one();
     }
 
-    fn next_arrived(&self) -> Option<Of> {
-        self.0
+    /// The next dataset of a tenant that isn't busy.
+    fn next_arrived(&self, busy: &BTreeSet<i64>) -> Option<Of> {
+        let mut arrived = self
+            .0
             .arrived
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_first()
+            .unwrap_or_else(PoisonError::into_inner);
+        let next = arrived.iter().find(|of| !busy.contains(&of.0)).cloned()?;
+        arrived.take(&next)
     }
 
     /// Works with what can't be applied at present.
@@ -63,17 +73,27 @@ impl Normalizer {
         // Failures in a row that stop everybody.
         let mut failures = 0;
         let mut begun = false;
+        // When to look for what other processes left behind.
+        let mut look = None;
         while !stop.is_cancelled() {
+            if look.is_some_and(|at| at <= Instant::now()) {
+                begun = false;
+            }
             let worked = match begun {
                 true => self.apply_arrived(&stop).await,
                 false => self.find_waiting().await.map(|()| begun = true),
             };
+            if worked.is_ok() && self.0.db.is_shared() && look.is_none_or(|at| at <= Instant::now())
+            {
+                look = Some(Instant::now() + LOOK_EVERY);
+            }
             match worked {
                 Ok(()) if begun && failures == 0 => {
                     let next = self.troubles(|t| t.next());
                     tokio::select! {
                         () = self.0.apply.notified() => {}
                         () = until(next) => {}
+                        () = until(look) => {}
                         () = stop.cancelled() => {}
                     }
                 }
@@ -90,7 +110,7 @@ impl Normalizer {
         }
     }
 
-    /// After a start: what waits may have become whole before.
+    /// After a start, and after another process may have ended: what waits may have become whole before.
     async fn find_waiting(&self) -> Result<(), Error> {
         let mut read = self
             .0
@@ -109,22 +129,49 @@ impl Normalizer {
         Ok(())
     }
 
-    /// Applies what is whole, one dataset after the other. One whose run fails is put aside; only what fails because
-    /// of the machine stops the others too.
+    /// Applies what is whole, one dataset of a tenant after the other. One whose run fails is put aside; only what
+    /// fails because of the machine stops the others too.
     async fn apply_arrived(&self, stop: &CancellationToken) -> Result<(), Error> {
         for (tenant, dataset) in self.troubles(|t| t.due(Instant::now())) {
             self.arrived(tenant, &dataset);
         }
-        while let Some(of) = self.next_arrived() {
-            if self.troubles(|t| t.waits(&of, Instant::now())) {
-                continue; // it comes again when its delay is over
+        let most = match self.0.db.is_shared() {
+            true => self.0.config.apply_concurrency.max(1),
+            false => 1,
+        };
+        let (mut busy, mut work) = (BTreeSet::new(), FuturesUnordered::new());
+        let mut result = Ok(());
+        loop {
+            while work.len() < most
+                && result.is_ok()
+                && !stop.is_cancelled()
+                && let Some(of) = self.next_arrived(&busy)
+            {
+                if self.troubles(|t| t.waits(&of, Instant::now())) {
+                    continue; // it comes again when its delay is over
+                }
+                busy.insert(of.0);
+                work.push(async move {
+                    let done = loop {
+                        match self.apply_next(&of).await {
+                            Ok(true) if !stop.is_cancelled() => {}
+                            done => break done.map(drop),
+                        }
+                    };
+                    (of.0, done)
+                });
             }
-            while !stop.is_cancelled() && self.apply_next(&of).await? {}
-            if stop.is_cancelled() {
-                break;
+            tokio::select! {
+                done = work.next() => match done {
+                    Some((tenant, done)) => {
+                        busy.remove(&tenant);
+                        result = result.and(done);
+                    }
+                    None => return result,
+                },
+                () = self.0.apply.notified(), if !work.is_empty() && work.len() < most => {}
             }
         }
-        Ok(())
     }
 
     /// Closes the oldest run of a dataset that waits for nothing, and says whether to look for another one.
@@ -144,6 +191,11 @@ impl Normalizer {
             self.troubles(|t| t.succeeded(of));
             return Ok(true);
         };
+        if e.is_lock_timeout() {
+            // Another process works for the tenant, and takes its time.
+            self.arrived(of.0, &of.1);
+            return Ok(false);
+        }
         let own = !e.is_of_the_machine();
         let failure = Failure {
             seal: waiting.as_ref().map(|w| (w.seal.run, w.seal.attempt)),
@@ -187,11 +239,18 @@ impl Normalizer {
             .write()
             .await
             .map_err(Error::db("begin to apply"))?;
-        let admission = apply(&mut w, &self.0.config, waiting, self.now()).await?;
+        let applied = apply(&mut w, &self.0.config, waiting, self.now()).await?;
         w.commit().await.map_err(Error::db("apply a run"))?;
-        self.0.publish.notify_one();
+        self.to_publish(applied.closing);
         let seal = &waiting.seal;
-        tracing::info!(tenant = %seal.tenant_id, dataset, run = seal.run, ?admission, "a run is closed");
+        match applied.admission {
+            Some(admission) => {
+                tracing::info!(tenant = %seal.tenant_id, dataset, run = seal.run, ?admission, "a run is closed");
+            }
+            None => {
+                tracing::debug!(tenant = %seal.tenant_id, dataset, run = seal.run, "another process has closed the run");
+            }
+        }
         Ok(())
     }
 

@@ -128,7 +128,7 @@ fn two() -> Two {
         let mut builder = Builder::new_current_thread();
         builder.enable_all().start_paused(paused).build().unwrap()
     };
-    let database = |runtime: &Runtime, name: &str, brake, migrations| {
+    let database = |runtime: &Runtime, name: &str, brake, migrations: &runtime::db::Migrations| {
         let options = Options {
             path: home.path().join(name),
             durability: Durability::Normal,
@@ -138,7 +138,7 @@ fn two() -> Two {
     };
     let process = |holder: &str, bus: &Bus, paused| {
         let (runtime, network) = (build(paused), Network::new(sim.clone()));
-        let db = database(&runtime, "collector.db", paused, collector::MIGRATIONS);
+        let db = database(&runtime, "collector.db", paused, &collector::MIGRATIONS);
         let deps = token_broker::Deps {
             http: network.client(),
             clock: clock.clone(),
@@ -181,7 +181,7 @@ fn two() -> Two {
         &second.runtime,
         "normalizer.db",
         true,
-        normalizer::MIGRATIONS,
+        &normalizer::MIGRATIONS,
     );
     let config = normalizer::Config {
         lateness_seconds: 0,

@@ -20,4 +20,4 @@ CREATE TABLE dataset (
     PRIMARY KEY (tenant, dataset)
 );
 
-CREATE INDEX dataset_wake ON dataset (wake_at, tenant);
+CREATE INDEX dataset_wake ON dataset (wake_at, tenant, dataset);

@@ -189,12 +189,12 @@ async fn a_file_that_can_not_be_written_fails_the_publisher_and_loses_nothing() 
         brake: true,
     };
     // A stranger breaks the table, and repairs it.
-    let stranger = runtime::db::Db::open(&options, bus::embedded::MIGRATIONS)
+    let stranger = runtime::db::Db::open(&options, &bus::embedded::MIGRATIONS)
         .await
         .unwrap();
     let run = async |text: &'static str| {
         let mut write = stranger.write().await.unwrap();
-        query(text).execute(&mut write).await.unwrap();
+        runtime::db::query(text).execute(&mut write).await.unwrap();
         write.commit().await.unwrap();
     };
     run("ALTER TABLE message RENAME TO elsewhere").await;

@@ -15,8 +15,8 @@ use super::pages::{Named, number};
 use super::suspects::{self, Suspects};
 use crate::config::Config;
 use crate::error::Error;
-use crate::inbox;
 use crate::position::update;
+use crate::{inbox, store};
 
 /// A seal that waits in the inbox.
 pub(crate) struct Waiting {
@@ -41,14 +41,36 @@ row! {
     }
 }
 
+/// What became of a seal.
+#[derive(Default)]
+pub(crate) struct Applied {
+    /// None where another process has closed the run meanwhile.
+    pub admission: Option<Admission>,
+    /// The row whose verdict is to be published.
+    pub closing: Option<i64>,
+}
+
 /// Applies the run of a seal, or says why not. All pages are there, or the seal is a dead letter.
 pub(crate) async fn apply(
     w: &mut Write,
     config: &Config,
     waiting: &Waiting,
     now: Timestamp,
-) -> Result<Admission, Error> {
+) -> Result<Applied, Error> {
     let (tenant, seal) = (waiting.tenant, &waiting.seal);
+    // From here on this process is alone with the tenant, and sees what others have done before.
+    store::lock(w, tenant).await?;
+    if !close::waits(w, tenant, seal).await? {
+        return Ok(Applied::default());
+    }
+    if let Some(closing) = close::ask_again(w, tenant, seal).await? {
+        // It came again while its run was being closed: it has its verdict.
+        close::clear(w, tenant, seal, false).await?;
+        return Ok(Applied {
+            admission: None,
+            closing: Some(closing),
+        });
+    }
     let sql =
         "SELECT applied, whole, read_end, live FROM dataset_state WHERE tenant = ? AND dataset = ?";
     let known: Option<Before> = query(sql)
@@ -78,16 +100,17 @@ pub(crate) async fn apply(
         },
         state,
     );
-    match (admission, catalog::find(&seal.dataset)) {
-        (Admission::Apply, None) => close::clear(w, tenant, seal, true).await?,
+    let closing = match (admission, catalog::find(&seal.dataset)) {
+        (Admission::Apply, None) => {
+            close::clear(w, tenant, seal, true).await?;
+            None
+        }
         (Admission::Drop | Admission::NeedsFull, _) => {
             let needs_full = admission == Admission::NeedsFull;
-            close::close(
-                w,
-                Closed::nothing(tenant, seal, needs_full, state.applied, now),
-            )
-            .await?;
+            let nothing = Closed::nothing(tenant, seal, needs_full, state.applied, now);
+            let closing = close::close(w, nothing).await?;
             close::clear(w, tenant, seal, !needs_full).await?;
+            Some(closing)
         }
         (Admission::Apply, Some(dataset)) => {
             let run = Run {
@@ -99,10 +122,13 @@ pub(crate) async fn apply(
                 fresh,
                 now,
             };
-            run.apply(w).await?;
+            Some(run.apply(w).await?)
         }
-    }
-    Ok(admission)
+    };
+    Ok(Applied {
+        admission: Some(admission),
+        closing,
+    })
 }
 
 const READ: &str = "read the state of a dataset";
@@ -132,7 +158,7 @@ struct Said {
 }
 
 impl Run<'_> {
-    async fn apply(&self, c: &mut Connection) -> Result<(), Error> {
+    async fn apply(&self, c: &mut Connection) -> Result<i64, Error> {
         let Waiting {
             tenant, seal, dead, ..
         } = self.waiting;
@@ -224,7 +250,7 @@ impl Run<'_> {
         close::advance(c, (tenant, closing, changed_records > 0), seal).await?;
         close::clear(c, tenant, seal, true).await?;
         let (now, pages, suspects) = (self.now, said.pages, &outcome.suspects);
-        close::close(
+        let row = close::close(
             c,
             Closed {
                 tenant,
@@ -244,7 +270,7 @@ impl Run<'_> {
         if held > 0 {
             tracing::warn!(tenant = %seal.tenant_id, dataset = %seal.dataset, run = seal.run, held, "removals are held: approve or reject them");
         }
-        Ok(())
+        Ok(row)
     }
 
     /// Folds the named pages, one at a time: a run may have more than fits into memory.

@@ -54,8 +54,43 @@ impl<'a> Closed<'a> {
 
 static NONE: Suspects = Suspects::new();
 
-/// Stores the closing with its verdict; it is published from there.
-pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<(), Error> {
+/// Whether a seal still waits.
+pub(super) async fn waits(
+    c: &mut Connection,
+    tenant: i64,
+    seal: &RunSealed,
+) -> Result<bool, Error> {
+    let sql = "SELECT count(*) FROM inbox_seal WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ?";
+    let q = query(sql)
+        .bind(tenant)
+        .bind(&seal.dataset)
+        .bind(number(seal.run))
+        .bind(number(seal.attempt));
+    let n: i64 = q.fetch_one(c).await.map_err(Error::db("look for a seal"))?;
+    Ok(n > 0)
+}
+
+/// Has the verdict on a seal published once more, if there is one already: the collector may have lost it. Says which
+/// row holds it.
+pub(crate) async fn ask_again(
+    c: &mut Connection,
+    tenant: i64,
+    seal: &RunSealed,
+) -> Result<Option<i64>, Error> {
+    let sql = "UPDATE closing SET verdict_published = 0, asked = asked + 1
+        WHERE tenant = ? AND dataset = ? AND run = ? AND attempt = ? RETURNING id";
+    let q = query(sql)
+        .bind(tenant)
+        .bind(&seal.dataset)
+        .bind(number(seal.run))
+        .bind(number(seal.attempt));
+    let rows = q.fetch_all(c).await;
+    let rows: Vec<i64> = rows.map_err(Error::db("ask for a verdict again"))?;
+    Ok(rows.last().copied())
+}
+
+/// Stores the closing with its verdict, which is published from there, and says which row holds it.
+pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<i64, Error> {
     let Closed {
         tenant,
         seal,
@@ -83,7 +118,7 @@ pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<(), 
         applied: closed.applied.0,
     };
     let sql = "INSERT INTO closing (tenant, closing, dataset, run, attempt, mode, pages, requests, started_at, closed_at,
-            changed_records, verdict, announced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            changed_records, verdict, announced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
     query(sql)
         .bind(tenant)
         .bind(closing.to_db())
@@ -98,10 +133,9 @@ pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<(), 
         .bind(number(closed.changed_records))
         .bind(verdict.encode_to_vec())
         .bind(closed.changed_records == 0)
-        .execute(c)
+        .fetch_one(c)
         .await
-        .map_err(Error::db("store a closing"))?;
-    Ok(())
+        .map_err(Error::db("store a closing"))
 }
 
 /// Notes the newest closing of a tenant, and which of its datasets the newest seal names.

@@ -110,9 +110,7 @@ impl Stack {
         } = options;
 
         let broker = Broker::new(
-            token_broker::Config {
-                tenants: config.tenants.clone(),
-            },
+            config.registry(),
             token_broker::Deps {
                 http: http.clone(),
                 clock: clock.clone(),
@@ -140,10 +138,7 @@ impl Stack {
         );
         let feed = grpc::local(normalizer.feed());
         let exporter = Exporter::new(
-            exporter::Config {
-                sinks: config.sinks.clone(),
-                ..exporter::Config::default()
-            },
+            config.exporter(),
             exporter::Deps {
                 bus: bus.clone(),
                 db: exporter_db.clone(),

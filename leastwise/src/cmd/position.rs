@@ -1,6 +1,5 @@
 //! `leastwise position`: the licence position, from the ledger.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use prost::Message as _;
@@ -12,13 +11,13 @@ use runtime::Problem;
 use runtime::grpc::Channel;
 
 use crate::cli::Format;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::connect::{Services, refused};
 use crate::output::{self, Column, thousands};
 
 /// Prints the position of every tenant.
-pub async fn run(path: &Path, format: Format) -> Result<ExitCode, Problem> {
-    let config = Config::load(path)?;
+pub async fn run(source: &Source, format: Format) -> Result<ExitCode, Problem> {
+    let config = source.load()?;
     let services = Services::find(&config).await?;
     let printed = async {
         let positions = read(&config, services.clients().feed.clone()).await?;

@@ -1,6 +1,5 @@
 //! `leastwise runs`: readings of datasets, and removals that are held.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -10,7 +9,7 @@ use runtime::Problem;
 use runtime::clock::rfc3339;
 
 use crate::cli::Output;
-use crate::config::Config;
+use crate::config::Source;
 use crate::connect::{Services, refused};
 use crate::output::{self, Column, thousands};
 
@@ -105,8 +104,8 @@ impl Runs {
     ///
     /// # Errors
     /// When the services can't be reached or refuse.
-    pub async fn run(self, path: &Path) -> Result<ExitCode, Problem> {
-        let config = Config::load(path)?;
+    pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
+        let config = source.load()?;
         let services = Services::find(&config).await?;
         let done = self.act(&services).await;
         services.close().await;

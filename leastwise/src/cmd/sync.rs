@@ -1,6 +1,5 @@
 //! `leastwise sync`: one pass over every dataset of every tenant.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use runtime::Problem;
 use runtime::error::Exit;
 use runtime::grpc::Channel;
 
-use crate::config::Config;
+use crate::config::Source;
 use crate::connect::{Clients, Services, refused};
 use crate::output::{self, thousands};
 use crate::progress::Progress;
@@ -33,8 +32,8 @@ impl Sync {
     ///
     /// # Errors
     /// When something can't be read or delivered.
-    pub async fn run(self, path: &Path) -> Result<ExitCode, Problem> {
-        let config = Config::load(path)?;
+    pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
+        let config = source.load()?;
         let mut services = Services::find(&config).await?;
         if let Services::Here(stack) = &mut services {
             stack.start();

@@ -67,3 +67,36 @@ pub fn environment() -> HashMap<String, String> {
 pub fn below(base: &Path, path: &mut std::path::PathBuf) {
     *path = base.join(&*path);
 }
+
+/// For keys that take one value or a list of them.
+///
+/// # Errors
+/// When it is neither.
+pub fn one_or_many<'de, T, D>(d: D) -> Result<Vec<T>, D::Error>
+where
+    T: serde::Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    struct Either<T>(std::marker::PhantomData<T>);
+    impl<'de, T: serde::Deserialize<'de>> serde::de::Visitor<'de> for Either<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a text or a list of texts")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+            let one = serde::de::value::StrDeserializer::new(text);
+            T::deserialize(one).map(|one| vec![one])
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(one) = list.next_element()? {
+                all.push(one);
+            }
+            Ok(all)
+        }
+    }
+    d.deserialize_any(Either(std::marker::PhantomData))
+}

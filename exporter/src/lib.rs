@@ -16,6 +16,8 @@ mod heads;
 mod lease;
 pub mod project;
 mod record;
+#[cfg(feature = "server")]
+pub mod server;
 mod service;
 pub mod sink;
 mod store;

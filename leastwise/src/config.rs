@@ -64,6 +64,11 @@ impl Settings for Config {
             format!("data directory {}", self.data_dir.display()),
         ])
     }
+
+    fn inspect(&self) -> Result<Vec<String>, Problem> {
+        self.registry().check_secrets()?;
+        Ok(vec!["each tenant has its secret".to_owned()])
+    }
 }
 
 impl Config {
@@ -118,8 +123,8 @@ impl Source {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), Problem> {
         let config = self.read()?;
-        let fine = config.check()?;
-        config.registry().check_secrets()?;
+        let mut fine = config.check()?;
+        fine.extend(config.inspect()?);
         let fine: String = fine.iter().map(|line| format!("fine: {line}\n")).collect();
         output::write(&fine)
     }

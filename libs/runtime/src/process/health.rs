@@ -72,7 +72,7 @@ mod tests {
         health.missing("queue", "LW-4025: not there.".to_owned());
         health.check("fine", || async { Ok(()) });
         health.check("database", || async { Err("it is gone".to_owned()) });
-        health.check("slow", || std::future::pending());
+        health.check("slow", std::future::pending);
         let unready = health.unready().await;
         let names: Vec<_> = unready.keys().copied().collect();
         assert_eq!(names, ["database", "queue", "slow"]);

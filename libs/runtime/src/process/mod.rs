@@ -14,7 +14,10 @@ use std::process::ExitCode;
 pub use health::Health;
 pub use sections::{Http, Sections, default_grace};
 
+use tokio::task::JoinSet;
+
 use crate::config::Settings;
+use crate::db::{self, Db, Migrations};
 use crate::error::{Chain, Exit, Problem};
 use crate::retry::Backoff;
 use crate::{CancellationToken, Clock, telemetry};
@@ -84,7 +87,7 @@ impl Process {
                     self.health.arrived(what);
                     return Ok(done);
                 }
-                Some(Err(problem)) if problem.exit == Exit::Usage || problem.code == "LW-4002" => {
+                Some(Err(problem)) if problem.exit == Exit::Usage || lasting(&problem) => {
                     return Err(problem);
                 }
                 Some(Err(problem)) => problem,
@@ -102,6 +105,54 @@ impl Process {
             }
         }
     }
+
+    /// The database, once it is there and has this release's format; then its check of readiness is put down.
+    ///
+    /// # Errors
+    /// As [`Db::connect`], for what waiting doesn't heal.
+    pub async fn database(
+        &self,
+        config: &db::Config,
+        migrations: &Migrations,
+        service: &'static str,
+    ) -> Result<Db, Problem> {
+        // Waiting is done here, where readiness sees it.
+        let mut once = config.clone();
+        once.start_seconds = 0;
+        let db = self
+            .eventually("database", || {
+                Db::connect(&once, migrations, service, &self.stop)
+            })
+            .await?;
+        let asked = db.clone();
+        self.health.check("database", move || {
+            let db = asked.clone();
+            async move { db.ping().await.map_err(|e| e.to_string()) }
+        });
+        Ok(db)
+    }
+
+    /// Waits for the tasks of a service, which work until they are stopped: the first that ends ends all.
+    ///
+    /// # Errors
+    /// The first problem, or `LW-4090` for a task that crashed.
+    pub async fn all(&self, mut tasks: JoinSet<Result<(), Problem>>) -> Result<(), Problem> {
+        let mut outcome = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            self.stop.cancel();
+            let ended = ended.unwrap_or_else(|e| {
+                let what = format!("a task of the service ended: {e}.");
+                Err(Problem::new("LW-4090", what, "start again; report it"))
+            });
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+}
+
+/// Tables that a newer release has written don't get older by waiting.
+fn lasting(problem: &Problem) -> bool {
+    ["LW-4002", "LW-4006"].contains(&&*problem.code)
 }
 
 fn stopped() -> Problem {
@@ -150,6 +201,7 @@ fn begin<S: Service>(cli: cli::Cli) -> Result<String, Problem> {
     let mut fine = settings.sections().check()?;
     fine.extend(settings.check()?);
     if cli.check_config {
+        fine.extend(settings.inspect()?);
         return Ok(fine.iter().map(|line| format!("fine: {line}\n")).collect());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()

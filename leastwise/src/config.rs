@@ -30,6 +30,26 @@ pub struct Config {
     /// Settings of the normalizer.
     #[serde(default)]
     pub normalizer: normalizer::Config,
+    /// Services in other processes: commands go there, and nothing is done here.
+    #[cfg(feature = "remote")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Connect>,
+}
+
+/// `[connect]`: services in other processes, and the operator's certificate.
+#[cfg(feature = "remote")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connect {
+    /// The collector of a pool.
+    pub collector: runtime::grpc::Remote,
+    /// The normalizer, one or several replicas.
+    pub normalizer: runtime::grpc::Remote,
+    /// The exporter.
+    pub exporter: runtime::grpc::Remote,
+    /// The operator's certificate; without it plain text on loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<runtime::tls::Config>,
 }
 
 fn default_data_dir() -> PathBuf {
@@ -45,9 +65,21 @@ impl Settings for Config {
         for sink in &mut self.sinks {
             sink.resolve(base);
         }
+        #[cfg(feature = "remote")]
+        if let Some(tls) = self.connect.as_mut().and_then(|c| c.tls.as_mut()) {
+            tls.resolve(base);
+        }
     }
 
     fn check(&self) -> Result<Vec<String>, Problem> {
+        #[cfg(feature = "remote")]
+        if let Some(connect) = &self.connect {
+            let services = [&connect.collector, &connect.normalizer, &connect.exporter];
+            for service in services {
+                service.check(connect.tls.as_ref())?;
+            }
+            return Ok(vec!["services in other processes".to_owned()]);
+        }
         if self.tenants.is_empty() {
             return Err(Problem::new(
                 "LW-1005",

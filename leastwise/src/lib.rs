@@ -33,6 +33,8 @@ use runtime::Problem;
 
 pub use cmd::sync::{Outcome, pass};
 pub use config::Config;
+#[cfg(feature = "remote")]
+pub use config::Connect;
 pub use connect::Clients;
 pub use stack::{Decorate, Options, Stack};
 

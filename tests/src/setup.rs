@@ -84,5 +84,6 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             lateness_seconds: setup.lateness,
             ..normalizer::Config::default()
         },
+        connect: None,
     }
 }

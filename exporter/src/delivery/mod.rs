@@ -179,6 +179,7 @@ impl Worker {
 
     /// Records reached the sink.
     fn wrote(&self, tenant: TenantId, records: u64) {
+        runtime::metrics::records_delivered(self.config.kind(), records);
         self.board
             .note(self.number, tenant, |s| s.written += records);
     }

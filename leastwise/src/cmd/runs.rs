@@ -37,12 +37,21 @@ enum Act {
     Reject(Decision),
 }
 
+impl Act {
+    fn why(&self) -> &str {
+        match self {
+            Act::List { .. } => "",
+            Act::Approve(decision) | Act::Reject(decision) => &decision.why,
+        }
+    }
+}
+
 #[derive(Args)]
 struct Decision {
     /// The run's number, as `runs list` shows it.
     run: u64,
     /// Why, for the record.
-    #[arg(long, default_value = "")]
+    #[arg(long, visible_alias = "reason", default_value = "")]
     why: String,
 }
 
@@ -106,7 +115,7 @@ impl Runs {
     /// When the services can't be reached or refuse.
     pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
         let config = source.load()?;
-        let services = Services::find(&config).await?;
+        let services = Services::find(&config, self.act.why()).await?;
         let done = self.act(&services).await;
         services.close().await;
         done.map(|()| ExitCode::SUCCESS)

@@ -29,7 +29,7 @@ struct Whole {
 /// Prints the state of every service.
 pub async fn run(source: &Source, format: Format) -> Result<ExitCode, Problem> {
     let config = source.load()?;
-    let services = Services::find(&config).await?;
+    let services = Services::find(&config, "").await?;
     let running = matches!(services, Services::Remote(_));
     let state = read(services.clients(), running).await;
     services.close().await;

@@ -25,7 +25,11 @@ use crate::progress::Progress;
 /// Everything that can be asked for now is; what Microsoft Graph may still show late is looked at again by a later
 /// sync. While `leastwise run` works, it does the reading and this command waits for it.
 #[derive(Args)]
-pub struct Sync {}
+pub struct Sync {
+    /// Why, for the audit of services in other processes.
+    #[arg(long, default_value = "")]
+    reason: String,
+}
 
 impl Sync {
     /// Runs one pass.
@@ -34,7 +38,7 @@ impl Sync {
     /// When something can't be read or delivered.
     pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
         let config = source.load()?;
-        let mut services = Services::find(&config).await?;
+        let mut services = Services::find(&config, &self.reason).await?;
         if let Services::Here(stack) = &mut services {
             stack.start();
         }

@@ -53,7 +53,7 @@ static PUBLISHED: Named = Named::new(
 );
 static SEALED: Named = Named::new("leastwise.runs.sealed", "Runs read to their end.");
 static TAKEN: Named = Named::new("leastwise.pages.taken", "Pages taken into the inbox.");
-static APPLIED: Named = Named::new("leastwise.runs.applied", "Runs applied to the ledger.");
+static CLOSED: Named = Named::new("leastwise.runs.closed", "Runs closed in the ledger.");
 static VERDICTS: Named = Named::new(
     "leastwise.verdicts.published",
     "Verdicts that the queue has confirmed.",
@@ -110,12 +110,10 @@ pub fn page_taken(dataset: &str, gap: bool) {
     TAKEN.add(1, &[dataset_is(dataset), KeyValue::new("gap", gap)]);
 }
 
-/// A run was applied, completely or not.
-pub fn run_applied(dataset: &str, complete: bool) {
-    APPLIED.add(
-        1,
-        &[dataset_is(dataset), KeyValue::new("complete", complete)],
-    );
+/// A run was closed in the ledger: applied, or not and why.
+pub fn run_closed(dataset: &str, outcome: &'static str) {
+    let labels = [dataset_is(dataset), KeyValue::new("outcome", outcome)];
+    CLOSED.add(1, &labels);
 }
 
 /// A verdict was published.

@@ -19,9 +19,23 @@ CREATE FUNCTION audit_out() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
     INSERT INTO audit (op, tenant, kind, key, closing)
         SELECT 'D', {tenant}::text, kind::text, key, closing FROM old_rows; RETURN NULL;
 END $$;
+";
+
+/// Makes a table tell.
+const TELL: &str = r"
 CREATE TRIGGER audit_i AFTER INSERT ON record REFERENCING NEW TABLE AS new_rows EXECUTE FUNCTION audit_in();
 CREATE TRIGGER audit_u AFTER UPDATE ON record REFERENCING NEW TABLE AS new_rows EXECUTE FUNCTION audit_in();
 CREATE TRIGGER audit_d AFTER DELETE ON record REFERENCING OLD TABLE AS old_rows EXECUTE FUNCTION audit_out();
+";
+
+/// Makes a table tell as soon as it is there.
+const TELL_LATER: &str = r"
+CREATE FUNCTION audit_attach() RETURNS event_trigger LANGUAGE plpgsql AS $attach$ BEGIN
+    IF to_regclass('record') IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = 'audit_i') THEN
+        {tell}
+    END IF;
+END $attach$;
+CREATE EVENT TRIGGER audit_attach ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION audit_attach();
 ";
 
 /// Writes down the seals that the collector stored as published.
@@ -40,8 +54,14 @@ CREATE TRIGGER audit_seal AFTER UPDATE ON dataset FOR EACH ROW EXECUTE FUNCTION 
 
 /// Begins to watch the ledger, the PostgreSQL sink and the collector's database.
 pub async fn watch(ledger: &PgPool, sink: &PgPool, collector: &PgPool) -> Result<()> {
-    let of = |column: &str| NOTES.replace("{tenant}", column);
-    for (pool, sql) in [(ledger, of("tenant")), (sink, of("tenant_id")), (collector, SEALS.to_owned())] {
+    let notes = |tenant: &str| NOTES.replace("{tenant}", tenant);
+    let scripts = [
+        (ledger, notes("tenant") + TELL),
+        // The sink makes its tables when it is written to for the first time.
+        (sink, notes("tenant_id") + &TELL_LATER.replace("{tell}", TELL)),
+        (collector, SEALS.to_owned()),
+    ];
+    for (pool, sql) in scripts {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.context("begin to watch a database")?;
     }
     Ok(())

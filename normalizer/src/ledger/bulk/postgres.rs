@@ -8,15 +8,6 @@ use crate::map::Mapped;
 /// Rows of a statement: a page and more; bounds the memory of both sides.
 const ROWS: usize = 4_000;
 
-/// A tenant's first load finds tables without statistics, and a plan that is good for a small table is a disaster for
-/// the large one that it becomes. Every statement of an apply finds its rows by an index, so scans are left out.
-pub(super) async fn widen(c: &mut Connection) -> Result<(), Error> {
-    query("SET LOCAL enable_seqscan = off")
-        .execute(c)
-        .await
-        .map(drop)
-}
-
 const INSERT: &str = "INSERT INTO record (tenant, kind, closing, source, removed, key, hash, body)
     SELECT ?, ?, ?, ?, 0, each.key, each.hash, each.body
     FROM unnest(?::text[], ?::bytea[], ?::bytea[]) AS each (key, hash, body)";

@@ -1,5 +1,6 @@
 //! What tests across the services share.
 
+pub mod bench;
 pub mod chaos;
 pub mod cluster;
 mod ground;

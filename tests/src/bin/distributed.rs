@@ -15,10 +15,13 @@ struct Cli {
 enum Task {
     /// Strike installations again and again while they work, and compare every sink with the truth
     Chaos(tests::chaos::Args),
+    /// What the distributed setting costs
+    Bench(tests::bench::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().task {
         Task::Chaos(args) => tests::chaos::run(&args),
+        Task::Bench(args) => tests::bench::run(&args),
     }
 }

@@ -20,8 +20,12 @@ pub struct Tuning {
     pub verdict_within: u64,
     /// Whether datasets become due by their cadence.
     pub scheduled: bool,
-    /// Sinks that lie in files are there too.
-    pub file_sinks: bool,
+    /// The sink of files.
+    pub files_sink: bool,
+    /// The SQLite sink.
+    pub sqlite_sink: bool,
+    /// The PostgreSQL sink.
+    pub postgres_sink: bool,
     /// Variables for every process.
     pub environment: Vec<(String, String)>,
 }
@@ -34,7 +38,9 @@ impl Default for Tuning {
             lease: 10,
             verdict_within: 60,
             scheduled: false,
-            file_sinks: true,
+            files_sink: true,
+            sqlite_sink: true,
+            postgres_sink: true,
             environment: Vec::new(),
         }
     }
@@ -113,7 +119,7 @@ pub(super) fn write(cluster: &mut Cluster, servers: &Servers, tenants: &[graph_s
                                 .map(|m| Ok(format!("\"http://127.0.0.1:{}\"", through(ports[&("normalizer", (n + m) % t.replicas)].0)?)))
                                 .collect::<Result<_>>()?;
                             _ = write!(text, "[normalizer]\nendpoint = [{}]\n", feeds.join(", "));
-                            text += &sinks(servers, cluster.tuning.file_sinks, &cluster.names["sink"], &home);
+                            text += &sinks(servers, &cluster.tuning, &cluster.names["sink"], &home);
                         }
                     }
                 }
@@ -146,14 +152,21 @@ fn common(servers: &Servers, queue: u16, database: u16, name: &str, ports: (u16,
     )
 }
 
-fn sinks(servers: &Servers, files: bool, database: &str, home: &std::path::Path) -> String {
-    let mut text = format!(
-        "[[sinks]]\nkind = \"postgres\"\nurl = \"postgres://postgres@127.0.0.1:{}/{database}\"\npassword_file = \"{}\"\n",
-        servers.postgres.port(), servers.password().display()
-    );
-    if files {
-        let (dir, file) = (home.join("inventory"), home.join("inventory.db"));
-        _ = write!(text, "[[sinks]]\nkind = \"files\"\npath = \"{}\"\n[[sinks]]\nkind = \"sqlite\"\npath = \"{}\"\n", dir.display(), file.display());
+fn sinks(servers: &Servers, tuning: &Tuning, database: &str, home: &std::path::Path) -> String {
+    let mut text = String::new();
+    if tuning.postgres_sink {
+        _ = write!(
+            text,
+            "[[sinks]]\nkind = \"postgres\"\nurl = \"postgres://postgres@127.0.0.1:{}/{database}\"\npassword_file = \"{}\"\n",
+            servers.postgres.port(),
+            servers.password().display()
+        );
+    }
+    if tuning.files_sink {
+        _ = write!(text, "[[sinks]]\nkind = \"files\"\npath = \"{}\"\n", home.join("inventory").display());
+    }
+    if tuning.sqlite_sink {
+        _ = write!(text, "[[sinks]]\nkind = \"sqlite\"\npath = \"{}\"\n", home.join("inventory.db").display());
     }
     text
 }

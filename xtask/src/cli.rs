@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, proto, suite};
+use crate::{bench, check, distributed, proto, suite};
 
 #[derive(Parser)]
 #[command(
@@ -38,6 +38,12 @@ enum Task {
     Check,
     /// Run a benchmark
     Bench(bench::Args),
+    /// Strike installations of real processes over real servers while they work, and compare every sink with the truth
+    Chaos {
+        /// Passed on; `cargo xtask chaos --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 /// Parses the command line and runs the task.
@@ -50,6 +56,7 @@ pub fn run() -> ExitCode {
         Task::Test { args } => suite::run(&args),
         Task::Check => check::run(),
         Task::Bench(args) => bench::run(&args),
+        Task::Chaos { args } => distributed::chaos(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

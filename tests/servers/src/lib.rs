@@ -1,1 +1,40 @@
 //! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`.
+//!
+//! Each server has its own directory, its own ports on the loopback interface and its own passwords, so any number of
+//! them run side by side. It ends, and its temporary directory goes, when its value is dropped or when the process
+//! that started it dies, by whatever signal.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "servers of their own run in real time: to wait for one is to look again until a deadline"
+)]
+
+mod guard;
+mod home;
+mod pki;
+mod ports;
+pub mod postgres;
+mod programs;
+mod proxy;
+pub mod rabbitmq;
+mod run;
+mod wait;
+
+pub use pki::{Pki, Validity};
+pub use postgres::Postgres;
+pub use programs::missing;
+pub use proxy::Proxy;
+pub use rabbitmq::RabbitMq;
+pub use wait::wait_until;
+
+use std::path::PathBuf;
+
+/// The PEM files of one side of a TLS connection.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The authority by which the other side's certificate must be signed.
+    pub ca: PathBuf,
+    /// This side's certificate.
+    pub certificate: PathBuf,
+    /// The private key of `certificate`.
+    pub key: PathBuf,
+}

@@ -9,6 +9,7 @@ use futures::stream;
 use proto::admin::v1::collector_admin_server::CollectorAdmin;
 use proto::admin::v1::{CollectorStatus, MakeDueRequest, MakeDueResponse, WatchRequest};
 use proto::ids::{TenantId, Timestamp};
+use runtime::grpc::Act;
 use runtime::retry::until;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -26,7 +27,7 @@ impl CollectorAdmin for Admin {
         &self,
         request: Request<MakeDueRequest>,
     ) -> Result<Response<MakeDueResponse>, Status> {
-        let inner = &self.0;
+        let (inner, act) = (&self.0, Act::of(&request));
         let named: Vec<TenantId> = request
             .into_inner()
             .tenant_ids
@@ -72,6 +73,7 @@ impl CollectorAdmin for Admin {
         }
         inner.shared.touch();
         inner.wake.notify_one();
+        act.note(format!("{datasets} datasets are due"));
         Ok(Response::new(MakeDueResponse { datasets }))
     }
 

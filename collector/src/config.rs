@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use proto::ids::Pool;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Settings of a collector.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Works for the tenants of this pool.

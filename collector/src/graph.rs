@@ -112,6 +112,7 @@ impl Graph {
             };
             let status = answer.status().as_u16();
             let request_id = header(&answer, "request-id");
+            runtime::metrics::graph_answered(self.dataset.as_str(), status);
             match status {
                 200..=299 => {
                     return Ok(Reply {

@@ -18,6 +18,8 @@ mod read {
 pub mod run;
 mod schedule;
 mod scheduler;
+#[cfg(feature = "server")]
+pub mod server;
 mod status;
 mod store;
 mod tenants;

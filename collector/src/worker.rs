@@ -7,7 +7,7 @@ use catalog::Declaration;
 use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use proto::message::Body;
 use proto::pages::v1::{PageRange, RunMode, RunSealed};
-use runtime::Clock;
+use runtime::{Clock, metrics};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -100,6 +100,7 @@ impl Turn<'_> {
     /// Stores that the queue has confirmed a page.
     pub async fn confirm(&mut self, step: Step) -> Result<(), Error> {
         let attempt = self.attempt;
+        metrics::page_published(self.declaration.name);
         self.update(move |open, _| open.confirmed(attempt, step.sequence, step.objects, step.rest))
             .await
     }
@@ -250,6 +251,7 @@ async fn publish_seal(
             shared, id, &dataset, sealed, datasets,
         )))
         .await?;
+    metrics::run_sealed(declaration.name);
     let published = move |row: &mut Row| {
         if let Some(s) = row.state.sealed.as_mut().filter(|s| s.by == by) {
             s.published = true;

@@ -68,6 +68,12 @@ impl SinkConfig {
         }
     }
 
+    /// Makes a relative path relative to `base`.
+    pub fn resolve(&mut self, base: &Path) {
+        let (SinkConfig::Files { path, .. } | SinkConfig::Sqlite { path, .. }) = self;
+        *path = base.join(&*path);
+    }
+
     /// Where its data are.
     pub fn path(&self) -> &Path {
         match self {
@@ -80,8 +86,8 @@ impl Config {
     /// Checks what the types can't.
     ///
     /// # Errors
-    /// When a name or a path is empty or used twice, or `poll` is zero.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// `LW-6001` when a name or a path is empty or used twice, or `poll` is zero.
+    pub fn check(&self) -> Result<(), Error> {
         let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
         for sink in &self.sinks {
             let wrong = |why: &'static str| Error::Config {

@@ -58,6 +58,12 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Another process writes to the directory of a sink.
+    #[error("another process delivers to {}", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The database of a sink can't be opened.
     #[error("the sink's database {} can't be opened", path.display())]
     Open {
@@ -102,6 +108,7 @@ impl Error {
             Error::Record { .. } | Error::Id(_) => "LW-6003",
             Error::Store(_) => "LW-6004",
             Error::File { .. } => "LW-6011",
+            Error::InUse { .. } => "LW-6013",
             Error::Open { .. } | Error::Database { .. } => "LW-6012",
             Error::Task(_) => "LW-6005",
         }
@@ -123,6 +130,9 @@ impl Error {
             Error::File { .. } | Error::Open { .. } | Error::Database { .. } => {
                 "check that the path of the sink exists and that this user may write it; it is tried again by itself"
             }
+            Error::InUse { .. } => {
+                "give each installation a directory of its own; it is tried again by itself"
+            }
             Error::Task(_) => "report this as a defect of Leastwise",
         }
     }
@@ -139,6 +149,7 @@ impl From<Error> for Problem {
         let exit = match &e {
             Error::Config { .. } => Exit::Usage,
             Error::File { .. } => Exit::Io,
+            Error::InUse { .. } => Exit::Busy,
             e if e.is_full_disk() => Exit::Io,
             _ => Exit::Failure,
         };

@@ -13,8 +13,11 @@ mod delivery;
 mod error;
 mod feed;
 mod heads;
+mod lease;
 pub mod project;
 mod record;
+#[cfg(feature = "server")]
+pub mod server;
 mod service;
 pub mod sink;
 mod store;

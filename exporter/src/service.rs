@@ -1,6 +1,6 @@
 //! Puts the exporter together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bus::Bus;
@@ -15,6 +15,7 @@ use crate::config::{Config, SinkConfig};
 use crate::delivery::{Quiet, Sink, Worker};
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::lease::Leases;
 use crate::sink::files::Files;
 use crate::sink::sqlite::Sqlite;
 use crate::store::Store;
@@ -31,6 +32,8 @@ pub struct Deps {
     pub clock: Clock,
     /// The normalizer's feed.
     pub feed: Channel,
+    /// Names this process among those that share the database.
+    pub holder: String,
 }
 
 /// The exporter. Clones are one.
@@ -110,6 +113,12 @@ impl Exporter {
                 tries: BTreeMap::new(),
                 checked: BTreeMap::new(),
                 quiet: Quiet::default(),
+                leases: Leases {
+                    db: self.deps.db.clone(),
+                    holder: self.deps.holder.clone(),
+                    clock: self.deps.clock.clone(),
+                },
+                others: BTreeSet::new(),
             };
             tasks.spawn(worker.run(stop.clone()));
         }

@@ -1,6 +1,6 @@
 //! The exporter's own database: where sinks stand that can't keep it themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::ids::{Closing, TenantId};
 use runtime::db::{Db, Migrations, query};
@@ -12,7 +12,10 @@ use crate::error::Error;
 /// The format of the exporter's database, for [`Db::open`].
 pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &[(1, include_str!("../migrations/sqlite/1_cursors.sql"))],
-    postgres: &[(1, include_str!("../migrations/postgres/1_cursors.sql"))],
+    postgres: &[
+        (1, include_str!("../migrations/postgres/1_cursors.sql")),
+        (2, include_str!("../migrations/postgres/2_leases.sql")),
+    ],
 };
 
 /// The exporter's database.
@@ -80,26 +83,34 @@ impl Store {
             .collect()
     }
 
-    /// Stores where a sink stands, for several tenants at once.
+    /// Moves cursors of a sink from where they stand to where they will, for several tenants at once. Returns those
+    /// that stood there; the others stay, because another exporter moved them.
     pub(crate) async fn save(
         &self,
         sink: &str,
-        cursors: &[(TenantId, Cursor)],
-    ) -> Result<(), Error> {
+        moves: &[(TenantId, Cursor, Cursor)],
+    ) -> Result<BTreeSet<TenantId>, Error> {
+        let mut moved = BTreeSet::new();
         let mut write = self.0.write().await.map_err(Error::Store)?;
-        for (tenant, cursor) in cursors {
-            query(
-                "INSERT INTO snapshot_cursor (sink, tenant_id, as_of, mark) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (sink, tenant_id) DO UPDATE SET as_of = excluded.as_of, mark = excluded.mark",
-            )
-            .bind(sink)
-            .bind(tenant.to_string())
-            .bind(cursor.as_of.to_db())
-            .bind(cursor.mark.to_db())
-            .execute(&mut write)
-            .await
-            .map_err(Error::Store)?;
+        for (tenant, from, to) in moves {
+            let sql = "INSERT INTO snapshot_cursor (sink, tenant_id, as_of, mark) VALUES (?, ?, ?, ?)
+                ON CONFLICT (sink, tenant_id) DO UPDATE SET as_of = excluded.as_of, mark = excluded.mark
+                WHERE snapshot_cursor.as_of = ? AND snapshot_cursor.mark = ?";
+            let rows = query(sql)
+                .bind(sink)
+                .bind(tenant.to_string())
+                .bind(to.as_of.to_db())
+                .bind(to.mark.to_db())
+                .bind(from.as_of.to_db())
+                .bind(from.mark.to_db())
+                .execute(&mut write)
+                .await
+                .map_err(Error::Store)?;
+            if rows == 1 {
+                moved.insert(*tenant);
+            }
         }
-        write.commit().await.map_err(Error::Store)
+        write.commit().await.map_err(Error::Store)?;
+        Ok(moved)
     }
 }

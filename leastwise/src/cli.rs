@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use runtime::Problem;
+use runtime::error::Exit;
 use runtime::telemetry::LogFormat;
 
 use crate::cmd;
+use crate::config::Source;
+use crate::output;
 
 /// Keeps a software asset inventory in step with Microsoft 365 tenants, without any administrator account.
 #[derive(Parser)]
-#[command(name = "leastwise", version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(name = "leastwise", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The configuration file; `leastwise init` writes one.
     #[arg(
@@ -28,8 +31,17 @@ pub struct Cli {
     /// How logs are written.
     #[arg(long, global = true, value_parser = log_format, default_value = "text", value_name = "text|json")]
     pub log_format: LogFormat,
+    /// Overrides one key of the configuration, for example `--set collector.concurrent_tenants=8`; may be repeated.
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// Reads the configuration and every file that it names, says what is fine or wrong, and ends.
+    #[arg(long, global = true)]
+    check_config: bool,
+    /// Prints the configuration in effect as TOML, without secrets, and ends.
+    #[arg(long, global = true, conflicts_with = "check_config")]
+    dump_config: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 3 done, but something is held or incomplete; 64 the command \
@@ -78,7 +90,7 @@ pub enum Format {
 impl Cli {
     /// The level of logs unless the environment says otherwise. A command that ends says itself what went wrong.
     pub fn log_level(&self) -> &'static str {
-        let quiet = !matches!(self.command, Command::Run(_));
+        let quiet = !matches!(self.command, Some(Command::Run(_)));
         match self.verbose {
             0 if quiet => "off",
             0 => "info",
@@ -92,11 +104,27 @@ impl Cli {
     /// # Errors
     /// What an operator has to read.
     pub async fn run(self) -> Result<ExitCode, Problem> {
-        let config = self.config;
-        match self.command {
+        let config = Source {
+            path: self.config,
+            set: self.set,
+        };
+        if self.check_config {
+            return config.check().map(|()| ExitCode::SUCCESS);
+        }
+        if self.dump_config {
+            return config.dump().map(|()| ExitCode::SUCCESS);
+        }
+        let Some(command) = self.command else {
+            // As clap does for a command that is required.
+            let help = Cli::command().print_help();
+            return help
+                .map(|()| ExitCode::from(Exit::Usage as u8))
+                .map_err(output::failed);
+        };
+        match command {
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run().await,
-            Command::Init(init) => init.run(&config),
+            Command::Init(init) => init.run(&config.path),
             Command::Sync(sync) => sync.run(&config).await,
             Command::Run(run) => run.run(&config).await,
             Command::Position(output) => cmd::position::run(&config, output.output).await,

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use exporter::SinkConfig;
 use runtime::Problem;
+use runtime::config::{Layers, Settings, below};
 use runtime::error::Exit;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use token_broker::TenantConfig;
 
+use crate::output;
+
 /// The file. Relative paths in it are relative to the file's own directory.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the ledger, the queue and the state of each service rest. Private: mode 0700.
@@ -27,40 +30,152 @@ pub struct Config {
     /// Settings of the normalizer.
     #[serde(default)]
     pub normalizer: normalizer::Config,
+    /// Services in other processes: commands go there, and nothing is done here.
+    #[cfg(feature = "remote")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Connect>,
+}
+
+/// `[connect]`: services in other processes, and the operator's certificate.
+#[cfg(feature = "remote")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connect {
+    /// The collector of a pool.
+    pub collector: runtime::grpc::Remote,
+    /// The normalizer, one or several replicas.
+    pub normalizer: runtime::grpc::Remote,
+    /// The exporter.
+    pub exporter: runtime::grpc::Remote,
+    /// The operator's certificate; without it plain text on loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<runtime::tls::Config>,
 }
 
 fn default_data_dir() -> PathBuf {
     "leastwise-data".into()
 }
 
-impl Config {
-    /// Reads and checks the file.
-    ///
-    /// # Errors
-    /// `LW-100x`, naming the place, what is wrong and what to do.
-    pub fn load(path: &Path) -> Result<Self, Problem> {
-        let mut config: Config = runtime::config::load(path, runtime::config::environment())?;
-        let base = path.parent().unwrap_or(Path::new(""));
-        config.data_dir = base.join(&config.data_dir);
-        for tenant in &mut config.tenants {
-            tenant.client_secret_file = base.join(&tenant.client_secret_file);
+impl Settings for Config {
+    fn resolve(&mut self, base: &Path) {
+        below(base, &mut self.data_dir);
+        for tenant in &mut self.tenants {
+            tenant.client_secret_file.resolve(base);
         }
-        for sink in &mut config.sinks {
-            let (SinkConfig::Files { path, .. } | SinkConfig::Sqlite { path, .. }) = sink;
-            *path = base.join(&*path);
+        for sink in &mut self.sinks {
+            sink.resolve(base);
         }
-        if config.tenants.is_empty() {
+        #[cfg(feature = "remote")]
+        if let Some(tls) = self.connect.as_mut().and_then(|c| c.tls.as_mut()) {
+            tls.resolve(base);
+        }
+    }
+
+    fn check(&self) -> Result<Vec<String>, Problem> {
+        #[cfg(feature = "remote")]
+        if let Some(connect) = &self.connect {
+            let services = [&connect.collector, &connect.normalizer, &connect.exporter];
+            for service in services {
+                service.check(connect.tls.as_ref())?;
+            }
+            return Ok(vec!["services in other processes".to_owned()]);
+        }
+        if self.tenants.is_empty() {
             return Err(Problem::new(
                 "LW-1005",
-                format!("{} names no tenant.", path.display()),
+                "the configuration names no tenant.",
                 "add a [[tenants]] section with id, client_id and client_secret_file",
             )
             .exit(Exit::Usage));
         }
+        self.registry().check()?;
+        self.exporter().check()?;
+        Ok(vec![
+            format!("{} tenants", self.tenants.len()),
+            format!("{} sinks", self.sinks.len()),
+            format!("data directory {}", self.data_dir.display()),
+        ])
+    }
+
+    fn inspect(&self) -> Result<Vec<String>, Problem> {
+        self.registry().check_secrets()?;
+        Ok(vec!["each tenant has its secret".to_owned()])
+    }
+}
+
+impl Config {
+    /// Reads and checks a file; see [`Source::load`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load(path: &Path) -> Result<Self, Problem> {
+        let (path, set) = (path.to_owned(), Vec::new());
+        Source { path, set }.load()
+    }
+
+    /// The tenants, as the token-broker has them.
+    pub fn registry(&self) -> token_broker::Config {
         token_broker::Config {
-            tenants: config.tenants.clone(),
+            tenants: self.tenants.clone(),
         }
-        .check()?;
+    }
+
+    /// The sinks, as the exporter has them.
+    pub fn exporter(&self) -> exporter::Config {
+        exporter::Config {
+            sinks: self.sinks.clone(),
+            ..exporter::Config::default()
+        }
+    }
+}
+
+/// Where a command's configuration comes from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// `section.key=value`, the strongest.
+    pub set: Vec<String>,
+}
+
+impl Source {
+    /// Reads and checks.
+    ///
+    /// # Errors
+    /// `LW-100x`, naming the place, what is wrong and what to do.
+    pub fn load(&self) -> Result<Config, Problem> {
+        let config = self.read()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// `--check-config`: looks at everything that a start would look at, secrets included, and says what is fine.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), Problem> {
+        let config = self.read()?;
+        let mut fine = config.check()?;
+        fine.extend(config.inspect()?);
+        let fine: String = fine.iter().map(|line| format!("fine: {line}\n")).collect();
+        output::write(&fine)
+    }
+
+    /// `--dump-config`: what would be in effect, without secrets.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn dump(&self) -> Result<(), Problem> {
+        output::write(&runtime::config::dump(&self.read()?)?)
+    }
+
+    fn read(&self) -> Result<Config, Problem> {
+        let mut layers = Layers::file(&self.path)?.environment(runtime::config::environment());
+        for assignment in &self.set {
+            layers = layers.set(assignment)?;
+        }
+        let mut config: Config = layers.read()?;
+        config.resolve(self.path.parent().unwrap_or(Path::new("")));
         Ok(config)
     }
 }

@@ -33,11 +33,15 @@ pub enum Services {
 }
 
 impl Services {
-    /// Finds them.
+    /// Finds them. `reason` is why somebody acts, for the audit of services in other processes.
     ///
     /// # Errors
     /// When the data directory is in use by something that doesn't answer, or can't be opened.
-    pub async fn find(config: &Config) -> Result<Self, Problem> {
+    pub async fn find(config: &Config, reason: &str) -> Result<Self, Problem> {
+        #[cfg(feature = "remote")]
+        if let Some(connect) = &config.connect {
+            return connect.clients(reason).map(Services::Remote);
+        }
         if let Ok(channel) = grpc::unix(&socket(&config.data_dir)).await {
             let clients = Clients {
                 collector: channel.clone(),
@@ -67,6 +71,27 @@ impl Services {
         if let Services::Here(stack) = self {
             stack.stop().await;
         }
+    }
+}
+
+#[cfg(feature = "remote")]
+impl crate::config::Connect {
+    /// Channels to the services, whose calls give this reason. Nothing is connected yet.
+    fn clients(&self, reason: &str) -> Result<Clients, Problem> {
+        let channel = |name, remote| {
+            let channel = grpc::connect(name, remote, self.tls.as_ref())?;
+            Ok::<_, Problem>(match reason.is_empty() {
+                true => channel,
+                false => grpc::with_reason(channel, reason),
+            })
+        };
+        let normalizer = channel("normalizer", &self.normalizer)?;
+        Ok(Clients {
+            collector: channel("collector", &self.collector)?,
+            exporter: channel("exporter", &self.exporter)?,
+            feed: normalizer.clone(),
+            normalizer,
+        })
     }
 }
 

@@ -33,8 +33,10 @@ use runtime::Problem;
 
 pub use cmd::sync::{Outcome, pass};
 pub use config::Config;
+#[cfg(feature = "remote")]
+pub use config::Connect;
 pub use connect::Clients;
-pub use stack::{Decorate, Options, Stack};
+pub use stack::{Decorate, Options, Parts, Stack};
 
 /// Parses the command line, runs the command, and turns what went wrong into text and an exit code.
 pub fn main() -> ExitCode {

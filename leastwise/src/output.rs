@@ -46,7 +46,8 @@ pub fn write(text: &str) -> Result<(), Problem> {
     }
 }
 
-fn failed(e: impl std::error::Error + Send + Sync + 'static) -> Problem {
+/// The problem of a result that can't be printed.
+pub fn failed(e: impl std::error::Error + Send + Sync + 'static) -> Problem {
     Problem::new(
         "LW-4030",
         "the result can't be printed.",

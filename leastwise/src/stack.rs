@@ -52,7 +52,21 @@ impl Options {
     }
 }
 
-/// The four services over one data directory, which they hold alone.
+/// What the services keep their state in.
+pub struct Parts {
+    /// The collector's database.
+    pub collector: Db,
+    /// The ledger.
+    pub normalizer: Db,
+    /// The exporter's database.
+    pub exporter: Db,
+    /// The queue.
+    pub queue: Arc<dyn Backend>,
+    /// The keys of its messages.
+    pub keys: Keys,
+}
+
+/// The four services in this process: over one data directory, which they hold alone, or over [`Parts`].
 pub struct Stack {
     /// Clients of every operator's service.
     pub clients: Clients,
@@ -63,7 +77,7 @@ pub struct Stack {
     databases: Vec<Db>,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), Problem>>,
-    _directory: DataDirectory,
+    _directory: Option<DataDirectory>,
 }
 
 impl Stack {
@@ -81,11 +95,10 @@ impl Stack {
             };
             Db::open(&options, migrations).await
         };
-        let collector_db =
-            database("collector.db", Durability::Full, &collector::MIGRATIONS).await?;
-        let normalizer_db =
+        let collector = database("collector.db", Durability::Full, &collector::MIGRATIONS).await?;
+        let normalizer =
             database("normalizer.db", Durability::Normal, &normalizer::MIGRATIONS).await?;
-        let exporter_db = database("exporter.db", Durability::Full, &exporter::MIGRATIONS).await?;
+        let exporter = database("exporter.db", Durability::Full, &exporter::MIGRATIONS).await?;
         let queue = DbOptions {
             path: directory.join("queue.db"),
             durability: Durability::Normal,
@@ -96,23 +109,47 @@ impl Stack {
             .iter()
             .map(|t| t.pool.clone())
             .chain([config.collector.pool.clone()]);
-        let mut backend: Arc<dyn Backend> =
-            Arc::new(Embedded::open(&queue, Topology::of_pools(pools)).await?);
+        let parts = Parts {
+            collector,
+            normalizer,
+            exporter,
+            queue: Arc::new(Embedded::open(&queue, Topology::of_pools(pools)).await?),
+            keys: Keys::load_or_create(&directory.join("queue.keys"))?,
+        };
+        Self::of(config, options, parts, Some(directory))
+    }
+
+    /// Puts the services together over whatever databases and queue; nothing runs yet.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn over(config: &Config, options: Options, parts: Parts) -> Result<Self, Problem> {
+        Self::of(config, options, parts, None)
+    }
+
+    fn of(
+        config: &Config,
+        options: Options,
+        parts: Parts,
+        directory: Option<DataDirectory>,
+    ) -> Result<Self, Problem> {
+        let Parts {
+            collector: collector_db,
+            normalizer: normalizer_db,
+            exporter: exporter_db,
+            queue: mut backend,
+            keys,
+        } = parts;
         if let Some(decorate) = &options.decorate {
             backend = decorate(backend);
         }
-        let bus = Bus::new(
-            backend,
-            Keys::load_or_create(&directory.join("queue.keys"))?,
-        );
+        let bus = Bus::new(backend, keys);
         let Options {
             clock, http, brake, ..
         } = options;
 
         let broker = Broker::new(
-            token_broker::Config {
-                tenants: config.tenants.clone(),
-            },
+            config.registry(),
             token_broker::Deps {
                 http: http.clone(),
                 clock: clock.clone(),
@@ -127,7 +164,7 @@ impl Stack {
                 http,
                 clock: clock.clone(),
                 holder: uuid::Uuid::new_v4().to_string(),
-                alone: true,
+                alone: directory.is_some(),
             },
         );
         let normalizer = Normalizer::new(
@@ -140,15 +177,13 @@ impl Stack {
         );
         let feed = grpc::local(normalizer.feed());
         let exporter = Exporter::new(
-            exporter::Config {
-                sinks: config.sinks.clone(),
-                ..exporter::Config::default()
-            },
+            config.exporter(),
             exporter::Deps {
                 bus: bus.clone(),
                 db: exporter_db.clone(),
                 clock,
                 feed: feed.clone(),
+                holder: uuid::Uuid::new_v4().to_string(),
             },
         )?
         .with_brake(brake);

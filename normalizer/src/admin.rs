@@ -11,6 +11,7 @@ use proto::message::Body;
 use proto::pages::v1::{CheckRequested, RunClosed, RunMode, Suspect};
 use runtime::db::{Connection, query};
 use runtime::error::Chain;
+use runtime::grpc::{Act, Peer};
 use runtime::row;
 use tonic::{Request, Response, Status};
 
@@ -78,7 +79,10 @@ impl NormalizerAdmin for Normalizer {
         &self,
         request: Request<ApproveRequest>,
     ) -> Result<Response<ApproveResponse>, Status> {
+        let (act, peer) = (Act::of(&request), Peer::of(&request));
         let ApproveRequest { run, who, why } = request.into_inner();
+        // What a certificate proves counts more than what somebody says.
+        let who = peer.map_or(who, |identity| identity.to_string());
         let mut w = self.0.db.write().await.map_err(Error::db(WRITE))?;
         let held = held(&mut w, run).await?;
         let sql = "UPDATE suspect SET state = ? WHERE run = ? AND state = ?";
@@ -90,6 +94,7 @@ impl NormalizerAdmin for Normalizer {
         w.commit().await.map_err(Error::db(WRITE))?;
         let released = held.len() as u64;
         tracing::warn!(run, who, why, released, "held removals were approved");
+        act.note(format!("run {run}: {released} held removals were approved"));
         self.request_checks(held).await;
         Ok(Response::new(ApproveResponse { released }))
     }
@@ -98,7 +103,10 @@ impl NormalizerAdmin for Normalizer {
         &self,
         request: Request<RejectRequest>,
     ) -> Result<Response<RejectResponse>, Status> {
+        let (act, peer) = (Act::of(&request), Peer::of(&request));
         let RejectRequest { run, who, why } = request.into_inner();
+        // What a certificate proves counts more than what somebody says.
+        let who = peer.map_or(who, |identity| identity.to_string());
         let mut w = self.0.db.write().await.map_err(Error::db(WRITE))?;
         let dropped = held(&mut w, run).await?.len() as u64;
         let q = query("DELETE FROM suspect WHERE run = ? AND state = ?")
@@ -107,6 +115,7 @@ impl NormalizerAdmin for Normalizer {
         q.execute(&mut w).await.map_err(Error::db(WRITE))?;
         w.commit().await.map_err(Error::db(WRITE))?;
         tracing::warn!(run, who, why, dropped, "held removals were rejected");
+        act.note(format!("run {run}: {dropped} held removals were rejected"));
         Ok(Response::new(RejectResponse { dropped }))
     }
 

@@ -116,6 +116,7 @@ impl Normalizer {
         if old(&mut w, tenant, name).await? {
             return Ok(());
         }
+        let gap = row.gap.is_some();
         let sql = "INSERT INTO inbox_page
             (tenant, dataset, run, attempt, sequence, gap, objects, set_aside, sha256, request_id, content)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
@@ -154,6 +155,9 @@ impl Normalizer {
             }
         }
         w.commit().await.map_err(Error::db(failed))?;
+        if new > 0 {
+            runtime::metrics::page_taken(name.dataset.name, gap);
+        }
         self.arrived(tenant, name.dataset.name);
         Ok(())
     }

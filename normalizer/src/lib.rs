@@ -14,6 +14,8 @@ pub mod map;
 mod outbox;
 pub mod position;
 mod run;
+#[cfg(feature = "server")]
+pub mod server;
 mod snapshot;
 mod store;
 mod trouble;

@@ -155,7 +155,11 @@ impl Normalizer {
     async fn publish(&self, row: &Row) -> Result<(), Error> {
         if !row.verdict_published {
             match RunClosed::decode(&row.verdict[..]) {
-                Ok(verdict) => self.send(Body::Closed(verdict)).await?,
+                Ok(verdict) => {
+                    let dataset = verdict.dataset.clone();
+                    self.send(Body::Closed(verdict)).await?;
+                    runtime::metrics::verdict_published(&dataset);
+                }
                 // It must not keep all others; the collector reads again by itself.
                 Err(_) => {
                     let (tenant, closing) = (&row.tenant, row.closing);

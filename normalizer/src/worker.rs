@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::feed::unsigned;
+use crate::ledger::Admission;
 use crate::ledger::apply::{Waiting, apply};
 use crate::ledger::close;
 use crate::ledger::pages::Named;
@@ -245,6 +246,12 @@ impl Normalizer {
         let seal = &waiting.seal;
         match applied.admission {
             Some(admission) => {
+                let outcome = match admission {
+                    Admission::Drop => "old",
+                    Admission::NeedsFull => "needs full",
+                    Admission::Apply => "applied",
+                };
+                runtime::metrics::run_closed(dataset, outcome);
                 tracing::info!(tenant = %seal.tenant_id, dataset, run = seal.run, ?admission, "a run is closed");
             }
             None => {

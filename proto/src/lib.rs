@@ -4,6 +4,7 @@
 //! by `cargo xtask proto`; the comments there are the reference. This crate knows nothing of databases, queues
 //! or Microsoft Graph.
 
+pub mod access;
 pub mod ids;
 pub mod kind;
 pub mod message;

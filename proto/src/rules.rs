@@ -20,9 +20,12 @@ pub enum Rule {
     FullKeepsLink,
     SuspicionAges,
     MissingIsSuspect,
+    /// Not a rule of the model, where the queue may lose messages: a message is acknowledged after its effects are
+    /// durable.
+    AckAfterCommit,
 }
 
-/// Every rule.
+/// Every rule of the protocol's model.
 pub const ALL: [Rule; 14] = [
     Rule::Attempt,
     Rule::Ascending,
@@ -51,12 +54,20 @@ pub const fn on(_rule: Rule) -> bool {
 mod mutation {
     use super::Rule;
     use std::cell::Cell;
+    use std::sync::LazyLock;
 
     thread_local!(static OFF: Cell<Option<Rule>> = const { Cell::new(None) });
 
+    /// For processes that a test starts: the rule that this variable names is out, on every thread.
+    static EVERYWHERE: LazyLock<Option<Rule>> = LazyLock::new(|| {
+        let name = std::env::var("LEASTWISE_WITHOUT_RULE").ok()?;
+        let rules = super::ALL.into_iter().chain([Rule::AckAfterCommit]);
+        rules.into_iter().find(|rule| format!("{rule:?}") == name)
+    });
+
     /// Whether the rule holds on this thread.
     pub fn on(rule: Rule) -> bool {
-        OFF.get() != Some(rule)
+        OFF.get() != Some(rule) && *EVERYWHERE != Some(rule)
     }
 
     /// Takes one rule out on this thread, or puts all back.

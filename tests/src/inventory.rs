@@ -70,6 +70,14 @@ pub fn read(dir: &Path, kind: &str) -> Records {
     by_key(kind, text.lines().map(|l| serde_json::from_str(l).unwrap()))
 }
 
+/// The records that one text of JSON each shows.
+pub fn read_texts<'t>(kind: &str, texts: impl IntoIterator<Item = &'t str>) -> Records {
+    by_key(
+        kind,
+        texts.into_iter().map(|t| serde_json::from_str(t).unwrap()),
+    )
+}
+
 /// The records that a view of the SQLite sink shows.
 pub fn read_view(file: &Path, kind: &str) -> Records {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -169,6 +177,13 @@ fn sorted(value: Value) -> Value {
 /// Fails with what is missing, what is too much and what differs.
 #[track_caller]
 pub fn same(what: &str, expected: &Records, actual: &Records) {
+    if let Some(difference) = difference(what, expected, actual) {
+        panic!("{difference}");
+    }
+}
+
+/// What is missing, what is too much and what differs; none where there is no difference.
+pub fn difference(what: &str, expected: &Records, actual: &Records) -> Option<String> {
     let missing: Vec<_> = expected
         .keys()
         .filter(|k| !actual.contains_key(*k))
@@ -182,12 +197,12 @@ pub fn same(what: &str, expected: &Records, actual: &Records) {
         .filter_map(|(k, e)| actual.get(k).filter(|a| *a != e).map(|a| (k, e, a)))
         .collect();
     if missing.is_empty() && extra.is_empty() && differ.is_empty() {
-        return;
+        return None;
     }
     let first = differ
         .first()
         .map(|(k, e, a)| format!("\n  {k}\n  expected {e}\n  is       {a}"));
-    panic!(
+    Some(format!(
         "{what}: {} expected, {} there; missing {} {:?}; too much {} {:?}; different {}{}",
         expected.len(),
         actual.len(),
@@ -197,7 +212,7 @@ pub fn same(what: &str, expected: &Records, actual: &Records) {
         extra.iter().take(3).collect::<Vec<_>>(),
         differ.len(),
         first.unwrap_or_default(),
-    );
+    ))
 }
 
 /// For each product the position's number is that of distinct users with a consuming row, and Microsoft's.

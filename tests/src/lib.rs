@@ -1,5 +1,9 @@
 //! What tests across the services share.
 
+pub mod bench;
+pub mod chaos;
+pub mod cluster;
+mod ground;
 pub mod inventory;
 pub mod model;
 pub mod network;

@@ -52,7 +52,7 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             id: tenant.id.parse().unwrap(),
             name: None,
             client_id: tenant.client_id.clone(),
-            client_secret_file: secret,
+            client_secret_file: secret.into(),
             authority: tenant.authority.parse().unwrap(),
             graph: tenant.graph.parse().unwrap(),
             pool: "default".parse().unwrap(),
@@ -84,5 +84,6 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             lateness_seconds: setup.lateness,
             ..normalizer::Config::default()
         },
+        connect: None,
     }
 }

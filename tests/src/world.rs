@@ -19,6 +19,8 @@ use proto::admin::v1::{ApproveRequest, MakeDueRequest, RejectRequest, WatchReque
 use runtime::{Clock, Problem};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::ground::Ground;
+pub use crate::ground::Setting;
 use crate::inventory::{self, KINDS, Records};
 use crate::network::Network;
 pub use crate::setup::Setup;
@@ -32,6 +34,7 @@ const ORIGIN: u64 = 1_800_000_000_000_000;
 pub struct World {
     /// The way to the simulator.
     pub network: Network,
+    ground: Ground,
     setup: Setup,
     config: Config,
     life: Option<Life>,
@@ -48,12 +51,15 @@ struct Life {
 
 impl World {
     /// A product that has never read anything, started.
-    pub fn new(setup: Setup) -> World {
+    pub fn new(setting: Setting, mut setup: Setup) -> World {
+        // Real servers know nothing of a clock that stands still.
+        setup.paused &= setting == Setting::Embedded;
         runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "off");
         let home = tempfile::tempdir().unwrap();
         let sim = Sim::new(setup.sim.clone());
         let config = configure(home.path(), &sim, &setup);
         let mut world = World {
+            ground: Ground::new(setting, home.path()),
             network: Network::new(sim),
             setup,
             config,
@@ -104,7 +110,7 @@ impl World {
                 brake: self.setup.paused,
                 decorate,
             };
-            let stack = Stack::open(&self.config, options).await;
+            let stack = self.ground.open(&self.config, options).await;
             (stack, clock)
         });
         let (stack, clock) = (opened.0.unwrap(), opened.1);
@@ -146,6 +152,16 @@ impl World {
         }
         drop(runtime);
         self.settle();
+    }
+
+    /// Keeps a copy of what a service has stored, or of the queue; it must not run.
+    pub fn save(&self, name: &str) {
+        self.ground.save(name, &self.home.path().join("data"));
+    }
+
+    /// Puts the copy in place of what is there; the service must not run.
+    pub fn restore(&self, name: &str) {
+        self.ground.restore(name, &self.home.path().join("data"));
     }
 
     /// Stops and starts again on the same directory.
@@ -421,7 +437,7 @@ pub fn exit(outcome: &Outcome) -> String {
 }
 
 /// Names for people come from a table of the product's; here it is enough that there is one.
-fn name_taken(position: &mut serde_json::Value) {
+pub(crate) fn name_taken(position: &mut serde_json::Value) {
     let name = position.as_object_mut().unwrap().remove("productName");
     assert!(name.is_some_and(|n| n.as_str().is_some_and(|n| !n.is_empty())));
 }

@@ -110,7 +110,7 @@ fn two() -> Two {
         id: tenant.id.parse().unwrap(),
         name: None,
         client_id: tenant.client_id.clone(),
-        client_secret_file: secret,
+        client_secret_file: secret.into(),
         authority: tenant.authority.parse().unwrap(),
         graph: tenant.graph.parse().unwrap(),
         pool: "default".parse().unwrap(),

@@ -1,15 +1,16 @@
 //! The tenants and how to get a token for each.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use proto::ids::{Dataset, Pool, TenantId};
 use runtime::Problem;
+use runtime::config::SecretFile;
 use runtime::error::Exit;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 /// The tenant registry.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Every tenant that is worked for.
@@ -18,7 +19,7 @@ pub struct Config {
 }
 
 /// One tenant and the app registration that reads it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantConfig {
     /// Directory (tenant) id.
@@ -29,7 +30,7 @@ pub struct TenantConfig {
     /// Application (client) id of the app registration.
     pub client_id: String,
     /// File that holds the client secret; read again for each token, so that a rotation needs no restart.
-    pub client_secret_file: PathBuf,
+    pub client_secret_file: SecretFile,
     /// Base of the login endpoint, without tenant and trailing slash.
     #[serde(default = "worldwide_authority")]
     pub authority: Url,
@@ -77,6 +78,30 @@ pub fn base(url: &Url) -> String {
 }
 
 impl Config {
+    /// Makes relative paths relative to `base`.
+    pub fn resolve(&mut self, base: &Path) {
+        for tenant in &mut self.tenants {
+            tenant.client_secret_file.resolve(base);
+        }
+    }
+
+    /// Reads each secret once, for a start and for `--check-config`. A running broker does without: one tenant's
+    /// missing file must not keep the tokens of all others.
+    ///
+    /// # Errors
+    /// `LW-2013` naming the tenant and the file.
+    pub fn check_secrets(&self) -> Result<(), Problem> {
+        self.tenants
+            .iter()
+            .filter(|t| !t.removed)
+            .try_for_each(|tenant| {
+                tenant.client_secret_file.check().map_err(|e| {
+                    let what = format!("tenant {}: {}", tenant.id, e.what);
+                    Problem::new("LW-2013", what, e.remedy).exit(Exit::Usage)
+                })
+            })
+    }
+
     /// Checks what a type can't say.
     ///
     /// # Errors

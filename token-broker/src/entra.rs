@@ -38,7 +38,12 @@ struct Failure {
 
 /// Asks Entra ID for a token with the tenant's client secret.
 pub async fn request(http: &Client, tenant: &TenantConfig) -> Result<Issued, Error> {
-    let secret = read_secret(tenant)?;
+    let secret = tenant.client_secret_file.read();
+    let secret = secret.map_err(|source| Error::SecretFile {
+        tenant: tenant.id,
+        path: tenant.client_secret_file.path().display().to_string(),
+        source,
+    })?;
     let authority = base(&tenant.authority);
     let body = Serializer::new(String::new())
         .append_pair("client_id", &tenant.client_id)
@@ -95,14 +100,4 @@ pub async fn request(http: &Client, tenant: &TenantConfig) -> Result<Issued, Err
             ))
         }
     }
-}
-
-fn read_secret(tenant: &TenantConfig) -> Result<SecretString, Error> {
-    let path = &tenant.client_secret_file;
-    let text = std::fs::read_to_string(path).map_err(|source| Error::SecretFile {
-        tenant: tenant.id,
-        path: path.display().to_string(),
-        source,
-    })?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
 }

@@ -92,6 +92,7 @@ impl TokenService for Broker {
             .await;
         match answer {
             Ok((issued, use_for)) => {
+                runtime::metrics::token_requested("issued");
                 tracing::info!(tenant = %tenant.id, dataset = request.dataset, "token issued");
                 Ok(Response::new(GetTokenResponse {
                     access_token: issued.token.expose_secret().to_owned(),
@@ -99,6 +100,7 @@ impl TokenService for Broker {
                 }))
             }
             Err(e) => {
+                runtime::metrics::token_requested(&e.problem().code);
                 tracing::warn!(tenant = %tenant.id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
                 Err(Error::status(&e))
             }

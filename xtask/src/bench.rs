@@ -2,6 +2,7 @@
 
 mod child;
 mod demo;
+mod distributed;
 mod figures;
 
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ pub struct Args {
 type Bench = fn(&Args) -> Result<Figures>;
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench); 1] = [("demo", demo::run)];
+const BENCHES: [(&str, Bench); 2] = [("demo", demo::run), ("distributed", distributed::run)];
 
 /// Runs the bench that was named.
 pub fn run(args: &Args) -> Result<ExitCode> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, proto, suite};
+use crate::{bench, check, distributed, proto, suite};
 
 #[derive(Parser)]
 #[command(
@@ -24,6 +24,9 @@ enum Task {
         /// Change nothing, fail if a generated file is not what the .proto files say
         #[arg(long)]
         check: bool,
+        /// Part of making a release: later contracts must be additions to those of now
+        #[arg(long, conflicts_with = "check")]
+        release: bool,
     },
     /// Run the tests, and install first what they need of the machine
     Test {
@@ -35,6 +38,12 @@ enum Task {
     Check,
     /// Run a benchmark
     Bench(bench::Args),
+    /// Strike installations of real processes over real servers while they work, and compare every sink with the truth
+    Chaos {
+        /// Passed on; `cargo xtask chaos --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 /// Parses the command line and runs the task.
@@ -42,10 +51,12 @@ enum Task {
 /// A task that has already said what failed returns a failing code, so that its own closing line stays the last one.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().task {
-        Task::Proto { check } => proto::run(check),
+        Task::Proto { release: true, .. } => proto::release(),
+        Task::Proto { check, .. } => proto::run(check),
         Task::Test { args } => suite::run(&args),
         Task::Check => check::run(),
         Task::Bench(args) => bench::run(&args),
+        Task::Chaos { args } => distributed::chaos(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

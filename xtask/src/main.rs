@@ -16,6 +16,7 @@ mod bench;
 mod check;
 mod cli;
 mod command;
+mod distributed;
 mod needs;
 mod proto;
 mod suite;

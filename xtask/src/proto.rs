@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use prost::Message as _;
 
 use crate::workspace;
 
@@ -38,6 +39,22 @@ pub fn run(check: bool) -> Result<ExitCode> {
         .iter()
         .for_each(|name| eprintln!("  proto/src/gen/{name}"));
     Ok(ExitCode::FAILURE)
+}
+
+/// Makes the contracts of now those that later ones are compared with (`proto/tests/additive.rs`).
+pub fn release() -> Result<ExitCode> {
+    let root = workspace::root().join("proto");
+    let current = root.join("src/gen/descriptor.bin");
+    let current = fs::read(&current).with_context(|| format!("read {}", current.display()))?;
+    let mut set = prost_types::FileDescriptorSet::decode(&current[..])?;
+    // Comments may change.
+    set.file
+        .iter_mut()
+        .for_each(|file| file.source_code_info = None);
+    let released = root.join("released.bin");
+    fs::write(&released, set.encode_to_vec())
+        .with_context(|| format!("write {}", released.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The names that are missing, different, or there although nothing generates them.

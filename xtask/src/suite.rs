@@ -5,8 +5,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Result, bail};
 
 use crate::command::{cargo, passes_with_output, succeeds};
-use crate::needs;
 use crate::tally::{self, Tally};
+use crate::{distributed, needs};
 
 /// Arguments with which the caller chooses packages himself.
 const CHOOSES_PACKAGES: [&str; 3] = ["-p", "--package", "--workspace"];
@@ -42,10 +42,9 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
 
 /// Some tests run the programs and build what is missing; built before, it doesn't count against a test's time.
 fn programs() -> Result<()> {
-    let packages = ["tests", "leastwise", "graph-sim"];
     let build = cargo()
         .arg("build")
-        .args(packages.iter().flat_map(|name| ["--package", name]))
+        .args(distributed::PACKAGES.iter().flat_map(|name| ["--package", name]))
         .status()?;
     match build.success() {
         true => Ok(()),

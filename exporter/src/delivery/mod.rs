@@ -8,7 +8,7 @@ mod quiet;
 mod rows;
 mod snapshots;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::board::Board;
 use crate::config::SinkConfig;
 use crate::error::Error;
 use crate::feed::{Feed, Head, Heads};
+use crate::lease::Leases;
 use crate::sink::{RowSink, SnapshotSink};
 use crate::store::Store;
 
@@ -32,6 +33,9 @@ const BACKOFF: Backoff = Backoff {
     base: Duration::from_secs(1),
     max: Duration::from_secs(300),
 };
+
+/// When to look again at what another exporter is at.
+const ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// A sink of either sort.
 #[derive(Clone)]
@@ -56,6 +60,10 @@ pub(crate) struct Worker {
     pub checked: BTreeMap<TenantId, Closing>,
     /// Whose further closings are waited for.
     pub quiet: Quiet,
+    /// Which of several exporters works.
+    pub leases: Leases,
+    /// Tenants that another exporter was at when they were looked at last.
+    pub others: BTreeSet<TenantId>,
 }
 
 /// A tenant that failed.
@@ -86,12 +94,16 @@ impl Worker {
                 return Ok(());
             }
             passed = round;
-            self.board.passed(self.number, round);
+            // Whoever waits for the delivery doesn't care whose it is.
+            if self.others.is_empty() {
+                self.board.passed(self.number, round);
+            }
         }
     }
 
     async fn pass(&mut self, heads: &Heads, forced: bool, fresh: bool, stop: &CancellationToken) {
         self.tries.retain(|tenant, _| heads.contains_key(tenant));
+        self.others.retain(|tenant| heads.contains_key(tenant));
         self.quiet.retain(heads);
         let now = Instant::now();
         let mut due = Vec::new();
@@ -112,6 +124,8 @@ impl Worker {
         if due.is_empty() {
             return;
         }
+        due.iter()
+            .for_each(|(tenant, _)| _ = self.others.remove(tenant));
         match self.sink.clone() {
             Sink::Snapshots(sink) => {
                 // What fails here is the sink as a whole, and so every tenant.
@@ -122,7 +136,7 @@ impl Worker {
             Sink::Rows(sink) => {
                 for (tenant, head) in due {
                     match stop
-                        .run_until_cancelled(self.rows(sink.as_ref(), tenant, head))
+                        .run_until_cancelled(self.rows(sink.as_ref(), tenant, head, stop))
                         .await
                     {
                         None => return,
@@ -154,8 +168,18 @@ impl Worker {
         });
     }
 
+    /// Another exporter is at it.
+    fn elsewhere(&mut self, tenant: TenantId) {
+        let failures = self.tries.get(&tenant).map_or(0, |t| t.failures);
+        let next = Instant::now() + ELSEWHERE;
+        self.tries.insert(tenant, Try { failures, next });
+        self.checked.remove(&tenant);
+        self.others.insert(tenant);
+    }
+
     /// Records reached the sink.
     fn wrote(&self, tenant: TenantId, records: u64) {
+        runtime::metrics::records_delivered(self.config.kind(), records);
         self.board
             .note(self.number, tenant, |s| s.written += records);
     }

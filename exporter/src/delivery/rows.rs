@@ -1,11 +1,13 @@
 //! Following: the records after the sink's cursor, batch by batch.
 
 use proto::ids::TenantId;
+use runtime::CancellationToken;
 
 use super::Worker;
 use crate::cursor::{Cursor, Taking, advanced, after_snapshot, marked, take};
 use crate::error::Error;
 use crate::feed::{Follow, Head};
+use crate::lease::Turn as Lease;
 use crate::sink::RowSink;
 
 /// Most records in a batch: one transaction of the sink.
@@ -27,16 +29,57 @@ enum Turn {
 }
 
 impl Worker {
-    /// Brings a sink to the head of one ledger.
+    /// Brings a sink to the head of one ledger, or leaves that to the exporter that is at it.
     pub(super) async fn rows(
         &mut self,
         sink: &dyn RowSink,
         tenant: TenantId,
         head: Head,
+        stop: &CancellationToken,
     ) -> Result<(), Error> {
         if self.checked.get(&tenant) == Some(&head.closing) {
             return Ok(());
         }
+        // A lease costs writing: it is taken only where there is work.
+        if self.leases.shared() && !self.lacks(sink, tenant, head).await? {
+            return Ok(());
+        }
+        let (leases, name) = (self.leases.clone(), self.config.name().to_owned());
+        let bring = self.bring(sink, tenant, head);
+        match leases
+            .during(&name, &tenant.to_string(), stop, bring)
+            .await?
+        {
+            Lease::Done(brought) => brought,
+            Lease::Elsewhere => {
+                self.elsewhere(tenant);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the ledger has something for the sink.
+    async fn lacks(
+        &mut self,
+        sink: &dyn RowSink,
+        tenant: TenantId,
+        head: Head,
+    ) -> Result<bool, Error> {
+        let cursor = sink.cursor(tenant).await?;
+        let mut follow = self.feed.follow(tenant, &cursor, 1).await?;
+        if follow.next().await?.is_some() || cursor.closing < head.changed {
+            return Ok(true);
+        }
+        self.settled(tenant, cursor.as_of, head);
+        Ok(false)
+    }
+
+    async fn bring(
+        &mut self,
+        sink: &dyn RowSink,
+        tenant: TenantId,
+        head: Head,
+    ) -> Result<(), Error> {
         for _ in 0..TURNS {
             let mut cursor = sink.cursor(tenant).await?;
             let follow = self.feed.follow(tenant, &cursor, BATCH).await?;

@@ -13,11 +13,15 @@ use super::need::{Need, need};
 use crate::cursor::{Cursor, Taking, advanced, after_snapshot, marked, take};
 use crate::error::Error;
 use crate::feed::Head;
+use crate::lease::Turn;
 use crate::sink::{SnapshotSink, Update};
 
 /// The longest that a spooled snapshot waits for those of other tenants. Each time costs as much as all files are
 /// large, so not after every tenant.
 const SHOW_EVERY: Duration = Duration::from_secs(60);
+
+/// The name under which a sink is leased as a whole.
+const WHOLE: &str = "*";
 
 /// Records of a batch, and how many are looked through for their kinds. That more changed than this is rare, and then
 /// fetching every kind costs little more than the one that changed.
@@ -47,7 +51,33 @@ impl Worker {
         due: &[(TenantId, Head)],
         stop: &CancellationToken,
     ) -> Result<(), Error> {
+        let (leases, name) = (self.leases.clone(), self.config.name().to_owned());
+        let bring = self.bring_snapshots(sink, due, stop);
+        match leases.during(&name, WHOLE, stop, bring).await? {
+            Turn::Done(brought) => brought,
+            Turn::Elsewhere => {
+                due.iter().for_each(|(tenant, _)| self.elsewhere(*tenant));
+                Ok(())
+            }
+        }
+    }
+
+    async fn bring_snapshots(
+        &mut self,
+        sink: &dyn SnapshotSink,
+        due: &[(TenantId, Head)],
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
         self.store.identify(&self.config).await?;
+        let Some(_alone) = sink.alone().await? else {
+            if !self.leases.shared() {
+                let path = self.config.path().to_owned();
+                return Err(Error::InUse { path });
+            }
+            // An exporter that was stopped and has lost its lease.
+            due.iter().for_each(|(tenant, _)| self.elsewhere(*tenant));
+            return Ok(());
+        };
         let cursors = self.store.cursors(self.config.name()).await?;
         let shown = sink.shown().await?;
         let mut spooled = Spooled::new();
@@ -198,16 +228,29 @@ impl Worker {
         let name = self.config.name().to_owned();
         let marks: Vec<_> = spooled
             .iter()
-            .map(|(t, (cursor, as_of, _))| (*t, marked(cursor, *as_of)))
+            .map(|(t, (cursor, as_of, _))| (*t, cursor.clone(), marked(cursor, *as_of)))
             .collect();
-        self.store.save(&name, &marks).await?;
-        let written = sink.publish(&keys(spooled)).await?;
+        let stand = self.store.save(&name, &marks).await?;
+        let tenants: Vec<TenantId> = keys(spooled)
+            .into_iter()
+            .filter(|t| stand.contains(t))
+            .collect();
+        let written = sink.publish(&tenants).await?;
         let cursors: Vec<_> = marks
-            .iter()
-            .filter_map(|(t, mark)| Some((*t, advanced(mark, &after_snapshot(spooled.get(t)?.1)))))
+            .into_iter()
+            .filter(|(t, ..)| stand.contains(t))
+            .filter_map(|(t, _, mark)| {
+                let cursor = advanced(&mark, &after_snapshot(spooled.get(&t)?.1));
+                Some((t, mark, cursor))
+            })
             .collect();
-        self.store.save(&name, &cursors).await?;
+        let stand = self.store.save(&name, &cursors).await?;
         for (tenant, (_, as_of, head)) in spooled {
+            if !stand.contains(tenant) {
+                // Another exporter moved the cursor; the next look tells where it is.
+                self.waits(*tenant, *as_of);
+                continue;
+            }
             self.wrote(*tenant, written.get(tenant).copied().unwrap_or(0));
             if *as_of >= head.changed {
                 self.settled(*tenant, *as_of, *head);

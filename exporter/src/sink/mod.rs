@@ -21,6 +21,10 @@ use crate::error::Error;
 /// exporter stores the mark; whatever is interrupted is repeated by the next pass.
 #[async_trait]
 pub trait SnapshotSink: Send + Sync {
+    /// Keeps other processes off the sink while the guard lives, and forgets what was known of it. `None` while
+    /// another process is at it.
+    async fn alone(&self) -> Result<Option<Alone>, Error>;
+
     /// What stands in the sink now.
     async fn shown(&self) -> Result<Shown, Error>;
 
@@ -31,6 +35,9 @@ pub trait SnapshotSink: Send + Sync {
     /// Shows the spooled snapshots of these tenants. Returns the records that were written for each.
     async fn publish(&self, tenants: &[TenantId]) -> Result<BTreeMap<TenantId, u64>, Error>;
 }
+
+/// Lets others at the sink again when it is dropped.
+pub type Alone = Box<dyn Send + Sync>;
 
 /// What stands in a snapshot sink.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

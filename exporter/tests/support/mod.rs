@@ -115,6 +115,7 @@ impl Rig {
         let db = Db::open(&options, &exporter::MIGRATIONS).await.unwrap();
         let feed = runtime::grpc::local(FeedServer::new(self.ledger.clone()));
         let deps = Deps {
+            holder: String::new(),
             bus: self.bus.clone(),
             db: db.clone(),
             clock: Clock::system(),

@@ -103,11 +103,9 @@ impl Demo {
             .await?;
         }
         output::write("\nLicence position\n\n")?;
-        position::print(
-            config,
-            &position::read(config, clients.feed.clone()).await?,
-            Format::Table,
-        )?;
+        let tenants = position::tenants(config, clients.feed.clone()).await?;
+        let positions = position::read(&tenants, clients.feed.clone()).await?;
+        position::print(&tenants, &positions, Format::Table)?;
         output::write(&format!(
             "\nInventory files: {}\n\nTry next:\n  leastwise position --config {toml} --output csv\n  leastwise init            # for a tenant of your own\n",
             out.join("inventory").display(),

@@ -1,47 +1,76 @@
 //! `leastwise position`: the licence position, from the ledger.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use prost::Message as _;
-use proto::feed::v1::SnapshotRequest;
 use proto::feed::v1::feed_client::FeedClient;
+use proto::feed::v1::{HeadsRequest, SnapshotRequest};
 use proto::inventory::v1::LicensePosition;
 use proto::kind::RecordKind;
 use runtime::Problem;
 use runtime::grpc::Channel;
 
 use crate::cli::Format;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::connect::{Services, refused};
 use crate::output::{self, Column, thousands};
 
 /// Prints the position of every tenant.
-pub async fn run(path: &Path, format: Format) -> Result<ExitCode, Problem> {
-    let config = Config::load(path)?;
-    let services = Services::find(&config).await?;
+pub async fn run(source: &Source, format: Format) -> Result<ExitCode, Problem> {
+    let config = source.load()?;
+    let services = Services::find(&config, "").await?;
     let printed = async {
-        let positions = read(&config, services.clients().feed.clone()).await?;
+        let feed = services.clients().feed.clone();
+        let tenants = tenants(&config, feed.clone()).await?;
+        let positions = read(&tenants, feed).await?;
         if positions.is_empty() && format == Format::Table {
             return output::write(
                 "There is no position yet: `leastwise sync` reads the tenants.\n",
             );
         }
-        print(&config, &positions, format)
+        print(&tenants, &positions, format)
     };
     let printed = printed.await;
     services.close().await;
     printed.map(|()| ExitCode::SUCCESS)
 }
 
-/// The positions of the configured tenants, the most used products first.
-pub async fn read(config: &Config, feed: Channel) -> Result<Vec<LicensePosition>, Problem> {
+/// A tenant whose position is shown.
+pub struct Tenant {
+    id: String,
+    name: String,
+}
+
+/// The configured tenants; where the services are in other processes, all that the ledger has.
+pub async fn tenants(config: &Config, feed: Channel) -> Result<Vec<Tenant>, Problem> {
+    if !config.tenants.is_empty() {
+        let known = config.tenants.iter().map(|t| Tenant {
+            id: t.id.to_string(),
+            name: t.name.clone().unwrap_or_else(|| t.id.to_string()),
+        });
+        return Ok(known.collect());
+    }
+    let heads = FeedClient::new(feed)
+        .heads(HeadsRequest {})
+        .await
+        .map_err(refused)?;
+    let heads = heads.into_inner().heads.into_iter();
+    Ok(heads
+        .map(|h| Tenant {
+            name: h.tenant_id.clone(),
+            id: h.tenant_id,
+        })
+        .collect())
+}
+
+/// The positions of these tenants, the most used products first.
+pub async fn read(tenants: &[Tenant], feed: Channel) -> Result<Vec<LicensePosition>, Problem> {
     let mut client = FeedClient::new(feed);
     let mut positions = Vec::new();
-    for tenant in &config.tenants {
+    for tenant in tenants {
         let kinds = vec![RecordKind::LicensePosition.name().to_owned()];
         let request = SnapshotRequest {
-            tenant_id: tenant.id.to_string(),
+            tenant_id: tenant.id.clone(),
             kinds,
         };
         let mut batches = match client.snapshot(request).await {
@@ -122,22 +151,21 @@ const COLUMNS: [Column<LicensePosition>; 9] = [
 
 /// Prints positions; as a table, one for each tenant.
 pub fn print(
-    config: &Config,
+    tenants: &[Tenant],
     positions: &[LicensePosition],
     format: Format,
 ) -> Result<(), Problem> {
     if format != Format::Table {
         return output::print(positions, &COLUMNS, format);
     }
-    for tenant in &config.tenants {
-        let id = tenant.id.to_string();
+    for tenant in tenants {
         let rows: Vec<LicensePosition> = positions
             .iter()
-            .filter(|p| p.tenant_id == id)
+            .filter(|p| p.tenant_id == tenant.id)
             .cloned()
             .collect();
-        if config.tenants.len() > 1 {
-            output::write(&format!("\n{}\n", tenant.name.as_deref().unwrap_or(&id)))?;
+        if tenants.len() > 1 {
+            output::write(&format!("\n{}\n", tenant.name))?;
         }
         output::print(&rows, &COLUMNS, format)?;
     }

@@ -1,13 +1,12 @@
 //! `leastwise run`: all four services until stopped.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use runtime::{CancellationToken, Problem};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::Source;
 use crate::connect::{serve, socket};
 use crate::stack::{Options, Stack};
 
@@ -20,8 +19,8 @@ impl Run {
     ///
     /// # Errors
     /// When the stack can't start, or a service fails for good.
-    pub async fn run(self, path: &Path) -> Result<ExitCode, Problem> {
-        let config = Config::load(path)?;
+    pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
+        let config = source.load()?;
         let mut stack = Stack::open(&config, Options::real()?).await?;
         stack.start();
         let stop = CancellationToken::new();

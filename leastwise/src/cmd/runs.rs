@@ -1,6 +1,5 @@
 //! `leastwise runs`: readings of datasets, and removals that are held.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -10,7 +9,7 @@ use runtime::Problem;
 use runtime::clock::rfc3339;
 
 use crate::cli::Output;
-use crate::config::Config;
+use crate::config::Source;
 use crate::connect::{Services, refused};
 use crate::output::{self, Column, thousands};
 
@@ -38,12 +37,21 @@ enum Act {
     Reject(Decision),
 }
 
+impl Act {
+    fn why(&self) -> &str {
+        match self {
+            Act::List { .. } => "",
+            Act::Approve(decision) | Act::Reject(decision) => &decision.why,
+        }
+    }
+}
+
 #[derive(Args)]
 struct Decision {
     /// The run's number, as `runs list` shows it.
     run: u64,
     /// Why, for the record.
-    #[arg(long, default_value = "")]
+    #[arg(long, visible_alias = "reason", default_value = "")]
     why: String,
 }
 
@@ -105,9 +113,9 @@ impl Runs {
     ///
     /// # Errors
     /// When the services can't be reached or refuse.
-    pub async fn run(self, path: &Path) -> Result<ExitCode, Problem> {
-        let config = Config::load(path)?;
-        let services = Services::find(&config).await?;
+    pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
+        let config = source.load()?;
+        let services = Services::find(&config, self.act.why()).await?;
         let done = self.act(&services).await;
         services.close().await;
         done.map(|()| ExitCode::SUCCESS)

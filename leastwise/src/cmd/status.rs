@@ -1,6 +1,5 @@
 //! `leastwise status`: what each service is doing.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use proto::admin::v1::collector_admin_client::CollectorAdminClient;
@@ -15,7 +14,7 @@ use runtime::clock::rfc3339;
 use serde::Serialize;
 
 use crate::cli::Format;
-use crate::config::Config;
+use crate::config::Source;
 use crate::connect::{Clients, Services, refused};
 use crate::output::{self, Column};
 
@@ -28,9 +27,9 @@ struct Whole {
 }
 
 /// Prints the state of every service.
-pub async fn run(path: &Path, format: Format) -> Result<ExitCode, Problem> {
-    let config = Config::load(path)?;
-    let services = Services::find(&config).await?;
+pub async fn run(source: &Source, format: Format) -> Result<ExitCode, Problem> {
+    let config = source.load()?;
+    let services = Services::find(&config, "").await?;
     let running = matches!(services, Services::Remote(_));
     let state = read(services.clients(), running).await;
     services.close().await;

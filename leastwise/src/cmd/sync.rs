@@ -1,6 +1,5 @@
 //! `leastwise sync`: one pass over every dataset of every tenant.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use runtime::Problem;
 use runtime::error::Exit;
 use runtime::grpc::Channel;
 
-use crate::config::Config;
+use crate::config::Source;
 use crate::connect::{Clients, Services, refused};
 use crate::output::{self, thousands};
 use crate::progress::Progress;
@@ -26,16 +25,20 @@ use crate::progress::Progress;
 /// Everything that can be asked for now is; what Microsoft Graph may still show late is looked at again by a later
 /// sync. While `leastwise run` works, it does the reading and this command waits for it.
 #[derive(Args)]
-pub struct Sync {}
+pub struct Sync {
+    /// Why, for the audit of services in other processes.
+    #[arg(long, default_value = "")]
+    reason: String,
+}
 
 impl Sync {
     /// Runs one pass.
     ///
     /// # Errors
     /// When something can't be read or delivered.
-    pub async fn run(self, path: &Path) -> Result<ExitCode, Problem> {
-        let config = Config::load(path)?;
-        let mut services = Services::find(&config).await?;
+    pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
+        let config = source.load()?;
+        let mut services = Services::find(&config, &self.reason).await?;
         if let Services::Here(stack) = &mut services {
             stack.start();
         }

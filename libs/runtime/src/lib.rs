@@ -10,8 +10,13 @@ pub mod directory;
 pub mod error;
 pub mod grpc;
 pub mod http;
+pub mod metrics;
+#[cfg(feature = "server")]
+pub mod process;
 pub mod retry;
 pub mod telemetry;
+pub mod tls;
+pub mod trace;
 
 pub use clock::Clock;
 pub use error::Problem;

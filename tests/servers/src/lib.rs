@@ -19,6 +19,7 @@ pub mod rabbitmq;
 mod run;
 mod wait;
 
+pub use ports::free as free_port;
 pub use pki::{Pki, Validity};
 pub use postgres::Postgres;
 pub use programs::missing;

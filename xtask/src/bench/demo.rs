@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> Result<Figures> {
 
 fn sample(users: u32) -> Result<Sample> {
     let out = tempfile::tempdir().context("create a directory for the demo's output")?;
-    let mut demo = command(target_dir().join("release/leastwise"));
+    let mut demo = command(crate::workspace::target().join("release/leastwise"));
     demo.args([
         "demo",
         "--seed",
@@ -63,11 +63,6 @@ fn sample(users: u32) -> Result<Sample> {
     let stages = stats.into_iter().flat_map(|stats| stats.stages);
     sample.extend(stages.map(|(stage, seconds)| (format!("{stage}_cpu_s"), seconds)));
     Ok(sample)
-}
-
-fn target_dir() -> std::path::PathBuf {
-    let given = std::env::var_os("CARGO_TARGET_DIR").map(Into::into);
-    crate::workspace::root().join(given.unwrap_or_else(|| std::path::PathBuf::from("target")))
 }
 
 /// What the demo says about its first sync, without building the simulated tenant.

@@ -12,9 +12,9 @@ mod manifest;
 mod render;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use proto::feed::v1::Record;
@@ -26,7 +26,7 @@ use tokio::task::spawn_blocking;
 use self::assemble::Place;
 use self::index::{Content, Index, Part};
 use self::render::Renderer;
-use super::{End, Shown, Snapshot, SnapshotSink, Update};
+use super::{Alone, End, Shown, Snapshot, SnapshotSink, Update};
 use crate::error::Error;
 use crate::record::{KINDS, LICENSE_ASSIGNMENT};
 
@@ -40,6 +40,8 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
+    /// Alive while this process alone works here.
+    lock: Weak<File>,
     /// What the disk says; `None` when that has to be read.
     index: Option<Index>,
     /// Rendered, not shown yet.
@@ -62,6 +64,11 @@ impl Files {
 
 #[async_trait]
 impl SnapshotSink for Files {
+    async fn alone(&self) -> Result<Option<Alone>, Error> {
+        let inner = self.0.clone();
+        blocking(move || inner.alone()).await
+    }
+
     async fn shown(&self) -> Result<Shown, Error> {
         let inner = self.0.clone();
         blocking(move || inner.shown()).await
@@ -109,6 +116,24 @@ enum Piece {
 }
 
 impl Inner {
+    /// The lock is the system's: it ends with the process, and a process that was stopped keeps it.
+    fn alone(&self) -> Result<Option<Alone>, Error> {
+        disk::create_dir(&self.place.dir)?;
+        let Some(lock) = disk::lock(&self.place.dir.join(".lock"))? else {
+            return Ok(None);
+        };
+        let lock = Arc::new(lock);
+        // Another process may have been here: what was known of the disk is forgotten.
+        self.with(|state| {
+            *state = State {
+                lock: Arc::downgrade(&lock),
+                ..State::default()
+            };
+            Ok(())
+        })?;
+        Ok(Some(Box::new(lock)))
+    }
+
     fn shown(&self) -> Result<Shown, Error> {
         self.with(|state| {
             let index = self.index(state)?;
@@ -126,7 +151,10 @@ impl Inner {
         update: Option<&Update>,
         mut pieces: mpsc::Receiver<Piece>,
     ) -> Result<Option<Closing>, Error> {
-        disk::create_dir(&self.place.dir)?;
+        // Kept for as long as this thread works, though nobody may wait for it any more.
+        let Some(_lock) = self.with(|state| Ok(state.lock.upgrade()))? else {
+            return Ok(None);
+        };
         let home = self.place.tenant(tenant);
         let shown = self.with(|state| Ok(self.index(state)?.tenants.get(&tenant).cloned()))?;
         let keep = shown.as_ref().map(|p| p.dir.clone());
@@ -210,6 +238,9 @@ impl Inner {
 
     fn publish(&self, tenants: &[TenantId]) -> Result<BTreeMap<TenantId, u64>, Error> {
         self.with(|state| {
+            let Some(_lock) = state.lock.upgrade() else {
+                return Ok(BTreeMap::new());
+            };
             let mut index = self.index(state)?.clone();
             let mut replaced = Vec::new();
             for tenant in tenants {

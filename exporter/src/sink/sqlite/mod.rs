@@ -15,7 +15,7 @@ use runtime::db::{self, Connection, Db, Durability, Migrations, Options, Write, 
 use tokio::sync::OnceCell;
 
 use super::{RowSink, Snapshot};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Taking, take};
 use crate::error::Error;
 
 const MIGRATIONS: Migrations = Migrations {
@@ -77,7 +77,7 @@ impl Sqlite {
     async fn at(&self, tenant: TenantId, from: &Cursor) -> Result<Option<Write>, Error> {
         let mut write = self.db().await?.write().await.map_err(|e| self.failed(e))?;
         let now = read(&mut write, tenant).await.map_err(|e| self.failed(e))?;
-        Ok((now == *from).then_some(write))
+        Ok((take(&now, from) == Taking::Take).then_some(write))
     }
 
     async fn commit(&self, tenant: TenantId, to: &Cursor, mut write: Write) -> Result<(), Error> {

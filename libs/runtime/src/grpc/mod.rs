@@ -1,6 +1,15 @@
 //! The seam to gRPC: tonic's generated server is a tower service, so a server in the same process and one behind a
 //! socket have one type of channel.
 
+mod access;
+#[cfg(feature = "tls")]
+mod connect;
+#[cfg(feature = "server")]
+mod guard;
+mod peer;
+#[cfg(feature = "server")]
+mod serve;
+
 use std::convert::Infallible;
 use std::path::Path;
 
@@ -9,6 +18,30 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
+
+pub use access::{Access, Admin, Role, Rule};
+#[cfg(feature = "tls")]
+pub use connect::{Remote, connect};
+pub use peer::{Act, Peer};
+#[cfg(feature = "server")]
+pub(crate) use serve::listen;
+#[cfg(feature = "server")]
+pub use serve::{Listen, Server};
+
+/// Metadata that says why somebody acts, UTF-8 (a key that ends in `-bin` may hold any bytes).
+pub const REASON: &str = "leastwise-reason-bin";
+
+/// A channel whose calls give this reason, for the audit.
+pub fn with_reason(channel: Channel, reason: &str) -> Channel {
+    let reason = tonic::metadata::BinaryMetadataValue::from_bytes(reason.as_bytes());
+    BoxCloneSyncService::new(channel.map_request(move |request: http::Request<Body>| {
+        let (mut parts, body) = request.into_parts();
+        let mut metadata = tonic::metadata::MetadataMap::from_headers(parts.headers);
+        metadata.insert_bin(REASON, reason.clone());
+        parts.headers = metadata.into_headers();
+        http::Request::from_parts(parts, body)
+    }))
+}
 
 /// What generated clients are made from. The error of the transport is a status too: with a boxed error the
 /// compiler can't prove that a client's future is `Send`.

@@ -1,5 +1,4 @@
 //! Nothing is written where nothing has changed.
-#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +27,7 @@ fn files(dir: &Path) -> BTreeMap<String, (SystemTime, Vec<u8>)> {
 
 #[test]
 fn an_incremental_reading_without_changes_writes_nothing() {
-    let mut world = World::new(Setup::users(300));
+    let mut world = World::new(crate::SETTING, Setup::users(300));
     let written = |outcome: &leastwise::Outcome| -> Vec<(String, u64, u64)> {
         let sinks = outcome.exporter.sinks.iter();
         sinks.map(|s| (s.sink.clone(), s.written, s.head)).collect()
@@ -64,7 +63,7 @@ fn an_incremental_reading_without_changes_writes_nothing() {
 
 #[test]
 fn neither_does_a_full_reading_after_a_restart() {
-    let mut world = World::new(Setup::users(300));
+    let mut world = World::new(crate::SETTING, Setup::users(300));
     world.sync_whole();
     let inventory = files(&world.path("inventory"));
     world.restart();

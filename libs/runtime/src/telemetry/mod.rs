@@ -1,4 +1,9 @@
-//! Logs, on standard error.
+//! Logs, on standard error; in a process of its own also traces and metrics.
+
+#[cfg(feature = "server")]
+mod json;
+#[cfg(feature = "server")]
+mod server;
 
 use std::io::IsTerminal as _;
 
@@ -7,8 +12,13 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, registry};
 
+#[cfg(all(test, feature = "server"))]
+pub(crate) use server::traces;
+#[cfg(feature = "server")]
+pub use server::{Metrics, init_server};
+
 /// How logs are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -21,12 +31,7 @@ pub enum LogFormat {
 /// Starts logging. `default` is the level unless the environment variable `LEASTWISE_LOG` says otherwise, for example
 /// `info,collector=debug`. A second call changes nothing.
 pub fn init(format: LogFormat, default: &str) {
-    let wanted = std::env::var("LEASTWISE_LOG").unwrap_or_default();
-    let filter: Targets = [wanted.as_str(), default]
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .find_map(|text| text.parse().ok())
-        .unwrap_or_default();
+    let filter = filter(default);
     let layer = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
@@ -36,4 +41,13 @@ pub fn init(format: LogFormat, default: &str) {
     };
     // Err: somebody has installed a subscriber already, which is then the one that counts.
     let _ = registry().with(layer).try_init();
+}
+
+fn filter(default: &str) -> Targets {
+    let wanted = std::env::var("LEASTWISE_LOG").unwrap_or_default();
+    [wanted.as_str(), default]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .find_map(|text| text.parse().ok())
+        .unwrap_or_default()
 }

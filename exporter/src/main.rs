@@ -1,0 +1,7 @@
+//! The exporter as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runtime::process::main::<exporter::server::Settings>()
+}

@@ -1,0 +1,48 @@
+//! Who calls, and what they did.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tonic::Request;
+
+use crate::tls::Identity;
+
+/// Who is at the other end of a connection: in the extensions of each request that came by TCP. None without TLS, and
+/// missing from requests of the own process or its socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer(pub Option<Identity>);
+
+impl Peer {
+    /// The caller's identity, if the connection proves one.
+    pub fn of<T>(request: &Request<T>) -> Option<Identity> {
+        request.extensions().get::<Peer>()?.0.clone()
+    }
+}
+
+/// What an operator's act did, for the audit: the server writes who, what, why and how it ended; what came of it only
+/// the service knows.
+#[derive(Clone, Debug, Default)]
+pub struct Act(Arc<Mutex<String>>);
+
+impl Act {
+    /// The act that a request is; one that nobody reads when nobody audits it.
+    pub fn of<T>(request: &Request<T>) -> Act {
+        request
+            .extensions()
+            .get::<Act>()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Says what came of it.
+    pub fn note(&self, result: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = result;
+    }
+
+    /// What came of it; empty when nothing was said.
+    pub fn result(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,131 @@
+//! Counters of what the services do, by OpenTelemetry's API: they cost nothing where nobody reads them.
+//!
+//! No label holds a tenant: there may be ten thousand, and a series for each would be too many.
+
+use std::sync::OnceLock;
+
+use opentelemetry::metrics::Counter;
+use opentelemetry::{KeyValue, global};
+
+#[cfg(feature = "server")]
+use crate::trace::semconv::{ERROR_TYPE, RPC_METHOD, RPC_SERVICE, RPC_STATUS, rpc};
+
+/// A counter that is made when it is first used: then the process has decided who reads it.
+struct Named {
+    name: &'static str,
+    what: &'static str,
+    counter: OnceLock<Counter<u64>>,
+}
+
+impl Named {
+    const fn new(name: &'static str, what: &'static str) -> Self {
+        Named {
+            name,
+            what,
+            counter: OnceLock::new(),
+        }
+    }
+
+    fn add(&self, n: u64, labels: &[KeyValue]) {
+        let counter = self.counter.get_or_init(|| {
+            let meter = global::meter("leastwise");
+            meter
+                .u64_counter(self.name)
+                .with_description(self.what)
+                .build()
+        });
+        counter.add(n, labels);
+    }
+}
+
+#[cfg(feature = "server")]
+static SERVED: Named = Named::new("rpc.server.calls", "gRPC calls answered.");
+#[cfg(feature = "server")]
+static HANDSHAKES: Named = Named::new(
+    "leastwise.tls.handshake.failures",
+    "Connections refused before a call.",
+);
+static TOKENS: Named = Named::new("leastwise.token.requests", "Tokens asked for.");
+static GRAPH: Named = Named::new("leastwise.graph.requests", "Requests answered by Graph.");
+static PUBLISHED: Named = Named::new(
+    "leastwise.pages.published",
+    "Pages that the queue has confirmed.",
+);
+static SEALED: Named = Named::new("leastwise.runs.sealed", "Runs read to their end.");
+static TAKEN: Named = Named::new("leastwise.pages.taken", "Pages taken into the inbox.");
+static CLOSED: Named = Named::new("leastwise.runs.closed", "Runs closed in the ledger.");
+static VERDICTS: Named = Named::new(
+    "leastwise.verdicts.published",
+    "Verdicts that the queue has confirmed.",
+);
+static DELIVERED: Named = Named::new(
+    "leastwise.records.delivered",
+    "Records written to or removed from a sink.",
+);
+
+/// A gRPC call was answered. `path` must be one of a bounded number.
+#[cfg(feature = "server")]
+pub(crate) fn served(path: &str, code: tonic::Code) {
+    let (service, method) = rpc(path);
+    let labels = [
+        KeyValue::new(RPC_SERVICE, service.to_owned()),
+        KeyValue::new(RPC_METHOD, method.to_owned()),
+        KeyValue::new(RPC_STATUS, format!("{code:?}")),
+    ];
+    SERVED.add(1, &labels);
+}
+
+/// A connection was refused before a call.
+#[cfg(feature = "server")]
+pub(crate) fn handshake_failed(kind: &'static str) {
+    HANDSHAKES.add(1, &[KeyValue::new(ERROR_TYPE, kind)]);
+}
+
+/// A token was asked for: `issued`, or the code of the refusal.
+pub fn token_requested(outcome: &str) {
+    TOKENS.add(1, &[KeyValue::new("outcome", outcome.to_owned())]);
+}
+
+/// Graph answered a request for a dataset with this HTTP status.
+pub fn graph_answered(dataset: &str, status: u16) {
+    let labels = [
+        dataset_is(dataset),
+        KeyValue::new("http.response.status_code", i64::from(status)),
+    ];
+    GRAPH.add(1, &labels);
+}
+
+/// A page was published.
+pub fn page_published(dataset: &str) {
+    PUBLISHED.add(1, &[dataset_is(dataset)]);
+}
+
+/// A run was read to its end.
+pub fn run_sealed(dataset: &str) {
+    SEALED.add(1, &[dataset_is(dataset)]);
+}
+
+/// A page was taken into the inbox; `gap` when it can't be used.
+pub fn page_taken(dataset: &str, gap: bool) {
+    TAKEN.add(1, &[dataset_is(dataset), KeyValue::new("gap", gap)]);
+}
+
+/// A run was closed in the ledger: applied, or not and why.
+pub fn run_closed(dataset: &str, outcome: &'static str) {
+    let labels = [dataset_is(dataset), KeyValue::new("outcome", outcome)];
+    CLOSED.add(1, &labels);
+}
+
+/// A verdict was published.
+pub fn verdict_published(dataset: &str) {
+    VERDICTS.add(1, &[dataset_is(dataset)]);
+}
+
+/// Records were written to or removed from a sink of this kind.
+pub fn records_delivered(kind: &'static str, records: u64) {
+    DELIVERED.add(records, &[KeyValue::new("sink", kind)]);
+}
+
+fn dataset_is(name: &str) -> KeyValue {
+    KeyValue::new("dataset", name.to_owned())
+}

@@ -1,0 +1,201 @@
+//! Traces across processes: spans named by OpenTelemetry's semantic conventions, and W3C `traceparent` to carry them.
+//!
+//! Without the feature `server` nobody collects traces: spans are then only the places of log lines, and there is no
+//! `traceparent`.
+
+pub mod semconv;
+
+use http::{HeaderMap, HeaderValue, Request};
+use tracing::Span;
+
+/// The header that carries a trace: of HTTP/2, and of a message of the queue.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// The `traceparent` of the span in which this is called; none outside of a trace.
+#[cfg(feature = "server")]
+pub fn current() -> Option<String> {
+    of(&Span::current())
+}
+
+/// The `traceparent` of the span in which this is called; none outside of a trace.
+#[cfg(not(feature = "server"))]
+pub fn current() -> Option<String> {
+    None
+}
+
+/// The `traceparent` of a span.
+#[cfg(feature = "server")]
+pub fn of(span: &Span) -> Option<String> {
+    use opentelemetry::trace::TraceContextExt as _;
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    context.is_valid().then(|| {
+        format!(
+            "00-{}-{}-{:02x}",
+            context.trace_id(),
+            context.span_id(),
+            context.trace_flags()
+        )
+    })
+}
+
+/// Makes the span a child of the one that sent this `traceparent`: who called is waiting. Call it before the span is
+/// entered; what is malformed is ignored.
+#[cfg(feature = "server")]
+pub fn child_of(span: &Span, traceparent: Option<&str>) {
+    use opentelemetry::trace::TraceContextExt as _;
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+    if let Some(parent) = traceparent.and_then(parse) {
+        let context = opentelemetry::Context::new().with_remote_span_context(parent);
+        // Err: nobody collects this span.
+        let _ = span.set_parent(context);
+    }
+}
+
+/// See the other one.
+#[cfg(not(feature = "server"))]
+pub fn child_of(_: &Span, _: Option<&str>) {}
+
+/// Links the span to the one that sent this `traceparent`: a message may come late, again, and with others, so its
+/// processing is no child of its sending. What is malformed is ignored.
+#[cfg(feature = "server")]
+pub fn link_to(span: &Span, traceparent: Option<&str>) {
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+    if let Some(sender) = traceparent.and_then(parse) {
+        span.add_link(sender);
+    }
+}
+
+/// See the other one.
+#[cfg(not(feature = "server"))]
+pub fn link_to(_: &Span, _: Option<&str>) {}
+
+/// A span in which a message is handed to the queue: `send page.full`.
+pub fn send(queue: &str) -> Span {
+    tracing::info_span!(
+        "send",
+        otel.name = semconv::name(semconv::SEND, queue).as_str(),
+        otel.kind = "producer",
+        messaging.system = semconv::RABBITMQ,
+        messaging.operation.name = semconv::SEND,
+        messaging.operation.r#type = semconv::SEND,
+        messaging.destination.name = queue,
+    )
+}
+
+/// A span in which a message is worked on: `process page.full`, linked to the span that sent it.
+pub fn process(queue: &str, sender: Option<&str>) -> Span {
+    let span = tracing::info_span!(
+        "process",
+        otel.name = semconv::name(semconv::PROCESS, queue).as_str(),
+        otel.kind = "consumer",
+        messaging.system = semconv::RABBITMQ,
+        messaging.operation.name = semconv::PROCESS,
+        messaging.operation.r#type = semconv::PROCESS,
+        messaging.destination.name = queue,
+    );
+    link_to(&span, sender);
+    span
+}
+
+/// A span in which a gRPC call is answered. `path` is `/package.Service/Method`.
+pub fn served(path: &str) -> Span {
+    let (service, method) = semconv::rpc(path);
+    tracing::info_span!(
+        "serve",
+        otel.name = path.trim_start_matches('/'),
+        otel.kind = "server",
+        rpc.system = semconv::GRPC,
+        rpc.service = service,
+        rpc.method = method,
+    )
+}
+
+/// Puts the current trace into a request.
+pub fn inject<B>(mut request: Request<B>) -> Request<B> {
+    if let Some(value) = current().and_then(|t| HeaderValue::try_from(t).ok()) {
+        request.headers_mut().insert(TRACEPARENT, value);
+    }
+    request
+}
+
+/// The trace that a request belongs to.
+pub fn extract(headers: &HeaderMap) -> Option<&str> {
+    headers.get(TRACEPARENT)?.to_str().ok()
+}
+
+#[cfg(feature = "server")]
+fn parse(traceparent: &str) -> Option<opentelemetry::trace::SpanContext> {
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    let parts: Vec<&str> = traceparent.split('-').collect();
+    let hex = |s: &str, length| {
+        s.len() == length
+            && s.bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let [version, trace, span, flags, ..] = parts[..] else {
+        return None;
+    };
+    // A later version may carry more behind these four.
+    if !hex(version, 2) || version == "ff" || version == "00" && parts.len() != 4 {
+        return None;
+    }
+    if !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) {
+        return None;
+    }
+    let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()? & 1);
+    let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
+    let context = SpanContext::new(trace, span, flags, true, TraceState::default());
+    context.is_valid().then_some(context)
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    const SENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn collected(test: impl FnOnce()) {
+        let (layer, _provider) = crate::telemetry::traces("test");
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, test);
+    }
+
+    #[test]
+    fn a_call_continues_the_trace_and_a_message_begins_one() {
+        assert_eq!(current(), None);
+        collected(|| {
+            let span = served("/leastwise.feed.v1.Feed/Follow");
+            child_of(&span, Some(SENT));
+            let inside = span.in_scope(current).unwrap();
+            assert_eq!(inside[..36], SENT[..36], "the same trace");
+            assert_ne!(inside, SENT, "another span");
+            let request = span.in_scope(|| inject(Request::new(())));
+            assert_eq!(extract(request.headers()), Some(inside.as_str()));
+
+            let processed = of(&process("page.full", Some(SENT))).unwrap();
+            assert_ne!(processed[..36], SENT[..36], "linked, not continued");
+        });
+    }
+
+    #[test]
+    fn malformed_traces_are_ignored() {
+        assert!(parse(SENT).is_some());
+        assert!(parse(&SENT.replacen("00", "cc", 1)).is_some());
+        for bad in [
+            "",
+            "00",
+            &SENT[1..],
+            &SENT.to_uppercase(),
+            &format!("{SENT}-x"),
+            &SENT.replacen("00", "ff", 1),
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        ] {
+            assert!(parse(bad).is_none(), "{bad}");
+        }
+    }
+}

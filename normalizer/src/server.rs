@@ -1,0 +1,135 @@
+//! The normalizer as a process: its configuration, and what it is wired to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::amqp::{self, Amqp};
+use bus::{Bus, Keys, Topology};
+use proto::access::METHODS;
+use proto::ids::Pool;
+use runtime::db::{self, Db};
+use runtime::grpc::{Admin, Listen};
+use runtime::process::{Http, Process, Sections, Service, default_grace};
+use runtime::tls::{self, Identity};
+use runtime::{Problem, config};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tonic::service::Routes;
+
+use crate::{Config, Deps, MIGRATIONS, Normalizer};
+
+/// The configuration of the process.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// How long what is in hand may take at the end.
+    #[serde(default = "default_grace")]
+    pub shutdown_grace_seconds: u64,
+    /// The exporters that may follow the feed.
+    #[serde(default)]
+    pub callers: Vec<Identity>,
+    /// The keys that messages are sealed with: of all pools.
+    pub queue_keys_file: PathBuf,
+    /// The pools of collectors: each has a queue for verdicts.
+    #[serde(default = "default_pools")]
+    pub pools: Vec<Pool>,
+    /// What it does.
+    #[serde(default)]
+    pub normalizer: Config,
+    /// The queue.
+    pub bus: amqp::Config,
+    /// The database.
+    pub db: db::Config,
+    /// Where exporters and operators reach it.
+    pub grpc: Listen,
+    /// Certificates; without them everything is plain text on loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<tls::Config>,
+    /// Metrics and health.
+    #[serde(default)]
+    pub http: Http,
+    /// Operators and their roles.
+    #[serde(default)]
+    pub admin: Admin,
+}
+
+fn default_pools() -> Vec<Pool> {
+    "default".parse().into_iter().collect()
+}
+
+impl config::Settings for Settings {
+    fn resolve(&mut self, base: &Path) {
+        config::below(base, &mut self.queue_keys_file);
+        self.bus.resolve(base);
+        self.db.resolve(base);
+        if let Some(tls) = &mut self.tls {
+            tls.resolve(base);
+        }
+    }
+
+    fn check(&self) -> Result<Vec<String>, Problem> {
+        self.bus.check()?;
+        self.db.check()?;
+        let pools: Vec<_> = self.pools.iter().map(Pool::as_str).collect();
+        Ok(vec![
+            format!("pools {}", pools.join(", ")),
+            format!("{} callers may follow the feed", self.callers.len()),
+        ])
+    }
+
+    fn inspect(&self) -> Result<Vec<String>, Problem> {
+        Keys::load(&self.queue_keys_file)?;
+        let keys = self.queue_keys_file.display();
+        Ok(vec![format!("keys of the queue in {keys}")])
+    }
+}
+
+impl Service for Settings {
+    const NAME: &'static str = "normalizer";
+    const ABOUT: &'static str = "Keeps the ledger of every tenant, derives licence positions and serves the feed of changes";
+
+    fn sections(&self) -> Sections<'_> {
+        Sections {
+            http: &self.http,
+            grpc: &self.grpc,
+            tls: self.tls.as_ref(),
+            callers: &self.callers,
+            admin: &self.admin,
+            grace: Duration::from_secs(self.shutdown_grace_seconds),
+        }
+    }
+
+    async fn migrate(&self) -> Result<(), Problem> {
+        Db::migrate(&self.db, &MIGRATIONS, Self::NAME).await
+    }
+
+    async fn run(self, process: Process) -> Result<(), Problem> {
+        let server = self.sections().server().await?;
+        let access = self.sections().access(METHODS.iter().copied());
+        let keys = Keys::load(&self.queue_keys_file)?;
+        let queue = Arc::new(Amqp::connect(self.bus, Topology::of_pools(self.pools)).await?);
+        let db = process.database(&self.db, &MIGRATIONS, Self::NAME).await?;
+        let ready = Arc::clone(&queue);
+        let check = move || std::future::ready(ready.ready());
+        process.health.check("queue", check);
+        let bus = Bus::new(queue, keys);
+        let normalizer = Normalizer::new(
+            self.normalizer,
+            Deps {
+                bus: bus.clone(),
+                db: db.clone(),
+                clock: process.clock.clone(),
+            },
+        );
+        let mut tasks = JoinSet::new();
+        let routes = Routes::new(normalizer.admin()).add_service(normalizer.feed());
+        tasks.spawn(server.serve(routes, access, process.stop.child_token()));
+        let stop = process.stop.child_token();
+        tasks.spawn(async move { normalizer.run(stop).await });
+        let ended = process.all(tasks).await;
+        bus.backend().close().await;
+        db.close().await;
+        ended
+    }
+}

@@ -1,0 +1,54 @@
+//! What each gRPC method asks of its caller.
+//!
+//! `caller`: a service that the server's configuration lists. `viewer`, `operator`, `approver`, `security`: an operator
+//! of that role; the last three may also do what a viewer may. A method that is not listed is nobody's.
+
+/// Path of each method, and what it asks.
+pub const METHODS: &[(&str, &str)] = &[
+    ("/leastwise.token.v1.TokenService/GetToken", "caller"),
+    ("/leastwise.token.v1.TokenService/ListTenants", "caller"),
+    // What a sink gets is what `leastwise position` prints.
+    ("/leastwise.feed.v1.Feed/Heads", "caller or viewer"),
+    ("/leastwise.feed.v1.Feed/Follow", "caller"),
+    ("/leastwise.feed.v1.Feed/Snapshot", "caller or viewer"),
+    ("/leastwise.admin.v1.CollectorAdmin/MakeDue", "operator"),
+    ("/leastwise.admin.v1.CollectorAdmin/Watch", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/ListRuns", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/Status", "viewer"),
+    // Both end in what is removed from the inventory.
+    ("/leastwise.admin.v1.NormalizerAdmin/Approve", "approver"),
+    ("/leastwise.admin.v1.NormalizerAdmin/Reject", "approver"),
+    ("/leastwise.admin.v1.ExporterAdmin/Status", "viewer"),
+    // Makes failed sinks try again at once.
+    (
+        "/leastwise.admin.v1.ExporterAdmin/WaitDelivered",
+        "operator",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn every_method_and_no_other_is_listed_once() {
+        let all = FileDescriptorSet::decode(crate::DESCRIPTORS).unwrap();
+        let mut served = BTreeSet::new();
+        for file in &all.file {
+            for service in &file.service {
+                for method in &service.method {
+                    let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                    served.insert(path);
+                }
+            }
+        }
+        let listed: BTreeSet<String> = METHODS.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(listed, served);
+        assert_eq!(listed.len(), METHODS.len());
+    }
+}

@@ -1,0 +1,29 @@
+//! CPU time, as Linux counts it: in hundredths of a second.
+
+use std::path::Path;
+
+use crate::cluster::Cluster;
+
+fn ticks(stat: &Path, fields: [usize; 2]) -> f64 {
+    let stat = std::fs::read_to_string(stat).unwrap_or_default();
+    // The name in parentheses may hold spaces.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields = rest.split_whitespace().enumerate().filter(|(n, _)| fields.contains(&(n + 3)));
+    fields.filter_map(|(_, f)| f.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// CPU seconds of a running process.
+pub(super) fn of_process(id: u32) -> f64 {
+    ticks(Path::new(&format!("/proc/{id}/stat")), [14, 15])
+}
+
+/// CPU seconds of this process's children that have ended.
+pub(super) fn of_ended_children() -> f64 {
+    ticks(Path::new("/proc/self/stat"), [16, 17])
+}
+
+/// CPU seconds of every service.
+pub(super) fn of_cluster(cluster: &Cluster) -> f64 {
+    let replicas = cluster.replicas.values().flatten();
+    replicas.filter_map(|r| r.id()).map(of_process).sum()
+}

@@ -1,0 +1,27 @@
+//! The distributed setting for developers: `cargo xtask chaos` and its like run this.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "distributed", about = "Installations of real processes over real servers, on loopback")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Strike installations again and again while they work, and compare every sink with the truth
+    Chaos(tests::chaos::Args),
+    /// What the distributed setting costs
+    Bench(tests::bench::Args),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().task {
+        Task::Chaos(args) => tests::chaos::run(&args),
+        Task::Bench(args) => tests::bench::run(&args),
+    }
+}

@@ -1,0 +1,120 @@
+//! What must hold when a round has come to rest.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use prost::Message as _;
+use proto::pages::v1::RunClosed;
+use sqlx::PgPool;
+
+use super::audit;
+use crate::inventory::{self, KINDS, Records};
+use crate::truth::Truth;
+use crate::world::name_taken;
+
+/// Where the results of a round are.
+pub struct Results<'a> {
+    /// The normalizer's database.
+    pub ledger: &'a PgPool,
+    /// The collector's database.
+    pub collector: &'a PgPool,
+    /// The database of the PostgreSQL sink.
+    pub sink: &'a PgPool,
+    /// The directory of the files sink.
+    pub files: &'a Path,
+    /// The file of the SQLite sink.
+    pub sqlite: &'a Path,
+}
+
+/// What may be asked of a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    /// Messages were destroyed or a database went back: a run that was sealed may rightly be closed by nobody.
+    pub lossy: bool,
+    /// The ledger went back: a sink may have shown an older state for a while.
+    pub restored: bool,
+}
+
+impl Results<'_> {
+    /// Fails with everything that doesn't hold. `before` is the truth at the beginning of the round.
+    pub async fn hold(&self, before: &Truth, now: &Truth, round: Round) -> Result<()> {
+        let mut wrong = Vec::new();
+        for kind in KINDS {
+            let expected = now.records(kind);
+            for (sink, mut shown) in [
+                ("files", inventory::read(self.files, kind)),
+                ("sqlite", inventory::read_view(self.sqlite, kind)),
+                ("postgres", self.in_postgres(kind).await?),
+            ] {
+                if kind == "license_position" {
+                    shown.values_mut().for_each(name_taken);
+                }
+                wrong.extend(inventory::difference(&format!("{sink}, {kind}"), &expected, &shown));
+            }
+        }
+        wrong.extend(audit::twice(self.ledger, self.sink).await?.into_iter().map(|k| format!("committed twice: {k}")));
+        wrong.extend(self.removed_wrongly(before, now, round).await?);
+        if !round.lossy {
+            let lost = audit::lost(self.collector, self.ledger).await?;
+            wrong.extend(lost.into_iter().map(|s| format!("sealed and confirmed, but never closed: {s}")));
+        }
+        wrong.extend(self.conservation().await?);
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => bail!("{}", wrong.join("\n")),
+        }
+    }
+
+    async fn in_postgres(&self, kind: &str) -> Result<Records> {
+        let sql = "SELECT body FROM record WHERE kind = $1 UNION ALL SELECT body FROM child WHERE kind = $1";
+        let rows: Vec<String> = sqlx::query_scalar(sql).bind(kind).fetch_all(self.sink).await?;
+        Ok(inventory::read_texts(kind, rows.iter().map(String::as_str)))
+    }
+
+    /// Records that a sink lost although their objects existed the whole time.
+    async fn removed_wrongly(&self, before: &Truth, now: &Truth, round: Round) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        let removed = audit::removed(self.sink).await?;
+        for kind in ["organization", "subscribed_sku", "subscription", "user"] {
+            let exist: BTreeSet<String> = now.records(kind).into_keys().collect();
+            let since: BTreeSet<String> = before.records(kind).into_keys().collect();
+            for (tenant, of, key) in &removed {
+                let name = match kind {
+                    "organization" => tenant.clone(),
+                    _ => format!("{tenant} {key}"),
+                };
+                // Nobody comes back in the simulator: who exists now has existed since the first sight.
+                if of == kind && exist.contains(&name) && (!round.restored || since.contains(&name)) {
+                    wrong.push(format!("removed although it existed: {kind} {name}"));
+                }
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Objects fetched = applied + set aside + discarded, run by run; live records = records in the sink.
+    async fn conservation(&self) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        let verdicts: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT verdict FROM closing WHERE closing > 0").fetch_all(self.ledger).await?;
+        for verdict in verdicts {
+            let verdict = RunClosed::decode(&verdict[..])?;
+            let c = verdict.counts.unwrap_or_default();
+            if c.fetched != c.applied + c.set_aside + c.discarded {
+                wrong.push(format!("run {} of {}: {c:?} doesn't balance", verdict.run, verdict.dataset));
+            }
+        }
+        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM inbox_seal").fetch_one(self.ledger).await?;
+        if waiting > 0 {
+            wrong.push(format!("{waiting} seals wait in the inbox at rest"));
+        }
+        let live: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM record WHERE removed = 0").fetch_one(self.ledger).await?;
+        let shown: i64 = sqlx::query_scalar("SELECT count(*) FROM record").fetch_one(self.sink).await?;
+        if live != shown {
+            wrong.push(format!("{live} live records in the ledger, {shown} in the sink"));
+        }
+        Ok(wrong)
+    }
+}

@@ -1,0 +1,154 @@
+//! What happens in a round: a function of the seed, the round, and what was hit least so far.
+
+use std::fmt;
+
+use fastrand::Rng;
+
+use super::tally::Tally;
+
+/// What is done to an installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A replica is killed with SIGKILL and started again.
+    Kill,
+    /// A replica is stopped with SIGSTOP for longer than its leases last, then goes on.
+    Stop,
+    /// Every connection of a stage is cut, and none is accepted for a moment.
+    Cut,
+    /// RabbitMQ is killed and started again.
+    QueueRestart,
+    /// All queues are deleted with what is in them, and declared again.
+    QueuesDeleted,
+    /// PostgreSQL is stopped without a checkpoint and started again.
+    DatabaseRestart,
+    /// The ledger is replaced by a dump that was taken earlier in the round.
+    LedgerRestored,
+    /// The collector's database is replaced by a dump that was taken earlier in the round.
+    CollectorRestored,
+}
+
+/// Every fault.
+pub const FAULTS: [Fault; 8] = [
+    Fault::Kill,
+    Fault::Stop,
+    Fault::Cut,
+    Fault::QueueRestart,
+    Fault::QueuesDeleted,
+    Fault::DatabaseRestart,
+    Fault::LedgerRestored,
+    Fault::CollectorRestored,
+];
+
+/// Where work is in flight when a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The collector has an open run.
+    Read,
+    /// The queue or the normalizer's inbox holds something.
+    Apply,
+    /// A sink lacks something that the ledger has.
+    Deliver,
+}
+
+/// Every stage.
+pub const STAGES: [Stage; 3] = [Stage::Read, Stage::Apply, Stage::Deliver];
+
+impl Stage {
+    /// The service that works there.
+    pub fn service(self) -> &'static str {
+        match self {
+            Stage::Read => "collector",
+            Stage::Apply => "normalizer",
+            Stage::Deliver => "exporter",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Kill => "SIGKILL",
+            Fault::Stop => "SIGSTOP, SIGCONT",
+            Fault::Cut => "connections cut",
+            Fault::QueueRestart => "RabbitMQ restarted",
+            Fault::QueuesDeleted => "queues deleted",
+            Fault::DatabaseRestart => "PostgreSQL restarted",
+            Fault::LedgerRestored => "ledger restored",
+            Fault::CollectorRestored => "collector restored",
+        })
+    }
+}
+
+/// A fault, and the stage that is to have work in flight when it strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Strike {
+    /// What is done.
+    pub fault: Fault,
+    /// When: as soon as this stage has work in flight.
+    pub stage: Stage,
+    /// Which replica, where the fault has one victim.
+    pub victim: usize,
+    /// How long after the stage was seen at work, in milliseconds.
+    pub after: u64,
+}
+
+/// A round.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Of the simulator.
+    pub seed: u64,
+    /// Strikes while the tenants are read for the first time, and on each day of changes after that.
+    pub days: Vec<Vec<Strike>>,
+}
+
+/// Days of a round: the first sync, and days of changes.
+const DAYS: usize = 3;
+
+impl Plan {
+    /// The plan of a round. What was hit least comes first, so that a hundred rounds hit everything.
+    pub fn of(seed: u64, round: u64, tally: &Tally) -> Plan {
+        let mut rng = Rng::with_seed(seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut pairs: Vec<(u32, u64, Fault, Stage)> = FAULTS
+            .into_iter()
+            .flat_map(|fault| STAGES.map(|stage| (fault, stage)))
+            .map(|(fault, stage)| (tally.hits(fault, stage), rng.u64(..), fault, stage))
+            .collect();
+        pairs.sort_unstable();
+        let mut pairs = pairs.into_iter();
+        let mut strike = |rng: &mut Rng, only: Option<Stage>| {
+            let (_, _, fault, stage) = pairs.find(|p| only.is_none_or(|s| p.3 == s))?;
+            Some(Strike { fault, stage, victim: rng.usize(..2), after: rng.u64(..60) })
+        };
+        let days = (0..DAYS)
+            .map(|day| {
+                // What is long at work on the first day is short on the others.
+                let stage = (day == 0).then_some(Stage::Read);
+                [strike(&mut rng, stage), strike(&mut rng, None)].into_iter().flatten().collect()
+            })
+            .collect();
+        Plan { seed: rng.u64(..1 << 40), days }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_a_function_of_its_number_and_hits_what_was_hit_least() {
+        let mut tally = Tally::default();
+        let one = Plan::of(7, 3, &tally);
+        assert_eq!(one.days, Plan::of(7, 3, &tally).days);
+        assert_ne!(one.seed, Plan::of(7, 4, &tally).seed);
+        for round in 0..100 {
+            for strike in Plan::of(7, round, &tally).days.into_iter().flatten() {
+                tally.hit(strike.fault, strike.stage);
+            }
+        }
+        for fault in FAULTS {
+            for stage in STAGES {
+                assert!(tally.hits(fault, stage) >= 5, "{fault} {stage:?}");
+            }
+        }
+    }
+}

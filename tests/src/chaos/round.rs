@@ -1,0 +1,129 @@
+//! One round: a new installation, the first sync and days of changes under fire, then rest.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use graph_sim::Sim;
+use leastwise::pass;
+use proto::admin::v1::CollectorStatus;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Args;
+use super::audit;
+use super::check::{Results, Round};
+use super::plan::{Fault, Plan};
+use super::strike::Field;
+use super::tally::Tally;
+use crate::cluster::{Cluster, Servers, Tuning};
+use crate::truth::Truth;
+
+/// How late Graph is reckoned to be, in seconds.
+const LATENESS: u64 = 2;
+/// How late its replicas really are.
+const LAG: Duration = Duration::from_secs(1);
+/// An installation that works comes to rest in a fraction of this.
+const REST_WITHIN: Duration = Duration::from_secs(120);
+
+/// Runs a round.
+pub(super) async fn run(servers: &Servers, plan: &Plan, args: &Args, tally: &mut Tally) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let sim = Sim::new(graph_sim::Config {
+        users: args.users,
+        tenants: args.tenants,
+        seed: plan.seed,
+        lag: Some(LAG),
+        base: Some(format!("http://{}", listener.local_addr()?)),
+        wall_clock: true,
+        ..graph_sim::Config::default()
+    });
+    let mut serving = JoinSet::new();
+    let server = sim.clone();
+    serving.spawn(async move { server.serve(listener, std::future::pending()).await });
+
+    servers.declare()?;
+    let tuning = Tuning {
+        lateness: LATENESS,
+        lease: 3,
+        verdict_within: 8,
+        environment: args.bug.iter().map(|b| ("LEASTWISE_WITHOUT_RULE".to_owned(), b.clone())).collect(),
+        ..Tuning::default()
+    };
+    let cluster = Cluster::start(servers, sim.tenants(), tuning)?;
+    let mut field = Field { servers, cluster, sim: sim.clone(), dumps: None };
+    let outcome = fight(&mut field, plan, tally).await;
+    if outcome.is_err() && args.keep {
+        let Field { cluster, .. } = field;
+        let kept = cluster.keep();
+        return outcome.with_context(|| format!("files are kept in {}", kept.display()));
+    }
+    outcome
+}
+
+async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<()> {
+    let pool = |name: &str| field.cluster.pool(name).clone();
+    let (ledger, sink, collector) = (pool("normalizer"), pool("sink"), pool("collector"));
+    audit::watch(&ledger, &sink, &collector).await?;
+    let before = Truth::of(&field.sim);
+    for (day, strikes) in plan.days.iter().enumerate() {
+        if day > 0 {
+            field.sim.advance(1);
+        }
+        field.dump(day > 0).await?;
+        field.make_due().await?;
+        for strike in strikes {
+            field.strike(*strike, tally).await?;
+        }
+    }
+    let outcome = rest(field).await;
+    let dead = field.cluster.dead();
+    if !dead.is_empty() {
+        bail!("{}", dead.join("\n"));
+    }
+    outcome?;
+    let faults: Vec<Fault> = plan.days.iter().flatten().map(|s| s.fault).collect();
+    let lossy = [Fault::QueuesDeleted, Fault::LedgerRestored, Fault::CollectorRestored];
+    let round = Round {
+        lossy: faults.iter().any(|f| lossy.contains(f)),
+        restored: faults.contains(&Fault::LedgerRestored),
+    };
+    let (files, sqlite) = (field.cluster.files(), field.cluster.sqlite());
+    let results = Results { ledger: &ledger, collector: &collector, sink: &sink, files: &files, sqlite: &sqlite };
+    results.hold(&before, &Truth::of(&field.sim), round).await
+}
+
+/// Passes as `leastwise sync` makes them, until nothing is left to be asked again.
+async fn rest(field: &mut Field<'_>) -> Result<()> {
+    for service in crate::cluster::SERVICES {
+        field.cluster.of(service).iter().for_each(|r| r.signal("CONT"));
+        field.cluster.start_all(service)?;
+    }
+    let deadline = Instant::now() + REST_WITHIN;
+    let mut last = "no pass was made".to_owned();
+    let mut quiet = 0;
+    for n in 0.. {
+        if Instant::now() > deadline {
+            bail!("no rest within {} s: {last}", REST_WITHIN.as_secs());
+        }
+        match timeout(Duration::from_secs(30), pass(&field.cluster.clients(n)?)).await {
+            Ok(Ok(outcome)) => {
+                let whole = outcome.exit().is_ok_and(|code| code == std::process::ExitCode::SUCCESS);
+                last = outcome.summary();
+                quiet = if whole && nothing_waits(&outcome.collector) { quiet + 1 } else { 0 };
+                // Late replicas and a second full reading: one pass more than seems necessary.
+                if quiet > 1 {
+                    return Ok(());
+                }
+            }
+            Ok(Err(e)) => last = e.to_string(),
+            Err(_) => last = "a pass that does not end".to_owned(),
+        }
+        sleep(Duration::from_secs(LATENESS)).await;
+    }
+    Ok(())
+}
+
+fn nothing_waits(status: &CollectorStatus) -> bool {
+    status.datasets.iter().all(|d| d.waiting_ids == 0)
+}

@@ -1,0 +1,206 @@
+//! Doing harm at the moment when it can do most, and undoing it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use graph_sim::Sim;
+use proto::admin::v1::MakeDueRequest;
+use proto::admin::v1::collector_admin_client::CollectorAdminClient;
+use tokio::time::{Instant, sleep};
+
+use super::plan::{Fault, STAGES, Stage, Strike};
+use super::tally::Tally;
+use crate::cluster::{Cluster, Servers};
+
+/// How long a strike waits for work in flight.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a stopped process stays stopped: longer than its leases.
+const STOPPED: Duration = Duration::from_secs(4);
+/// How long connections are refused after they were cut.
+const CUT: Duration = Duration::from_millis(400);
+
+/// A round while it goes on.
+pub struct Field<'a> {
+    /// RabbitMQ and PostgreSQL.
+    pub servers: &'a Servers,
+    /// The installation.
+    pub cluster: Cluster,
+    /// Graph.
+    pub sim: Sim,
+    /// Dumps of the ledger and of the collector's database, taken earlier in the round.
+    pub dumps: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Field<'_> {
+    /// Waits until the stage has work in flight, strikes, and undoes what doesn't undo itself.
+    pub async fn strike(&mut self, strike: Strike, tally: &mut Tally) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.at_work(strike.stage).await && Instant::now() < deadline {
+            sleep(Duration::from_millis(15)).await;
+        }
+        sleep(Duration::from_millis(strike.after)).await;
+        let mut hit = Vec::new();
+        for stage in STAGES {
+            let struck = match strike.fault {
+                Fault::Kill | Fault::Stop | Fault::Cut => stage == strike.stage,
+                _ => true,
+            };
+            if struck && self.at_work(stage).await {
+                hit.push(stage);
+            }
+        }
+        self.act(strike).await.with_context(|| format!("{strike:?}"))?;
+        hit.into_iter().for_each(|stage| tally.hit(strike.fault, stage));
+        Ok(())
+    }
+
+    async fn act(&mut self, strike: Strike) -> Result<()> {
+        let service = strike.stage.service();
+        match strike.fault {
+            Fault::Kill => {
+                let replicas = self.cluster.of(service);
+                let n = strike.victim % replicas.len();
+                replicas[n].kill();
+                sleep(Duration::from_millis(200)).await;
+                replicas[n].start()
+            }
+            Fault::Stop => {
+                let replicas = self.cluster.of(service);
+                let n = strike.victim % replicas.len();
+                replicas[n].signal("STOP");
+                sleep(STOPPED).await;
+                replicas[n].signal("CONT");
+                Ok(())
+            }
+            Fault::Cut => {
+                let proxies = &self.cluster.proxies[service];
+                proxies.iter().for_each(|p| {
+                    p.refuse(true);
+                    p.cut();
+                });
+                sleep(CUT).await;
+                proxies.iter().for_each(|p| p.refuse(false));
+                Ok(())
+            }
+            Fault::QueueRestart => self.servers.rabbit.restart(),
+            Fault::QueuesDeleted => {
+                self.servers.delete_queues()?;
+                sleep(CUT).await;
+                self.servers.declare()
+            }
+            Fault::DatabaseRestart => self.servers.postgres.restart(),
+            Fault::LedgerRestored => {
+                let Some((ledger, _)) = &self.dumps else { return Ok(()) };
+                restore(self.servers, &mut self.cluster, "normalizer", ledger)
+            }
+            Fault::CollectorRestored => self.collector_restored().await,
+        }
+    }
+
+    /// The worst moment for it: while the verdict on a seal is under way, to before that run had read its delta. So the
+    /// same run is sealed twice, with different pages.
+    async fn collector_restored(&mut self) -> Result<()> {
+        let Some((_, dump)) = self.dumps.take() else { return Ok(()) };
+        self.hold("normalizer", "STOP");
+        let sealed = self.waits(PATIENCE, "SELECT EXISTS (SELECT 1 FROM dataset WHERE sealed LIKE '%\"published\":true%')").await;
+        self.sim.advance(1);
+        let restored = restore(self.servers, &mut self.cluster, "collector", &dump);
+        if sealed {
+            let again = "SELECT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND sealed LIKE '%\"published\":true%')";
+            self.waits(PATIENCE, again).await;
+        }
+        self.hold("normalizer", "CONT");
+        restored
+    }
+
+    fn hold(&mut self, service: &str, signal: &str) {
+        self.cluster.of(service).iter().for_each(|r| r.signal(signal));
+    }
+
+    /// Dumps of what may be restored later in the round. The collector's is taken while a delta is being read, if one
+    /// is within a moment: Graph is held still for that.
+    pub async fn dump(&mut self, delta: bool) -> Result<()> {
+        if delta {
+            self.stall(true);
+            self.make_due().await?;
+            let reading = "SELECT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND open LIKE '%\"Delta\"%')";
+            self.waits(Duration::from_secs(2), reading).await;
+        }
+        let dumps = self.dumps();
+        self.stall(false);
+        self.dumps = Some(dumps?);
+        Ok(())
+    }
+
+    fn dumps(&self) -> Result<(Vec<u8>, Vec<u8>)> {
+        let dump = |service| self.servers.postgres.dump(self.cluster.database(service));
+        Ok((dump("normalizer")?, dump("collector")?))
+    }
+
+    /// Graph answers nothing, and goes on.
+    fn stall(&self, on: bool) {
+        self.cluster.proxies["token-broker"].iter().for_each(|p| p.stall(on));
+    }
+
+    /// Asks for everything to be read now; whichever collector answers.
+    pub async fn make_due(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        for n in 0.. {
+            let clients = self.cluster.clients(n)?;
+            let mut collector = CollectorAdminClient::new(clients.collector);
+            let asked = tokio::time::timeout(Duration::from_secs(5), collector.make_due(MakeDueRequest::default())).await;
+            match asked {
+                Ok(Ok(_)) => return Ok(()),
+                _ if Instant::now() < deadline => sleep(Duration::from_millis(100)).await,
+                Ok(Err(e)) => bail!("no collector can be asked to read: {e}"),
+                Err(_) => bail!("no collector answers"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn waits(&self, patience: Duration, condition: &'static str) -> bool {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if self.holds("collector", condition).await {
+                return true;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+
+    async fn holds(&self, database: &str, condition: &'static str) -> bool {
+        // While the server restarts nothing is known.
+        sqlx::query_scalar(condition).fetch_one(self.cluster.pool(database)).await.unwrap_or(false)
+    }
+
+    /// Whether a stage has work in flight.
+    async fn at_work(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Read => self.holds("collector", "SELECT EXISTS (SELECT 1 FROM dataset WHERE open IS NOT NULL)").await,
+            Stage::Apply => {
+                let inbox = "SELECT EXISTS (SELECT 1 FROM inbox_page) OR EXISTS (SELECT 1 FROM inbox_seal)";
+                self.holds("normalizer", inbox).await
+            }
+            Stage::Deliver => {
+                let heads: Option<i64> = sqlx::query_scalar("SELECT sum(changed)::bigint FROM tenant")
+                    .fetch_one(self.cluster.pool("normalizer"))
+                    .await
+                    .unwrap_or(None);
+                let seen: Option<i64> = sqlx::query_scalar("SELECT sum(as_of)::bigint FROM cursor")
+                    .fetch_one(self.cluster.pool("sink"))
+                    .await
+                    .unwrap_or(None);
+                heads.unwrap_or(0) > seen.unwrap_or(0)
+            }
+        }
+    }
+}
+
+/// Whoever restores a database ends the processes that write to it before.
+fn restore(servers: &Servers, cluster: &mut Cluster, service: &'static str, dump: &[u8]) -> Result<()> {
+    cluster.kill_all(service);
+    servers.postgres.restore(cluster.database(service), dump)?;
+    cluster.start_all(service)
+}

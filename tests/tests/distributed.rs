@@ -1,0 +1,6 @@
+//! PostgreSQL and RabbitMQ, which each test starts for itself.
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod e2e;
+
+const SETTING: tests::world::Setting = tests::world::Setting::Distributed;

@@ -1,0 +1,10 @@
+//! End-to-end tests, the same in every setting.
+
+mod crash;
+mod days;
+mod graph_faults;
+mod held;
+mod late;
+mod queue_faults;
+mod restore;
+mod unchanged;

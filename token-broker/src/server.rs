@@ -1,0 +1,101 @@
+//! The token-broker as a process: its configuration, and what it is wired to.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proto::access::METHODS;
+use runtime::grpc::{Admin, Listen};
+use runtime::process::{Http, Process, Sections, Service, default_grace};
+use runtime::tls::{self, Identity};
+use runtime::{Problem, config};
+use serde::{Deserialize, Serialize};
+use tonic::service::Routes;
+
+use crate::{Broker, Config, Deps, TenantConfig};
+
+/// The configuration of the process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// How long what is in hand may take at the end.
+    #[serde(default = "default_grace")]
+    pub shutdown_grace_seconds: u64,
+    /// The collectors that may ask for tokens.
+    #[serde(default)]
+    pub callers: Vec<Identity>,
+    /// Every tenant that is worked for.
+    #[serde(default)]
+    pub tenants: Vec<TenantConfig>,
+    /// Where collectors reach it.
+    pub grpc: Listen,
+    /// Certificates; without them everything is plain text on loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<tls::Config>,
+    /// Metrics and health.
+    #[serde(default)]
+    pub http: Http,
+    /// Operators and their roles.
+    #[serde(default)]
+    pub admin: Admin,
+}
+
+impl Settings {
+    fn registry(&self) -> Config {
+        Config {
+            tenants: self.tenants.clone(),
+        }
+    }
+}
+
+impl config::Settings for Settings {
+    fn resolve(&mut self, base: &Path) {
+        for tenant in &mut self.tenants {
+            tenant.client_secret_file.resolve(base);
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.resolve(base);
+        }
+    }
+
+    fn check(&self) -> Result<Vec<String>, Problem> {
+        self.registry().check()?;
+        Ok(vec![
+            format!("{} tenants", self.tenants.len()),
+            format!("{} callers may ask for tokens", self.callers.len()),
+        ])
+    }
+
+    fn inspect(&self) -> Result<Vec<String>, Problem> {
+        self.registry().check_secrets()?;
+        Ok(vec!["each tenant has its secret".to_owned()])
+    }
+}
+
+impl Service for Settings {
+    const NAME: &'static str = "token-broker";
+    const ABOUT: &'static str = "Holds the tenants' credentials and hands out short-lived access tokens for Microsoft Graph";
+    const DATABASE: bool = false;
+
+    fn sections(&self) -> Sections<'_> {
+        Sections {
+            http: &self.http,
+            grpc: &self.grpc,
+            tls: self.tls.as_ref(),
+            callers: &self.callers,
+            admin: &self.admin,
+            grace: Duration::from_secs(self.shutdown_grace_seconds),
+        }
+    }
+
+    async fn run(self, process: Process) -> Result<(), Problem> {
+        let deps = Deps {
+            http: runtime::http::client()?,
+            clock: process.clock,
+        };
+        let broker = Broker::new(self.registry(), deps)?;
+        let server = self.sections().server().await?;
+        let access = self.sections().access(METHODS.iter().copied());
+        let routes = Routes::new(broker.tokens());
+        server.serve(routes, access, process.stop).await
+    }
+}

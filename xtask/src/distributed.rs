@@ -1,0 +1,46 @@
+//! What runs installations of real processes: built here, done by the program `distributed` of the package `tests`.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+
+use crate::command::{cargo, command, passes};
+use crate::{needs, workspace};
+
+/// Everything that `distributed` and the tests start as a process.
+pub const PACKAGES: [&str; 7] = [
+    "tests",
+    "leastwise",
+    "graph-sim",
+    "token-broker",
+    "collector",
+    "normalizer",
+    "exporter",
+];
+
+/// `cargo xtask chaos`.
+pub fn chaos(args: &[String]) -> Result<ExitCode> {
+    let mut chaos = program(false)?;
+    chaos.arg("chaos").args(args);
+    Ok(match passes(&mut chaos)? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Installs what is missing, builds everything, and returns the program.
+pub fn program(release: bool) -> Result<Command> {
+    needs::c_compiler()?;
+    needs::servers()?;
+    let mut build = cargo();
+    build.arg("build");
+    build.args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+    if release {
+        build.arg("--release");
+    }
+    if !passes(&mut build)? {
+        bail!("the programs of an installation don't build");
+    }
+    let profile = if release { "release" } else { "debug" };
+    Ok(command(workspace::target().join(profile).join("distributed")))
+}

@@ -326,3 +326,6 @@ fn read(row: &Stored) -> Result<Row, Error> {
         forget: false,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,7 @@ impl Normalizer {
         work(mine.as_mut().unwrap_or_else(|e| e.get_mut()))
     }
 
-    async fn publish_some(&self, sweep: bool) -> Result<usize, Error> {
+    pub(crate) async fn publish_some(&self, sweep: bool) -> Result<usize, Error> {
         let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
         let mine = self.mine(|mine| {
             let mut taken = std::mem::take(mine);

@@ -346,3 +346,6 @@ impl Normalizer {
 }
 
 const GIVE_UP: &str = "give a run up";
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@
 )]
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bus::memory::Memory;
@@ -202,7 +203,7 @@ impl World {
     pub async fn waiting(&self) -> i64 {
         let sql = "SELECT (SELECT count(*) FROM inbox_page) + (SELECT count(*) FROM inbox_seal)";
         query(sql)
-            .fetch_one(&mut *self.db.read().await.unwrap())
+            .fetch_one(&mut self.db.read().await.unwrap())
             .await
             .unwrap()
     }
@@ -314,7 +315,42 @@ pub struct Sink {
     pub records: BTreeMap<String, Record>,
 }
 
+/// The tests that are run once more by `postgres.rs` have PostgreSQL below them.
+fn on_postgres() -> bool {
+    module_path!().starts_with("postgres::")
+}
+
+/// A database of its own on a server that all tests of this process share.
+async fn postgres(dir: &std::path::Path) -> Db {
+    static SERVER: OnceLock<servers::Postgres> = OnceLock::new();
+    static DATABASES: AtomicU64 = AtomicU64::new(0);
+    let server = SERVER.get_or_init(|| servers::Postgres::start(&Default::default()).unwrap());
+    let (name, password) = (dir.join("database"), dir.join("password"));
+    if !name.exists() {
+        let database = format!("ledger{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        server.create_database(&database).unwrap();
+        std::fs::write(&password, server.password()).unwrap();
+        std::fs::write(&name, database).unwrap();
+    }
+    let database = std::fs::read_to_string(name).unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/{database}", server.port());
+    let config = runtime::db::Config {
+        password_file: Some(password),
+        ..runtime::db::Config::new(url)
+    };
+    Db::migrate(&config, &MIGRATIONS, "normalizer")
+        .await
+        .unwrap();
+    let stop = CancellationToken::new();
+    Db::connect(&config, &MIGRATIONS, "normalizer", &stop)
+        .await
+        .unwrap()
+}
+
 pub async fn open(dir: &std::path::Path, brake: bool) -> Db {
+    if on_postgres() {
+        return postgres(dir).await;
+    }
     let options = Options {
         path: dir.join("ledger.db"),
         durability: Durability::Normal,

@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 /// How to reach RabbitMQ. Its files are read anew for each connection, so a rotated certificate is picked up by the
 /// next one.
-#[derive(Clone, serde::Deserialize)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `amqps://host:port/vhost`, without credentials. `amqp://` is for loopback only. Without a path the virtual
@@ -86,6 +86,19 @@ impl Config {
             prefetch: prefetch(),
             heartbeat_seconds: heartbeat_seconds(),
             check_seconds: check_seconds(),
+        }
+    }
+
+    /// Makes relative paths relative to a directory.
+    pub fn resolve(&mut self, base: &Path) {
+        let files = [
+            &mut self.ca_file,
+            &mut self.cert_file,
+            &mut self.key_file,
+            &mut self.password_file,
+        ];
+        for file in files.into_iter().flatten() {
+            *file = base.join(&file);
         }
     }
 

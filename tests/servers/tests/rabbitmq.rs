@@ -1,7 +1,7 @@
 //! RabbitMQ servers of one's own.
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::json;
@@ -19,6 +19,10 @@ fn two_run_side_by_side() {
     one.add_vhost("its own").unwrap();
     assert_eq!(one.eval(exists).unwrap(), "true");
     assert_eq!(two.eval(exists).unwrap(), "false");
+
+    let mut clients = [logged_in(one.port(), "/"), logged_in(one.port(), "its own")];
+    one.close_all_connections("a test").unwrap();
+    clients.iter_mut().for_each(ends);
 
     let mut clients = [greeted(one.port()), greeted(two.port())];
     one.stop_app().unwrap();
@@ -90,11 +94,40 @@ fn with_tls_nothing_else_is_accepted() {
 
 /// A connection whose greeting the server has answered.
 fn greeted(port: u16) -> TcpStream {
-    use std::io::Write;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.write_all(b"AMQP\x00\x00\x09\x01").unwrap();
-    stream.read_exact(&mut [0; 8]).unwrap();
+    assert_eq!(method(&mut stream), [0, 10, 0, 10], "Connection.Start");
     stream
+}
+
+/// An open connection of `guest`.
+fn logged_in(port: u16, vhost: &str) -> TcpStream {
+    let mut stream = greeted(port);
+    let start_ok = b"\0\x0a\0\x0b\0\0\0\0\x05PLAIN\0\0\0\x0c\0guest\0guest\x05en_US";
+    send(&mut stream, start_ok);
+    assert_eq!(method(&mut stream), [0, 10, 0, 30], "Connection.Tune");
+    send(&mut stream, b"\0\x0a\0\x1f\0\x07\0\x02\0\0\0\0");
+    let name = [&[vhost.len() as u8], vhost.as_bytes()].concat();
+    send(&mut stream, &[b"\0\x0a\0\x28", &name[..], b"\0\0"].concat());
+    assert_eq!(method(&mut stream), [0, 10, 0, 41], "Connection.OpenOk");
+    stream
+}
+
+/// Sends a method on channel 0.
+fn send(stream: &mut TcpStream, method: &[u8]) {
+    let length = (method.len() as u32).to_be_bytes();
+    let frame = [&[1, 0, 0], &length[..], method, &[0xce]].concat();
+    stream.write_all(&frame).unwrap();
+}
+
+/// Reads a method's frame; returns its class and number.
+fn method(stream: &mut TcpStream) -> [u8; 4] {
+    let mut head = [0; 7];
+    stream.read_exact(&mut head).unwrap();
+    let length = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
+    let mut rest = vec![0; length as usize + 1];
+    stream.read_exact(&mut rest).unwrap();
+    rest[..4].try_into().unwrap()
 }
 
 /// Reads until the connection's end, in whatever way it comes.

@@ -22,7 +22,9 @@ fn two_run_side_by_side() {
 
     let mut clients = [logged_in(one.port(), "/"), logged_in(one.port(), "its own")];
     one.close_all_connections("a test").unwrap();
-    clients.iter_mut().for_each(ends);
+    for client in &mut clients {
+        assert_eq!(method(client), [0, 10, 0, 50], "Connection.Close");
+    }
 
     let mut clients = [greeted(one.port()), greeted(two.port())];
     one.stop_app().unwrap();

@@ -13,27 +13,27 @@ use url::{Host, Url};
 
 /// How to reach RabbitMQ. Its files are read anew for each connection, so a rotated certificate is picked up by the
 /// next one.
-#[derive(Clone, serde::Deserialize)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `amqps://host:port/vhost`, without credentials. `amqp://` is for loopback only. Without a path the virtual
     /// host is `/`.
     pub url: String,
     /// The certificates that the server's may be signed by, PEM. Needed for `amqps`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// Our certificate and what stands between it and its CA, PEM. With it we log in as its common name (SASL
     /// EXTERNAL).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_file: Option<PathBuf>,
     /// The key of `cert_file`, PEM.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
     /// Where we have no certificate: the account (SASL PLAIN).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The file with its password.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
     /// Messages that may wait for their confirms at a time.
     #[serde(default = "publish_window")]
@@ -86,6 +86,19 @@ impl Config {
             prefetch: prefetch(),
             heartbeat_seconds: heartbeat_seconds(),
             check_seconds: check_seconds(),
+        }
+    }
+
+    /// Makes the paths relative to the directory of the configuration file.
+    pub fn resolve(&mut self, base: &Path) {
+        let files = [
+            &mut self.ca_file,
+            &mut self.cert_file,
+            &mut self.key_file,
+            &mut self.password_file,
+        ];
+        for file in files.into_iter().flatten() {
+            runtime::config::below(base, file);
         }
     }
 

@@ -20,20 +20,20 @@ pub struct Config {
     /// host is `/`.
     pub url: String,
     /// The certificates that the server's may be signed by, PEM. Needed for `amqps`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// Our certificate and what stands between it and its CA, PEM. With it we log in as its common name (SASL
     /// EXTERNAL).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_file: Option<PathBuf>,
     /// The key of `cert_file`, PEM.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
     /// Where we have no certificate: the account (SASL PLAIN).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The file with its password.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
     /// Messages that may wait for their confirms at a time.
     #[serde(default = "publish_window")]
@@ -89,7 +89,7 @@ impl Config {
         }
     }
 
-    /// Makes relative paths relative to a directory.
+    /// Makes the paths relative to the directory of the configuration file.
     pub fn resolve(&mut self, base: &Path) {
         let files = [
             &mut self.ca_file,
@@ -98,7 +98,7 @@ impl Config {
             &mut self.password_file,
         ];
         for file in files.into_iter().flatten() {
-            *file = base.join(&file);
+            runtime::config::below(base, file);
         }
     }
 

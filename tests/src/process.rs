@@ -30,8 +30,6 @@ pub fn program(name: &str) -> Command {
             "leastwise",
         ])
         .args(SERVICES.iter().flat_map(|s| ["-p", *s]))
-        .arg("--features")
-        .arg(SERVICES.map(|s| format!("{s}/server")).join(","))
         .arg("--target-dir")
         .arg(profile.parent().unwrap())
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));

@@ -109,7 +109,7 @@ impl Ground {
 
 impl Real {
     async fn parts(&self, keys: &Path) -> Result<Parts, Problem> {
-        let database = async |service: &str, migrations: &Migrations| -> Result<Db, Problem> {
+        let database = async |service: &'static str, migrations: &Migrations| -> Result<Db, Problem> {
             let postgres = &self.servers.postgres;
             let url = format!("postgres://postgres@127.0.0.1:{}/{service}", postgres.port());
             let mut config = db::Config::new(url);

@@ -318,7 +318,10 @@ impl Db {
         let mut c = PgConnection::connect_with(&options)
             .await
             .map_err(|e| unreachable(config, e))?;
-        let migrated = migrator(migrations.postgres).run(&mut c).await;
+        // Not `run`: of a connection, no future that holds it can be sent to another thread.
+        let migrated = migrator(migrations.postgres)
+            .run_direct(None, &mut c, false)
+            .await;
         migrated.map_err(|e| match e {
             MigrateError::VersionMissing(_) => newer(config, service),
             e => Problem::new(

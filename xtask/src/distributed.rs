@@ -42,5 +42,7 @@ pub fn program(release: bool) -> Result<Command> {
         bail!("the programs of an installation don't build");
     }
     let profile = if release { "release" } else { "debug" };
-    Ok(command(workspace::target().join(profile).join("distributed")))
+    Ok(command(
+        workspace::target().join(profile).join("distributed"),
+    ))
 }

@@ -45,7 +45,11 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
 fn programs() -> Result<()> {
     let build = cargo()
         .arg("build")
-        .args(distributed::PACKAGES.iter().flat_map(|name| ["--package", name]))
+        .args(
+            distributed::PACKAGES
+                .iter()
+                .flat_map(|name| ["--package", name]),
+        )
         .status()?;
     match build.success() {
         true => Ok(()),

@@ -302,3 +302,11 @@ fn settings_that_cant_work_are_refused() {
         assert!(!problem.contains("secret"), "{problem}");
     }
 }
+
+#[test]
+fn its_futures_can_be_sent() {
+    fn send(_: impl Send) {}
+    let (config, stop) = (Config::new(""), CancellationToken::new());
+    send(Db::migrate(&config, &MIGRATIONS, "test"));
+    send(Db::connect(&config, &MIGRATIONS, "test", &stop));
+}

@@ -10,8 +10,7 @@ use crate::command::passes_with_output;
 pub fn run(args: &Args) -> Result<Figures> {
     let mut runs = Vec::new();
     for _ in 0..args.runs {
-        let (ok, printed) =
-            passes_with_output(crate::distributed::program(true)?.arg("bench"))?;
+        let (ok, printed) = passes_with_output(crate::distributed::program(true)?.arg("bench"))?;
         if !ok {
             bail!("the bench failed");
         }

@@ -48,8 +48,9 @@ impl Link {
     pub async fn open(config: &Config, purpose: &str) -> Result<Link, Problem> {
         let Access { uri, tls } = config.access().await?;
         let (server, socket) = (config.server(), Socket::default());
-        let runtime =
-            lapin::runtime::default_runtime().map_err(|e| trouble::connecting(&server, e))?;
+        let encrypted = uri.scheme == AMQPScheme::AMQPS;
+        let runtime = lapin::runtime::default_runtime()
+            .map_err(|e| trouble::connecting(&server, encrypted, e))?;
         let (slot, reactor) = (socket.clone(), runtime.clone());
         let connect = async move |uri: AMQPUri, _| {
             let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
@@ -70,7 +71,7 @@ impl Link {
             Ok(Ok(connection)) => Ok(Link { connection, socket }),
             Ok(Err(e)) => {
                 socket.cut();
-                Err(trouble::connecting(&server, e))
+                Err(trouble::connecting(&server, encrypted, e))
             }
             Err(_) => {
                 socket.cut();

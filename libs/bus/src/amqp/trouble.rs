@@ -11,8 +11,8 @@ const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const NOT_ALLOWED: u16 = 530;
 
-/// While connecting.
-pub(super) fn connecting(server: &str, error: Error) -> Problem {
+/// While connecting, `encrypted` or not.
+pub(super) fn connecting(server: &str, encrypted: bool, error: Error) -> Problem {
     let problem = match (code(&error), is_tls(&error)) {
         (Some(ACCESS_REFUSED), _) => Problem::new(
             "LW-2040",
@@ -28,6 +28,12 @@ pub(super) fn connecting(server: &str, error: Error) -> Problem {
             "LW-2041",
             format!("no TLS connection with the queue server {server} can be made."),
             "check `ca_file`, the name in `url`, and the dates and issuers of both certificates; it is tried again",
+        ),
+        // Its alert gets lost when the server closes faster than we read.
+        _ if encrypted && was_cut(&error) => Problem::new(
+            "LW-2041",
+            format!("the queue server {server} hangs up while we connect."),
+            "it may refuse our certificate: see its log and the dates of `cert_file`; it is tried again",
         ),
         _ => return lost(server, error),
     };
@@ -94,6 +100,12 @@ fn code(error: &Error) -> Option<u16> {
         ErrorKind::ProtocolError(e) => Some(e.get_id()),
         _ => None,
     }
+}
+
+fn was_cut(error: &Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ErrorKind::IOError(e)
+        if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 fn is_tls(error: &Error) -> bool {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use bus::Keys;
 use bus::amqp::{self, Amqp};
 use leastwise::{Config, Options, Parts, Stack};
-use runtime::{CancellationToken, Problem};
 use runtime::db::{self, Db, Migrations};
+use runtime::{CancellationToken, Problem};
 
 use crate::cluster::{Servers, topology};
 
@@ -39,7 +39,8 @@ fn files(dir: &Path, name: &str) -> Vec<PathBuf> {
     let all = std::fs::read_dir(dir).unwrap().map(|f| f.unwrap().path());
     let of_it = |f: &PathBuf| {
         let file = f.file_name().unwrap().to_string_lossy();
-        file.strip_prefix(name).is_some_and(|rest| rest.starts_with(".db"))
+        file.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(".db"))
     };
     all.filter(of_it).collect()
 }
@@ -65,7 +66,10 @@ impl Ground {
                 for service in crate::cluster::STATEFUL {
                     servers.create_database(service, service).unwrap();
                 }
-                Ground::Servers(Box::new(Real { servers, saved: Mutex::default() }))
+                Ground::Servers(Box::new(Real {
+                    servers,
+                    saved: Mutex::default(),
+                }))
             }
         }
     }
@@ -109,14 +113,19 @@ impl Ground {
 
 impl Real {
     async fn parts(&self, keys: &Path) -> Result<Parts, Problem> {
-        let database = async |service: &'static str, migrations: &Migrations| -> Result<Db, Problem> {
-            let postgres = &self.servers.postgres;
-            let url = format!("postgres://postgres@127.0.0.1:{}/{service}", postgres.port());
-            let mut config = db::Config::new(url);
-            config.password_file = Some(self.servers.password());
-            Db::connect(&config, migrations, service, &CancellationToken::new()).await
-        };
-        let mut config = amqp::Config::new(format!("amqp://127.0.0.1:{}/", self.servers.rabbit.port()));
+        let database =
+            async |service: &'static str, migrations: &Migrations| -> Result<Db, Problem> {
+                let postgres = &self.servers.postgres;
+                let url = format!(
+                    "postgres://postgres@127.0.0.1:{}/{service}",
+                    postgres.port()
+                );
+                let mut config = db::Config::new(url);
+                config.password_file = Some(self.servers.password());
+                Db::connect(&config, migrations, service, &CancellationToken::new()).await
+            };
+        let mut config =
+            amqp::Config::new(format!("amqp://127.0.0.1:{}/", self.servers.rabbit.port()));
         config.username = Some("guest".into());
         config.password_file = Some(self.servers.guest());
         Ok(Parts {

@@ -4,8 +4,14 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use bus::Keys;
+use proto::token::v1::ListTenantsRequest;
+use proto::token::v1::token_service_client::TokenServiceClient;
+use runtime::grpc::{Remote, connect};
+use runtime::tls;
+use serde_json::Value;
 use servers::{Pki, Validity};
 use tests::process::{Ended, Running, SERVICES, program};
 
@@ -13,8 +19,7 @@ const TRUST: &str = "spiffe://test";
 const SECRET: &str = "hunter2-the-secret";
 
 /// A complete configuration of a service, with certificates, on ports that the system chooses.
-fn configure(home: &Path, service: &str) -> String {
-    let pki = Pki::new(home.join("pki")).unwrap();
+fn configure(home: &Path, service: &str, pki: &Pki) -> String {
     let uri = format!("{TRUST}/{service}");
     pki.issue(service, Some(&uri), &["localhost"], Validity::Good)
         .unwrap();
@@ -49,15 +54,17 @@ fn configure(home: &Path, service: &str) -> String {
 
 struct Installation {
     home: tempfile::TempDir,
+    pki: Pki,
     service: &'static str,
 }
 
 impl Installation {
     fn new(service: &'static str) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let text = configure(home.path(), service);
+        let pki = Pki::new(home.path().join("pki")).unwrap();
+        let text = configure(home.path(), service, &pki);
         std::fs::write(home.path().join("it.toml"), text).unwrap();
-        Installation { home, service }
+        Installation { home, pki, service }
     }
 
     fn command(&self, arguments: &[&str]) -> std::process::Command {
@@ -171,29 +178,44 @@ fn get(address: &str, path: &str) -> String {
     answer
 }
 
+/// What a process has logged so far.
+type Log = Arc<Mutex<Vec<Value>>>;
+
 /// Starts it and waits until it says where its page is.
-fn start(it: &Installation) -> (Running, String) {
+fn start(it: &Installation) -> (Running, String, Log) {
     let mut running = Running::start(&mut it.command(&[]));
     let errors = BufReader::new(running.0.stderr.take().unwrap());
-    let mut lines = errors.lines();
-    let address = lines.find_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).ok()?;
-        let page = line["page"].as_str()?;
-        Some(
-            page.trim_start_matches("Some(")
-                .trim_end_matches(')')
-                .to_owned(),
-        )
+    let log = Log::default();
+    let lines = errors.lines().map_while(Result::ok);
+    let written = Arc::clone(&log);
+    std::thread::spawn(move || {
+        let parsed = lines.filter_map(|l| serde_json::from_str(&l).ok());
+        parsed.for_each(|line| written.lock().unwrap().push(line));
     });
-    std::thread::spawn(move || lines.for_each(drop));
-    (running, address.unwrap())
+    let page = logged(&log, |line| line["page"].is_string());
+    let page = page["page"].as_str().unwrap();
+    let page = page.trim_start_matches("Some(").trim_end_matches(')');
+    (running, page.to_owned(), log)
+}
+
+/// Waits for a line of the log.
+#[track_caller]
+fn logged(log: &Log, wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut found = None;
+    let limit = std::time::Duration::from_secs(60);
+    let waited = servers::wait_until("a line of the log", limit, || {
+        found = log.lock().unwrap().iter().find(|l| wanted(l)).cloned();
+        Ok(found.is_some())
+    });
+    assert!(waited.is_ok(), "{:?}", log.lock().unwrap());
+    found.unwrap()
 }
 
 #[test]
 fn each_starts_without_what_it_needs_says_so_and_stops_on_a_signal() {
     for service in SERVICES {
         let it = Installation::new(service);
-        let (running, page) = start(&it);
+        let (running, page, _) = start(&it);
         assert!(get(&page, "/livez").contains(" 200 "), "{service}");
         let metrics = get(&page, "/metrics");
         assert!(
@@ -214,5 +236,70 @@ fn each_starts_without_what_it_needs_says_so_and_stops_on_a_signal() {
         assert!(ready.is_ok(), "{service}: {}", get(&page, "/readyz"));
         running.signal("TERM");
         assert_eq!(running.end().code, Some(0), "{service}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_broker_answers_collectors_and_notes_whom_it_refused_and_why() {
+    let it = Installation::new("token-broker");
+    let (_running, page, log) = start(&it);
+    let address = logged(&log, |l| l["message"] == "gRPC is served")["address"].clone();
+    let endpoint = address
+        .as_str()
+        .unwrap()
+        .replace("127.0.0.1", "https://localhost");
+    let issue = |pki: &Pki, name: &str, validity| {
+        let uri = format!("{TRUST}/{name}");
+        let files = pki.issue(name, Some(&uri), &[], validity).unwrap();
+        tls::Config {
+            ca_file: it.home.path().join("pki/ca.pem"),
+            cert_file: files.certificate,
+            key_file: files.key,
+        }
+    };
+    let list = async |tls: tls::Config| {
+        let remote = Remote {
+            endpoint: vec![endpoint.clone()],
+            identity: Some(format!("{TRUST}/token-broker").parse().unwrap()),
+        };
+        let channel = connect("token-broker", &remote, Some(&tls)).unwrap();
+        let mut client = TokenServiceClient::new(channel);
+        client.list_tenants(ListTenantsRequest {}).await
+    };
+    // The authority that the broker trusts: made anew by the same name, it would be another one.
+    let pki = &it.pki;
+    let tenants = list(issue(pki, "collector", Validity::Good)).await.unwrap();
+    assert_eq!(tenants.into_inner().tenants.len(), 1);
+
+    let status = list(issue(pki, "exporter", Validity::Good))
+        .await
+        .unwrap_err();
+    assert!(status.message().starts_with("LW-2021: "), "{status:?}");
+    let line = logged(&log, |l| l["target"] == "audit");
+    assert_eq!(
+        (&line["who"], &line["outcome"]),
+        (&format!("{TRUST}/exporter").into(), &"denied".into())
+    );
+
+    let other = Pki::new(it.home.path().join("other")).unwrap();
+    list(issue(pki, "late", Validity::Expired))
+        .await
+        .unwrap_err();
+    list(issue(&other, "stranger", Validity::Good))
+        .await
+        .unwrap_err();
+    let refused = |why: &'static str| {
+        move |l: &Value| l["code"] == "LW-2020" && l["reason"].as_str().unwrap().contains(why)
+    };
+    logged(&log, refused("xpired"));
+    logged(&log, refused("invalid peer certificate: BadSignature"));
+
+    let metrics = get(&page, "/metrics");
+    for series in [
+        "leastwise_tls_handshake_failures_total{error_type=\"certificate\"",
+        "rpc_server_calls_total{",
+        "rpc_grpc_status_code=\"PermissionDenied\"",
+    ] {
+        assert!(metrics.contains(series), "{series} is missing in {metrics}");
     }
 }

@@ -22,14 +22,22 @@ const PAGE: u32 = 999;
 /// Rows of a bulk statement.
 const ROWS: i64 = 1_000;
 
-pub(super) async fn measure(servers: &Servers, pairs: usize, figures: &mut BTreeMap<&str, f64>) -> Result<()> {
-    let (mut intake, mut apply, mut bulk, mut shares) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+pub(super) async fn measure(
+    servers: &Servers,
+    pairs: usize,
+    figures: &mut BTreeMap<&str, f64>,
+) -> Result<()> {
+    let (mut intake, mut apply, mut bulk, mut shares) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (sim, _serving) = share::simulator(PAGES * PAGE, 1).await?;
     let tenant = sim.tenants()[0].id.clone();
     let pages = pages(&sim, &tenant)?;
     for _ in 0..pairs {
         servers.declare()?;
-        let tuning = Tuning { replicas: 1, ..Tuning::default() };
+        let tuning = Tuning {
+            replicas: 1,
+            ..Tuning::default()
+        };
         let mut cluster = Cluster::start(servers, sim.tenants(), tuning)?;
         // Nobody else shall use the servers meanwhile.
         for service in ["token-broker", "collector", "exporter"] {
@@ -38,8 +46,11 @@ pub(super) async fn measure(servers: &Servers, pairs: usize, figures: &mut BTree
         let ledger = cluster.pool("normalizer").clone();
         let mut config = amqp::Config::new(format!("amqp://127.0.0.1:{}/", servers.rabbit.port()));
         (config.username, config.password_file) = (Some("guest".into()), Some(servers.guest()));
-        let queue = Amqp::connect(config, topology()).await.map_err(|e| anyhow::anyhow!("{e}"))?;
-        let keys = Keys::load(&cluster.home.path().join("queue.keys")).map_err(|e| anyhow::anyhow!("{e}"))?;
+        let queue = Amqp::connect(config, topology())
+            .await
+            .map_err(|e| anyhow::anyhow!("{e}"))?;
+        let keys = Keys::load(&cluster.home.path().join("queue.keys"))
+            .map_err(|e| anyhow::anyhow!("{e}"))?;
         let bus = Bus::new(Arc::new(queue), keys);
 
         let id = cluster.of("normalizer")[0].id().unwrap_or_default();
@@ -95,7 +106,11 @@ fn seal(tenant: &str) -> Body {
         run: RUN,
         attempt: 1,
         mode: RunMode::Full.into(),
-        pages: vec![PageRange { attempt: 1, first: 0, last: PAGES - 1 }],
+        pages: vec![PageRange {
+            attempt: 1,
+            first: 0,
+            last: PAGES - 1,
+        }],
         objects: u64::from(PAGES * PAGE),
         started_at: RUN,
         sealed_at: RUN,
@@ -117,11 +132,15 @@ async fn until(pool: &PgPool, count: &'static str, wanted: i64) -> Result<()> {
 
 /// Rows a second of the fastest statement, in batches, into a copy of the table with the same indexes.
 async fn fastest(ledger: &PgPool) -> Result<f64> {
-    sqlx::raw_sql("CREATE TABLE bulk (LIKE record INCLUDING ALL)").execute(ledger).await?;
-    type Row = (i64, i64, String, Vec<u8>, i64, Vec<u8>, Option<i64>);
-    let rows: Vec<Row> = sqlx::query_as("SELECT tenant, kind, key, hash, closing, body, source FROM record ORDER BY id")
-        .fetch_all(ledger)
+    sqlx::raw_sql("CREATE TABLE bulk (LIKE record INCLUDING ALL)")
+        .execute(ledger)
         .await?;
+    type Row = (i64, i64, String, Vec<u8>, i64, Vec<u8>, Option<i64>);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT tenant, kind, key, hash, closing, body, source FROM record ORDER BY id",
+    )
+    .fetch_all(ledger)
+    .await?;
     let mut connection = ledger.acquire().await?;
     let began = Instant::now();
     for batch in rows.chunks(usize::try_from(ROWS)?) {

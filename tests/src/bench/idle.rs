@@ -8,11 +8,28 @@ use anyhow::Result;
 use super::{Args, share, usage};
 use crate::cluster::{Cluster, SERVICES, Servers, Tuning};
 
-pub(super) async fn measure(servers: &Servers, args: &Args, figures: &mut BTreeMap<&str, f64>) -> Result<()> {
+pub(super) async fn measure(
+    servers: &Servers,
+    args: &Args,
+    figures: &mut BTreeMap<&str, f64>,
+) -> Result<()> {
     servers.declare()?;
     let (sim, _serving) = share::simulator(2, args.idle_tenants).await?;
-    let tuning = Tuning { replicas: 1, postgres_sink: true, sqlite_sink: false, files_sink: false, ..Tuning::default() };
-    let mut cluster = Cluster::start(servers, sim.tenants(), Tuning { scheduled: true, ..tuning })?;
+    let tuning = Tuning {
+        replicas: 1,
+        postgres_sink: true,
+        sqlite_sink: false,
+        files_sink: false,
+        ..Tuning::default()
+    };
+    let mut cluster = Cluster::start(
+        servers,
+        sim.tenants(),
+        Tuning {
+            scheduled: true,
+            ..tuning
+        },
+    )?;
     share::synced(&cluster).await?;
     let before: Vec<f64> = SERVICES.iter().map(|s| of(&mut cluster, s)).collect();
     tokio::time::sleep(Duration::from_secs(args.idle_seconds)).await;
@@ -35,5 +52,10 @@ pub(super) async fn measure(servers: &Servers, args: &Args, figures: &mut BTreeM
 }
 
 fn of(cluster: &mut Cluster, service: &str) -> f64 {
-    cluster.of(service).iter().filter_map(|r| r.id()).map(usage::of_process).sum()
+    cluster
+        .of(service)
+        .iter()
+        .filter_map(|r| r.id())
+        .map(usage::of_process)
+        .sum()
 }

@@ -36,7 +36,9 @@ pub struct Args {
 /// When something can't be started.
 #[expect(clippy::print_stdout, reason = "what the command prints")]
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let servers = Servers::start()?;
     let mut figures = BTreeMap::new();
     runtime.block_on(async {

@@ -24,11 +24,20 @@ pub(super) async fn simulator(users: u32, tenants: u16) -> Result<(Sim, JoinSet<
     });
     let mut serving = JoinSet::new();
     let server = sim.clone();
-    serving.spawn(async move { server.serve(listener, std::future::pending()).await.unwrap() });
+    serving.spawn(async move {
+        server
+            .serve(listener, std::future::pending())
+            .await
+            .unwrap()
+    });
     Ok((sim, serving))
 }
 
-pub(super) async fn measure(servers: &Servers, args: &Args, figures: &mut BTreeMap<&str, f64>) -> Result<()> {
+pub(super) async fn measure(
+    servers: &Servers,
+    args: &Args,
+    figures: &mut BTreeMap<&str, f64>,
+) -> Result<()> {
     let (sim, _serving) = simulator(args.users, 1).await?;
     let users = f64::from(args.users);
     let (mut embedded, mut distributed, mut shares) = (Vec::new(), Vec::new(), Vec::new());
@@ -55,7 +64,11 @@ fn embedded_sync(tenant: &TenantInfo) -> Result<f64> {
     );
     std::fs::write(home.path().join("leastwise.toml"), config)?;
     let before = usage::of_ended_children();
-    let sync = program("leastwise").arg("sync").current_dir(home.path()).stdin(Stdio::null()).output()?;
+    let sync = program("leastwise")
+        .arg("sync")
+        .current_dir(home.path())
+        .stdin(Stdio::null())
+        .output()?;
     if !sync.status.success() {
         bail!("leastwise sync: {}", String::from_utf8_lossy(&sync.stderr));
     }
@@ -65,7 +78,12 @@ fn embedded_sync(tenant: &TenantInfo) -> Result<f64> {
 /// CPU seconds of the four services, from their start to the delivery.
 async fn distributed_sync(servers: &Servers, tenants: &[TenantInfo]) -> Result<f64> {
     servers.declare()?;
-    let tuning = Tuning { replicas: 1, postgres_sink: false, sqlite_sink: false, ..Tuning::default() };
+    let tuning = Tuning {
+        replicas: 1,
+        postgres_sink: false,
+        sqlite_sink: false,
+        ..Tuning::default()
+    };
     let cluster = Cluster::start(servers, tenants, tuning)?;
     synced(&cluster).await?;
     Ok(usage::of_cluster(&cluster))
@@ -76,7 +94,13 @@ pub(super) async fn synced(cluster: &Cluster) -> Result<()> {
     let mut last = String::new();
     for _ in 0..100 {
         match pass(&cluster.clients(0)?).await {
-            Ok(outcome) if outcome.exit().is_ok_and(|code| code == std::process::ExitCode::SUCCESS) => return Ok(()),
+            Ok(outcome)
+                if outcome
+                    .exit()
+                    .is_ok_and(|code| code == std::process::ExitCode::SUCCESS) =>
+            {
+                return Ok(());
+            }
             Ok(outcome) => last = outcome.summary(),
             Err(e) => last = e.to_string(),
         }

@@ -8,8 +8,14 @@ fn ticks(stat: &Path, fields: [usize; 2]) -> f64 {
     let stat = std::fs::read_to_string(stat).unwrap_or_default();
     // The name in parentheses may hold spaces.
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields = rest.split_whitespace().enumerate().filter(|(n, _)| fields.contains(&(n + 3)));
-    fields.filter_map(|(_, f)| f.parse::<f64>().ok()).sum::<f64>() / 100.0
+    let fields = rest
+        .split_whitespace()
+        .enumerate()
+        .filter(|(n, _)| fields.contains(&(n + 3)));
+    fields
+        .filter_map(|(_, f)| f.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }
 
 /// CPU seconds of a running process.

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "distributed", about = "Installations of real processes over real servers, on loopback")]
+#[command(
+    name = "distributed",
+    about = "Installations of real processes over real servers, on loopback"
+)]
 struct Cli {
     #[command(subcommand)]
     task: Task,

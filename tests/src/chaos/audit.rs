@@ -58,11 +58,17 @@ pub async fn watch(ledger: &PgPool, sink: &PgPool, collector: &PgPool) -> Result
     let scripts = [
         (ledger, notes("tenant") + TELL),
         // The sink makes its tables when it is written to for the first time.
-        (sink, notes("tenant_id") + &TELL_LATER.replace("{tell}", TELL)),
+        (
+            sink,
+            notes("tenant_id") + &TELL_LATER.replace("{tell}", TELL),
+        ),
         (collector, SEALS.to_owned()),
     ];
     for (pool, sql) in scripts {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.context("begin to watch a database")?;
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(pool)
+            .await
+            .context("begin to watch a database")?;
     }
     Ok(())
 }
@@ -81,7 +87,13 @@ pub async fn twice(ledger: &PgPool, sink: &PgPool) -> Result<Vec<String>> {
     for (place, pool, sql) in [("ledger", ledger, in_ledger), ("sink", sink, in_sink)] {
         for row in sqlx::query(sql).fetch_all(pool).await? {
             let text = |n: usize| row.get::<String, _>(n);
-            found.push(format!("{place}: {} {} {} {}", text(0), text(1), text(2), row.get::<i64, _>(3)));
+            found.push(format!(
+                "{place}: {} {} {} {}",
+                text(0),
+                text(1),
+                text(2),
+                row.get::<i64, _>(3)
+            ));
         }
     }
     Ok(found)
@@ -93,7 +105,10 @@ pub async fn removed(sink: &PgPool) -> Result<Vec<(String, String, String)>> {
     let sql = "SELECT DISTINCT tenant, kind, key FROM audit a WHERE op = 'D' AND NOT EXISTS (
         SELECT 1 FROM audit b WHERE b.tx = a.tx AND b.op = 'W' AND (b.tenant, b.kind, b.key) = (a.tenant, a.kind, a.key))";
     let rows = sqlx::query(sql).fetch_all(sink).await?;
-    Ok(rows.iter().map(|r| (r.get(0), r.get(1), r.get(2))).collect())
+    Ok(rows
+        .iter()
+        .map(|r| (r.get(0), r.get(1), r.get(2)))
+        .collect())
 }
 
 /// Seals that the queue confirmed and that the ledger never closed.

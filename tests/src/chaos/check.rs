@@ -50,14 +50,26 @@ impl Results<'_> {
                 if kind == "license_position" {
                     shown.values_mut().for_each(name_taken);
                 }
-                wrong.extend(inventory::difference(&format!("{sink}, {kind}"), &expected, &shown));
+                wrong.extend(inventory::difference(
+                    &format!("{sink}, {kind}"),
+                    &expected,
+                    &shown,
+                ));
             }
         }
-        wrong.extend(audit::twice(self.ledger, self.sink).await?.into_iter().map(|k| format!("committed twice: {k}")));
+        wrong.extend(
+            audit::twice(self.ledger, self.sink)
+                .await?
+                .into_iter()
+                .map(|k| format!("committed twice: {k}")),
+        );
         wrong.extend(self.removed_wrongly(before, now, round).await?);
         if !round.lossy {
             let lost = audit::lost(self.collector, self.ledger).await?;
-            wrong.extend(lost.into_iter().map(|s| format!("sealed and confirmed, but never closed: {s}")));
+            wrong.extend(
+                lost.into_iter()
+                    .map(|s| format!("sealed and confirmed, but never closed: {s}")),
+            );
         }
         wrong.extend(self.conservation().await?);
         match wrong.is_empty() {
@@ -68,12 +80,20 @@ impl Results<'_> {
 
     async fn in_postgres(&self, kind: &str) -> Result<Records> {
         let sql = "SELECT body FROM record WHERE kind = $1 UNION ALL SELECT body FROM child WHERE kind = $1";
-        let rows: Vec<String> = sqlx::query_scalar(sql).bind(kind).fetch_all(self.sink).await?;
+        let rows: Vec<String> = sqlx::query_scalar(sql)
+            .bind(kind)
+            .fetch_all(self.sink)
+            .await?;
         Ok(inventory::read_texts(kind, rows.iter().map(String::as_str)))
     }
 
     /// Records that a sink lost although their objects existed the whole time.
-    async fn removed_wrongly(&self, before: &Truth, now: &Truth, round: Round) -> Result<Vec<String>> {
+    async fn removed_wrongly(
+        &self,
+        before: &Truth,
+        now: &Truth,
+        round: Round,
+    ) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
         let removed = audit::removed(self.sink).await?;
         for kind in ["organization", "subscribed_sku", "subscription", "user"] {
@@ -85,7 +105,8 @@ impl Results<'_> {
                     _ => format!("{tenant} {key}"),
                 };
                 // Nobody comes back in the simulator: who exists now has existed since the first sight.
-                if of == kind && exist.contains(&name) && (!round.restored || since.contains(&name)) {
+                if of == kind && exist.contains(&name) && (!round.restored || since.contains(&name))
+                {
                     wrong.push(format!("removed although it existed: {kind} {name}"));
                 }
             }
@@ -97,23 +118,35 @@ impl Results<'_> {
     async fn conservation(&self) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
         let verdicts: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT verdict FROM closing WHERE closing > 0").fetch_all(self.ledger).await?;
+            sqlx::query_scalar("SELECT verdict FROM closing WHERE closing > 0")
+                .fetch_all(self.ledger)
+                .await?;
         for verdict in verdicts {
             let verdict = RunClosed::decode(&verdict[..])?;
             let c = verdict.counts.unwrap_or_default();
             if c.fetched != c.applied + c.set_aside + c.discarded {
-                wrong.push(format!("run {} of {}: {c:?} doesn't balance", verdict.run, verdict.dataset));
+                wrong.push(format!(
+                    "run {} of {}: {c:?} doesn't balance",
+                    verdict.run, verdict.dataset
+                ));
             }
         }
-        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM inbox_seal").fetch_one(self.ledger).await?;
+        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM inbox_seal")
+            .fetch_one(self.ledger)
+            .await?;
         if waiting > 0 {
             wrong.push(format!("{waiting} seals wait in the inbox at rest"));
         }
-        let live: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM record WHERE removed = 0").fetch_one(self.ledger).await?;
-        let shown: i64 = sqlx::query_scalar("SELECT count(*) FROM record").fetch_one(self.sink).await?;
+        let live: i64 = sqlx::query_scalar("SELECT count(*) FROM record WHERE removed = 0")
+            .fetch_one(self.ledger)
+            .await?;
+        let shown: i64 = sqlx::query_scalar("SELECT count(*) FROM record")
+            .fetch_one(self.sink)
+            .await?;
         if live != shown {
-            wrong.push(format!("{live} live records in the ledger, {shown} in the sink"));
+            wrong.push(format!(
+                "{live} live records in the ledger, {shown} in the sink"
+            ));
         }
         Ok(wrong)
     }

@@ -52,7 +52,9 @@ pub struct Args {
 /// When the servers can't be started, or a process can't.
 #[expect(clippy::print_stdout, reason = "what the command prints")]
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let servers = Servers::start()?;
     let mut tally = match &args.state {
         Some(path) => Tally::load(path, args.seed)?,
@@ -65,15 +67,29 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let started = tokio::time::Instant::now();
         match runtime.block_on(round::run(&servers, &plan, args, &mut tally)) {
             Ok(()) => {
-                let strikes: Vec<String> =
-                    plan.days.iter().flatten().map(|s| format!("{} at the {}", s.fault, s.stage.service())).collect();
-                println!("round {round}: {} ({:.1} s)", strikes.join(", "), started.elapsed().as_secs_f64());
+                let strikes: Vec<String> = plan
+                    .days
+                    .iter()
+                    .flatten()
+                    .map(|s| format!("{} at the {}", s.fault, s.stage.service()))
+                    .collect();
+                println!(
+                    "round {round}: {} ({:.1} s)",
+                    strikes.join(", "),
+                    started.elapsed().as_secs_f64()
+                );
             }
             Err(e) => {
                 failed += 1;
                 println!("round {round} FAILED: {e:#}\n  the plan: {:?}", plan.days);
-                println!("  again: cargo xtask chaos --seed {} --first {round} --rounds 1 --keep{}", args.seed,
-                    args.bug.as_ref().map(|b| format!(" --bug {b}")).unwrap_or_default());
+                println!(
+                    "  again: cargo xtask chaos --seed {} --first {round} --rounds 1 --keep{}",
+                    args.seed,
+                    args.bug
+                        .as_ref()
+                        .map(|b| format!(" --bug {b}"))
+                        .unwrap_or_default()
+                );
                 if args.bug.is_some() {
                     println!("the bug was found in round {round}");
                     return Ok(ExitCode::SUCCESS);
@@ -85,7 +101,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             tally.save(path, args.seed)?;
         }
     }
-    println!("\nstruck with work in flight, after {} rounds:\n{}", tally.rounds, tally.table());
+    println!(
+        "\nstruck with work in flight, after {} rounds:\n{}",
+        tally.rounds,
+        tally.table()
+    );
     println!("{} rounds, {failed} failed", args.rounds);
     Ok(match (failed, &args.bug) {
         (0, None) => ExitCode::SUCCESS,

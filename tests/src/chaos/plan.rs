@@ -117,16 +117,27 @@ impl Plan {
         let mut pairs = pairs.into_iter();
         let mut strike = |rng: &mut Rng, only: Option<Stage>| {
             let (_, _, fault, stage) = pairs.find(|p| only.is_none_or(|s| p.3 == s))?;
-            Some(Strike { fault, stage, victim: rng.usize(..2), after: rng.u64(..60) })
+            Some(Strike {
+                fault,
+                stage,
+                victim: rng.usize(..2),
+                after: rng.u64(..60),
+            })
         };
         let days = (0..DAYS)
             .map(|day| {
                 // What is long at work on the first day is short on the others.
                 let stage = (day == 0).then_some(Stage::Read);
-                [strike(&mut rng, stage), strike(&mut rng, None)].into_iter().flatten().collect()
+                [strike(&mut rng, stage), strike(&mut rng, None)]
+                    .into_iter()
+                    .flatten()
+                    .collect()
             })
             .collect();
-        Plan { seed: rng.u64(..1 << 40), days }
+        Plan {
+            seed: rng.u64(..1 << 40),
+            days,
+        }
     }
 }
 

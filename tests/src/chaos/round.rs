@@ -27,7 +27,12 @@ const LAG: Duration = Duration::from_secs(1);
 const REST_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs a round.
-pub(super) async fn run(servers: &Servers, plan: &Plan, args: &Args, tally: &mut Tally) -> Result<()> {
+pub(super) async fn run(
+    servers: &Servers,
+    plan: &Plan,
+    args: &Args,
+    tally: &mut Tally,
+) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let sim = Sim::new(graph_sim::Config {
         users: args.users,
@@ -47,11 +52,20 @@ pub(super) async fn run(servers: &Servers, plan: &Plan, args: &Args, tally: &mut
         lateness: LATENESS,
         lease: 3,
         verdict_within: 8,
-        environment: args.bug.iter().map(|b| ("LEASTWISE_WITHOUT_RULE".to_owned(), b.clone())).collect(),
+        environment: args
+            .bug
+            .iter()
+            .map(|b| ("LEASTWISE_WITHOUT_RULE".to_owned(), b.clone()))
+            .collect(),
         ..Tuning::default()
     };
     let cluster = Cluster::start(servers, sim.tenants(), tuning)?;
-    let mut field = Field { servers, cluster, sim: sim.clone(), dumps: None };
+    let mut field = Field {
+        servers,
+        cluster,
+        sim: sim.clone(),
+        dumps: None,
+    };
     let outcome = fight(&mut field, plan, tally).await;
     if outcome.is_err() && args.keep {
         let Field { cluster, .. } = field;
@@ -83,20 +97,34 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
     }
     outcome?;
     let faults: Vec<Fault> = plan.days.iter().flatten().map(|s| s.fault).collect();
-    let lossy = [Fault::QueuesDeleted, Fault::LedgerRestored, Fault::CollectorRestored];
+    let lossy = [
+        Fault::QueuesDeleted,
+        Fault::LedgerRestored,
+        Fault::CollectorRestored,
+    ];
     let round = Round {
         lossy: faults.iter().any(|f| lossy.contains(f)),
         restored: faults.contains(&Fault::LedgerRestored),
     };
     let (files, sqlite) = (field.cluster.files(), field.cluster.sqlite());
-    let results = Results { ledger: &ledger, collector: &collector, sink: &sink, files: &files, sqlite: &sqlite };
+    let results = Results {
+        ledger: &ledger,
+        collector: &collector,
+        sink: &sink,
+        files: &files,
+        sqlite: &sqlite,
+    };
     results.hold(&before, &Truth::of(&field.sim), round).await
 }
 
 /// Passes as `leastwise sync` makes them, until nothing is left to be asked again.
 async fn rest(field: &mut Field<'_>) -> Result<()> {
     for service in crate::cluster::SERVICES {
-        field.cluster.of(service).iter().for_each(|r| r.signal("CONT"));
+        field
+            .cluster
+            .of(service)
+            .iter()
+            .for_each(|r| r.signal("CONT"));
         field.cluster.start_all(service)?;
     }
     let deadline = Instant::now() + REST_WITHIN;
@@ -108,9 +136,15 @@ async fn rest(field: &mut Field<'_>) -> Result<()> {
         }
         match timeout(Duration::from_secs(30), pass(&field.cluster.clients(n)?)).await {
             Ok(Ok(outcome)) => {
-                let whole = outcome.exit().is_ok_and(|code| code == std::process::ExitCode::SUCCESS);
+                let whole = outcome
+                    .exit()
+                    .is_ok_and(|code| code == std::process::ExitCode::SUCCESS);
                 last = outcome.summary();
-                quiet = if whole && nothing_waits(&outcome.collector) { quiet + 1 } else { 0 };
+                quiet = if whole && nothing_waits(&outcome.collector) {
+                    quiet + 1
+                } else {
+                    0
+                };
                 // Late replicas and a second full reading: one pass more than seems necessary.
                 if quiet > 1 {
                     return Ok(());

@@ -49,8 +49,11 @@ impl Field<'_> {
                 hit.push(stage);
             }
         }
-        self.act(strike).await.with_context(|| format!("{strike:?}"))?;
-        hit.into_iter().for_each(|stage| tally.hit(strike.fault, stage));
+        self.act(strike)
+            .await
+            .with_context(|| format!("{strike:?}"))?;
+        hit.into_iter()
+            .for_each(|stage| tally.hit(strike.fault, stage));
         Ok(())
     }
 
@@ -90,7 +93,9 @@ impl Field<'_> {
             }
             Fault::DatabaseRestart => self.servers.postgres.restart(),
             Fault::LedgerRestored => {
-                let Some((ledger, _)) = &self.dumps else { return Ok(()) };
+                let Some((ledger, _)) = &self.dumps else {
+                    return Ok(());
+                };
                 restore(self.servers, &mut self.cluster, "normalizer", ledger)
             }
             Fault::CollectorRestored => self.collector_restored().await,
@@ -100,9 +105,16 @@ impl Field<'_> {
     /// The worst moment for it: while the verdict on a seal is under way, to before that run had read its delta. So the
     /// same run is sealed twice, with different pages.
     async fn collector_restored(&mut self) -> Result<()> {
-        let Some((_, dump)) = self.dumps.take() else { return Ok(()) };
+        let Some((_, dump)) = self.dumps.take() else {
+            return Ok(());
+        };
         self.hold("normalizer", "STOP");
-        let sealed = self.waits(PATIENCE, "SELECT EXISTS (SELECT 1 FROM dataset WHERE sealed LIKE '%\"published\":true%')").await;
+        let sealed = self
+            .waits(
+                PATIENCE,
+                "SELECT EXISTS (SELECT 1 FROM dataset WHERE sealed LIKE '%\"published\":true%')",
+            )
+            .await;
         self.sim.advance(1);
         let restored = restore(self.servers, &mut self.cluster, "collector", &dump);
         if sealed {
@@ -114,7 +126,10 @@ impl Field<'_> {
     }
 
     fn hold(&mut self, service: &str, signal: &str) {
-        self.cluster.of(service).iter().for_each(|r| r.signal(signal));
+        self.cluster
+            .of(service)
+            .iter()
+            .for_each(|r| r.signal(signal));
     }
 
     /// Dumps of what may be restored later in the round. The collector's is taken while a delta is being read, if one
@@ -139,7 +154,9 @@ impl Field<'_> {
 
     /// Graph answers nothing, and goes on.
     fn stall(&self, on: bool) {
-        self.cluster.proxies["token-broker"].iter().for_each(|p| p.stall(on));
+        self.cluster.proxies["token-broker"]
+            .iter()
+            .for_each(|p| p.stall(on));
     }
 
     /// Asks for everything to be read now; whichever collector answers.
@@ -148,7 +165,11 @@ impl Field<'_> {
         for n in 0.. {
             let clients = self.cluster.clients(n)?;
             let mut collector = CollectorAdminClient::new(clients.collector);
-            let asked = tokio::time::timeout(Duration::from_secs(5), collector.make_due(MakeDueRequest::default())).await;
+            let asked = tokio::time::timeout(
+                Duration::from_secs(5),
+                collector.make_due(MakeDueRequest::default()),
+            )
+            .await;
             match asked {
                 Ok(Ok(_)) => return Ok(()),
                 _ if Instant::now() < deadline => sleep(Duration::from_millis(100)).await,
@@ -172,22 +193,33 @@ impl Field<'_> {
 
     async fn holds(&self, database: &str, condition: &'static str) -> bool {
         // While the server restarts nothing is known.
-        sqlx::query_scalar(condition).fetch_one(self.cluster.pool(database)).await.unwrap_or(false)
+        sqlx::query_scalar(condition)
+            .fetch_one(self.cluster.pool(database))
+            .await
+            .unwrap_or(false)
     }
 
     /// Whether a stage has work in flight.
     async fn at_work(&self, stage: Stage) -> bool {
         match stage {
-            Stage::Read => self.holds("collector", "SELECT EXISTS (SELECT 1 FROM dataset WHERE open IS NOT NULL)").await,
+            Stage::Read => {
+                self.holds(
+                    "collector",
+                    "SELECT EXISTS (SELECT 1 FROM dataset WHERE open IS NOT NULL)",
+                )
+                .await
+            }
             Stage::Apply => {
-                let inbox = "SELECT EXISTS (SELECT 1 FROM inbox_page) OR EXISTS (SELECT 1 FROM inbox_seal)";
+                let inbox =
+                    "SELECT EXISTS (SELECT 1 FROM inbox_page) OR EXISTS (SELECT 1 FROM inbox_seal)";
                 self.holds("normalizer", inbox).await
             }
             Stage::Deliver => {
-                let heads: Option<i64> = sqlx::query_scalar("SELECT sum(changed)::bigint FROM tenant")
-                    .fetch_one(self.cluster.pool("normalizer"))
-                    .await
-                    .unwrap_or(None);
+                let heads: Option<i64> =
+                    sqlx::query_scalar("SELECT sum(changed)::bigint FROM tenant")
+                        .fetch_one(self.cluster.pool("normalizer"))
+                        .await
+                        .unwrap_or(None);
                 let seen: Option<i64> = sqlx::query_scalar("SELECT sum(as_of)::bigint FROM cursor")
                     .fetch_one(self.cluster.pool("sink"))
                     .await
@@ -199,7 +231,12 @@ impl Field<'_> {
 }
 
 /// Whoever restores a database ends the processes that write to it before.
-fn restore(servers: &Servers, cluster: &mut Cluster, service: &'static str, dump: &[u8]) -> Result<()> {
+fn restore(
+    servers: &Servers,
+    cluster: &mut Cluster,
+    service: &'static str,
+    dump: &[u8],
+) -> Result<()> {
     cluster.kill_all(service);
     servers.postgres.restore(cluster.database(service), dump)?;
     cluster.start_all(service)

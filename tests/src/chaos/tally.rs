@@ -83,9 +83,16 @@ mod tests {
     fn what_was_stored_is_counted_on() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.json");
-        let mut tally = Tally { rounds: 3, ..Tally::default() };
+        let mut tally = Tally {
+            rounds: 3,
+            ..Tally::default()
+        };
         for (n, fault) in FAULTS.into_iter().enumerate() {
-            STAGES.iter().cycle().take(n).for_each(|s| tally.hit(fault, *s));
+            STAGES
+                .iter()
+                .cycle()
+                .take(n)
+                .for_each(|s| tally.hit(fault, *s));
         }
         tally.save(&path, 7).unwrap();
         let loaded = Tally::load(&path, 7).unwrap();

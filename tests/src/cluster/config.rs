@@ -50,11 +50,17 @@ impl Default for Tuning {
 const ANYBODY: &str = "spiffe://leastwise.test/anybody";
 
 /// Writes the files of all replicas, and starts the proxies.
-pub(super) fn write(cluster: &mut Cluster, servers: &Servers, tenants: &[graph_sim::TenantInfo]) -> Result<()> {
+pub(super) fn write(
+    cluster: &mut Cluster,
+    servers: &Servers,
+    tenants: &[graph_sim::TenantInfo],
+) -> Result<()> {
     let home = cluster.home.path().to_owned();
     let keys = home.join("queue.keys");
     bus::Keys::load_or_create(&keys).map_err(|e| anyhow::anyhow!("{e}"))?;
-    let graph = tenants.first().and_then(|t| t.graph.rsplit(':').next()?.parse::<u16>().ok());
+    let graph = tenants
+        .first()
+        .and_then(|t| t.graph.rsplit(':').next()?.parse::<u16>().ok());
     let mut ports = std::collections::BTreeMap::new();
     for service in SERVICES {
         for n in 0..cluster.tuning.replicas {
@@ -78,7 +84,10 @@ pub(super) fn write(cluster: &mut Cluster, servers: &Servers, tenants: &[graph_s
             if STATEFUL.contains(&service) {
                 _ = writeln!(text, "queue_keys_file = \"{}\"", keys.display());
             }
-            _ = writeln!(text, "shutdown_grace_seconds = 5\ncallers = [\"{ANYBODY}\"]");
+            _ = writeln!(
+                text,
+                "shutdown_grace_seconds = 5\ncallers = [\"{ANYBODY}\"]"
+            );
             match service {
                 "token-broker" => {
                     text += &listening((grpc, http));
@@ -87,13 +96,18 @@ pub(super) fn write(cluster: &mut Cluster, servers: &Servers, tenants: &[graph_s
                         std::fs::write(&secret, &tenant.client_secret)?;
                         super::private(&secret)?;
                         let base = match graph {
-                            Some(port) => tenant.graph.replace(&format!(":{port}"), &format!(":{}", through(port)?)),
+                            Some(port) => tenant
+                                .graph
+                                .replace(&format!(":{port}"), &format!(":{}", through(port)?)),
                             None => tenant.graph.clone(),
                         };
                         _ = write!(
                             text,
                             "[[tenants]]\nid = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"{}\"\nauthority = \"{}\"\ngraph = \"{base}\"\n",
-                            tenant.id, tenant.client_id, secret.display(), tenant.authority,
+                            tenant.id,
+                            tenant.client_id,
+                            secret.display(),
+                            tenant.authority,
                         );
                     }
                 }
@@ -101,8 +115,17 @@ pub(super) fn write(cluster: &mut Cluster, servers: &Servers, tenants: &[graph_s
                     if service == "exporter" {
                         text += "poll_seconds = 5\n";
                     }
-                    let (queue, database) = (through(servers.rabbit.port())?, through(servers.postgres.port())?);
-                    text += &common(servers, queue, database, &cluster.names[service], (grpc, http));
+                    let (queue, database) = (
+                        through(servers.rabbit.port())?,
+                        through(servers.postgres.port())?,
+                    );
+                    text += &common(
+                        servers,
+                        queue,
+                        database,
+                        &cluster.names[service],
+                        (grpc, http),
+                    );
                     let t = &cluster.tuning;
                     match service {
                         "collector" => {
@@ -113,10 +136,17 @@ pub(super) fn write(cluster: &mut Cluster, servers: &Servers, tenants: &[graph_s
                                 t.lateness, t.lease, t.verdict_within, t.scheduled
                             );
                         }
-                        "normalizer" => _ = write!(text, "[normalizer]\nlateness_seconds = {}\n", t.lateness),
+                        "normalizer" => {
+                            _ = write!(text, "[normalizer]\nlateness_seconds = {}\n", t.lateness)
+                        }
                         _ => {
                             let feeds: Vec<String> = (0..t.replicas)
-                                .map(|m| Ok(format!("\"http://127.0.0.1:{}\"", through(ports[&("normalizer", (n + m) % t.replicas)].0)?)))
+                                .map(|m| {
+                                    Ok(format!(
+                                        "\"http://127.0.0.1:{}\"",
+                                        through(ports[&("normalizer", (n + m) % t.replicas)].0)?
+                                    ))
+                                })
                                 .collect::<Result<_>>()?;
                             _ = write!(text, "[normalizer]\nendpoint = [{}]\n", feeds.join(", "));
                             text += &sinks(servers, &cluster.tuning, &cluster.names["sink"], &home);
@@ -148,7 +178,9 @@ fn listening((grpc, http): (u16, u16)) -> String {
 fn common(servers: &Servers, queue: u16, database: u16, name: &str, ports: (u16, u16)) -> String {
     format!(
         "[bus]\nurl = \"amqp://127.0.0.1:{queue}\"\nusername = \"guest\"\npassword_file = \"{}\"\n[db]\nurl = \"postgres://postgres@127.0.0.1:{database}/{name}\"\npassword_file = \"{}\"\n{}",
-        servers.guest().display(), servers.password().display(), listening(ports)
+        servers.guest().display(),
+        servers.password().display(),
+        listening(ports)
     )
 }
 
@@ -163,10 +195,18 @@ fn sinks(servers: &Servers, tuning: &Tuning, database: &str, home: &std::path::P
         );
     }
     if tuning.files_sink {
-        _ = write!(text, "[[sinks]]\nkind = \"files\"\npath = \"{}\"\n", home.join("inventory").display());
+        _ = write!(
+            text,
+            "[[sinks]]\nkind = \"files\"\npath = \"{}\"\n",
+            home.join("inventory").display()
+        );
     }
     if tuning.sqlite_sink {
-        _ = write!(text, "[[sinks]]\nkind = \"sqlite\"\npath = \"{}\"\n", home.join("inventory.db").display());
+        _ = write!(
+            text,
+            "[[sinks]]\nkind = \"sqlite\"\npath = \"{}\"\n",
+            home.join("inventory.db").display()
+        );
     }
     text
 }

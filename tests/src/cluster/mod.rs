@@ -44,7 +44,11 @@ impl Servers {
             definitions: Some(definitions),
             ..Default::default()
         })?;
-        let servers = Servers { postgres, rabbit, home };
+        let servers = Servers {
+            postgres,
+            rabbit,
+            home,
+        };
         std::fs::write(servers.password(), servers.postgres.password())?;
         std::fs::write(servers.guest(), "guest")?;
         for file in [servers.password(), servers.guest()] {
@@ -59,10 +63,20 @@ impl Servers {
 
     /// Brings the templates to this release's format.
     fn migrate(&self) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let all = [&collector::MIGRATIONS, &normalizer::MIGRATIONS, &exporter::MIGRATIONS];
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let all = [
+            &collector::MIGRATIONS,
+            &normalizer::MIGRATIONS,
+            &exporter::MIGRATIONS,
+        ];
         for (service, migrations) in STATEFUL.into_iter().zip(all) {
-            let url = format!("postgres://postgres@127.0.0.1:{}/{}", self.postgres.port(), template(service));
+            let url = format!(
+                "postgres://postgres@127.0.0.1:{}/{}",
+                self.postgres.port(),
+                template(service)
+            );
             let mut config = db::Config::new(url);
             config.password_file = Some(self.password());
             let migrated = runtime.block_on(Db::migrate(&config, migrations, service));
@@ -88,7 +102,9 @@ impl Servers {
 
     /// Declares every queue that is missing.
     pub fn declare(&self) -> Result<()> {
-        self.rabbit.eval("rabbit_definitions:maybe_load_definitions().").map(drop)
+        self.rabbit
+            .eval("rabbit_definitions:maybe_load_definitions().")
+            .map(drop)
     }
 
     /// Deletes every queue with what is in it.
@@ -109,14 +125,21 @@ fn template(service: &str) -> String {
 
 fn private(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?)
+    Ok(std::fs::set_permissions(
+        path,
+        std::fs::Permissions::from_mode(0o600),
+    )?)
 }
 
 /// A program of this workspace, built before.
 pub fn program(name: &str) -> Command {
     let me = std::env::current_exe().unwrap();
     let here = me.parent().unwrap();
-    let profile = if here.ends_with("deps") { here.parent().unwrap() } else { here };
+    let profile = if here.ends_with("deps") {
+        here.parent().unwrap()
+    } else {
+        here
+    };
     let mut command = Command::new(profile.join(name));
     command.env_remove("LEASTWISE_LOG");
     command
@@ -149,7 +172,11 @@ pub struct Replica {
 impl Cluster {
     /// Databases of its own on these servers, and `count` replicas of each service that read the tenants of a
     /// simulator; started.
-    pub fn start(servers: &Servers, tenants: &[graph_sim::TenantInfo], tuning: Tuning) -> Result<Cluster> {
+    pub fn start(
+        servers: &Servers,
+        tenants: &[graph_sim::TenantInfo],
+        tuning: Tuning,
+    ) -> Result<Cluster> {
         let home = tempfile::tempdir()?;
         let id = format!("{:x}", fastrand::u64(..));
         let mut names = BTreeMap::new();
@@ -220,7 +247,10 @@ impl Cluster {
         let channel = |service: &'static str| {
             let replicas = &self.replicas[service];
             let remote = grpc::Remote {
-                endpoint: vec![format!("http://127.0.0.1:{}", replicas[n % replicas.len()].grpc)],
+                endpoint: vec![format!(
+                    "http://127.0.0.1:{}",
+                    replicas[n % replicas.len()].grpc
+                )],
                 identity: None,
             };
             grpc::connect(service, &remote, None).context("connect to a service")
@@ -285,7 +315,9 @@ impl Replica {
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
         if let Some(child) = &self.child {
-            let _ = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+            let _ = Command::new("kill")
+                .args([&format!("-{name}"), &child.id().to_string()])
+                .status();
         }
     }
 
@@ -304,7 +336,11 @@ impl Replica {
         self.child = None;
         let log = self.log();
         let end: Vec<&str> = log.lines().rev().take(5).collect();
-        Some(format!("{} ended by itself ({status}): {}", self.service, end.join("\n  ")))
+        Some(format!(
+            "{} ended by itself ({status}): {}",
+            self.service,
+            end.join("\n  ")
+        ))
     }
 }
 

@@ -118,6 +118,10 @@ impl Server {
         access: Access,
         stop: CancellationToken,
     ) -> Result<(), Problem> {
+        if let Ok(address) = self.address() {
+            let tls = matches!(self.mode, Mode::Tls(_));
+            tracing::info!(%address, tls, "gRPC is served");
+        }
         let (ready, incoming) = mpsc::channel(16);
         let served = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(PING))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use proto::ids::Pool;
 use proto::message::{Body, Label, Queue};
-use runtime::{CancellationToken, Problem};
+use runtime::{CancellationToken, Problem, trace};
+use tracing::Instrument as _;
 
 use crate::Bus;
 use crate::backend::{Delivery, Settle};
@@ -59,13 +60,18 @@ where
     let (keys, from) = (bus.keys.clone(), queue.clone());
     let work = move |delivery: Delivery| {
         // Opened again for each try: that is rare, and holding a second copy of each body would not be.
-        let called = open(&keys, &from, &delivery).map(&handler);
-        async move {
+        let span = trace::process(
+            &from.to_string(),
+            delivery.envelope.trace().map(AsRef::as_ref),
+        );
+        let called = span.in_scope(|| open(&keys, &from, &delivery).map(&handler));
+        let work = async move {
             match called {
                 Ok(call) => call.await.map(Settle::from),
                 Err(reason) => Ok(Settle::Dead(reason)),
             }
-        }
+        };
+        work.instrument(span)
     };
     drive(&bus.backend, &queue, options, &stop, work).await
 }

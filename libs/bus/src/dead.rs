@@ -1,7 +1,8 @@
 //! Consuming what could not be handled.
 
 use proto::message::{Body, Label, Queue};
-use runtime::{CancellationToken, Problem};
+use runtime::{CancellationToken, Problem, trace};
+use tracing::Instrument as _;
 
 use crate::Bus;
 use crate::backend::{Death, Delivery, Settle};
@@ -38,19 +39,24 @@ where
 {
     let keys = bus.keys.clone();
     let work = move |delivery: Delivery| {
+        let span = trace::process(
+            &Queue::Dead.to_string(),
+            delivery.envelope.trace().map(AsRef::as_ref),
+        );
         let death = delivery.death.clone();
         // Only a stranger writes to this queue without a reason.
         let death = death.unwrap_or(Death {
             queue: Queue::Dead,
             reason: "published to the queue of the dead".into(),
         });
-        let call = handler(DeadLetter {
+        let letter = DeadLetter {
             label: delivery.envelope.label().ok(),
             queue: death.queue,
             reason: death.reason,
             body: keys.open(&delivery.envelope).ok().map(|o| o.body),
-        });
-        async move { call.await.map(|()| Settle::Done) }
+        };
+        let call = span.in_scope(|| handler(letter));
+        async move { call.await.map(|()| Settle::Done) }.instrument(span)
     };
     let options = ConsumeOptions {
         prefetch: 1,

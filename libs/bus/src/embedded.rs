@@ -11,7 +11,8 @@
 //! [`Topology`] bound, and not beyond. The last moments before the *machine* stops may be lost
 //! ([`Durability::Normal`](runtime::db::Durability)): the collector reads such a run again.
 //!
-//! What was published lately is also kept in memory, so that a consumer that keeps up reads nothing from the file.
+//! What was published lately is also kept in memory, so that a consumer that keeps up reads nothing from the file. A
+//! message's trace is only there: it is for whoever watches, and doesn't outlive the process.
 
 mod sql;
 mod writer;

@@ -19,11 +19,16 @@
 //! ```
 //! Numbers are big-endian. Everything before the content is bound to it: see [`crate::seal`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proto::message::{Kind, Label};
 
 /// The largest envelope that a queue takes; RabbitMQ 4 refuses more than 16 MiB.
 pub const MAX_BYTES: usize = 16 << 20;
+
+/// Of a `traceparent`: 55 today, and a later version may be longer.
+const LONGEST_TRACE: usize = 256;
 
 const MAGIC: &[u8; 2] = b"LW";
 const FORMAT: u8 = 1;
@@ -41,7 +46,11 @@ impl std::fmt::Debug for KeyId {
 
 /// A message as it travels. May hold anything until its [header](Envelope::label) was read.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Envelope(Bytes);
+pub struct Envelope {
+    bytes: Bytes,
+    /// Beside the bytes: it is not sealed, and nothing depends on it.
+    trace: Option<Arc<str>>,
+}
 
 /// What stands before the sealed content.
 pub(crate) struct Header {
@@ -72,12 +81,27 @@ pub enum EnvelopeError {
 impl Envelope {
     /// Bytes that arrived.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
-        Envelope(bytes.into())
+        Envelope {
+            bytes: bytes.into(),
+            trace: None,
+        }
+    }
+
+    /// With the `traceparent` of whoever sends it.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Option<Arc<str>>) -> Self {
+        self.trace = trace.filter(|t| t.len() <= LONGEST_TRACE);
+        self
+    }
+
+    /// The `traceparent` of whoever sent it, if that is known; it may be malformed.
+    pub fn trace(&self) -> Option<&Arc<str>> {
+        self.trace.as_ref()
     }
 
     /// The bytes that travel.
     pub fn bytes(&self) -> &Bytes {
-        &self.0
+        &self.bytes
     }
 
     /// What is known of the message without opening it. Only [`crate::Keys::open`] shows whether it is true.
@@ -85,13 +109,18 @@ impl Envelope {
     /// # Errors
     /// When this is no envelope that this release can read.
     pub fn label(&self) -> Result<Label, EnvelopeError> {
-        Header::read(&self.0).map(|h| h.label)
+        Header::read(&self.bytes).map(|h| h.label)
     }
 }
 
 impl std::fmt::Debug for Envelope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Envelope({} bytes, {:?})", self.0.len(), self.label())
+        write!(
+            f,
+            "Envelope({} bytes, {:?})",
+            self.bytes.len(),
+            self.label()
+        )
     }
 }
 

@@ -25,6 +25,8 @@ mod topology;
 use std::sync::Arc;
 
 use proto::message::Body;
+use runtime::trace;
+use tracing::Instrument as _;
 
 pub use backend::{Backend, Death, Delivery, Settle, Tag};
 pub use consume::{Outcome, Received, consume};
@@ -59,7 +61,13 @@ impl Bus {
     /// See [`PublishError`]; after one that is retryable, the message may be on the queue or not.
     pub async fn publish(&self, body: &Body) -> Result<(), PublishError> {
         let queue = body.queue()?;
-        self.backend.publish(&queue, self.keys.seal(body)?).await
+        let span = trace::send(&queue.to_string());
+        let publish = async {
+            let envelope = self.keys.seal(body)?;
+            let envelope = envelope.with_trace(trace::current().map(Into::into));
+            self.backend.publish(&queue, envelope).await
+        };
+        publish.instrument(span).await
     }
 
     /// The backend, for what is not about messages: depths, closing.

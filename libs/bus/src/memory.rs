@@ -67,6 +67,7 @@ impl Backend for Memory {
                 bytes,
                 returned: 0,
                 death: None,
+                trace: envelope.trace().cloned(),
                 envelope: Some(envelope),
             };
             self.shelf.offer(inner, queue, item);

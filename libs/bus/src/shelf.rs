@@ -57,6 +57,8 @@ pub(crate) struct Item {
     /// How often it was given back.
     pub returned: u32,
     pub death: Option<Death>,
+    /// The envelope's, which may be in a file that doesn't keep it.
+    pub trace: Option<Arc<str>>,
     pub envelope: Option<Envelope>,
 }
 
@@ -193,6 +195,7 @@ impl Shelf {
         let handed = Item {
             envelope,
             death: item.death.clone(),
+            trace: item.trace.clone(),
             ..item
         };
         inner.hand.insert(
@@ -301,7 +304,7 @@ impl Item {
     pub fn delivery(self, tag: Tag, envelope: Envelope) -> Delivery {
         Delivery {
             tag,
-            envelope,
+            envelope: envelope.with_trace(self.trace),
             deliveries: self.returned + 1,
             death: self.death,
         }

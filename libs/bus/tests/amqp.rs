@@ -1,5 +1,7 @@
 //! RabbitMQ: the conformance suite, with cut connections, and what only a server can do to its clients.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod fixtures;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! RabbitMQ: who may connect, and what each account may do.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod fixtures;
 
 use bus::amqp::{Account, Amqp, Config, Role, definitions};

@@ -3,8 +3,10 @@
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use proto::message::Queue;
+use runtime::trace::TRACEPARENT;
 
 use crate::backend::Death;
+use crate::envelope::Envelope;
 
 /// On the queue of the dead: where a message comes from, and why.
 const ORIGIN: &str = "leastwise-origin";
@@ -12,6 +14,21 @@ const REASON: &str = "leastwise-reason";
 
 /// The server takes all headers in one frame only, of 128 KiB.
 const LONGEST: usize = 4096;
+
+/// The header of a message's trace.
+pub(super) fn with_trace(mut headers: FieldTable, envelope: &Envelope) -> FieldTable {
+    if let Some(trace) = envelope.trace() {
+        headers.insert(TRACEPARENT.into(), text_value(trace));
+    }
+    headers
+}
+
+/// What arrived.
+pub(super) fn envelope(content: Vec<u8>, properties: &BasicProperties) -> Envelope {
+    let headers = properties.headers().as_ref();
+    let trace = headers.and_then(|h| text(h, TRACEPARENT));
+    Envelope::from_bytes(content).with_trace(trace.map(Into::into))
+}
 
 /// The headers of a message that could not be handled.
 pub(super) fn of_death(death: &Death) -> FieldTable {

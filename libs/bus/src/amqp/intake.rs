@@ -114,7 +114,7 @@ impl Intake {
         let fetched = Fetched {
             deliveries: headers::deliveries(properties),
             death,
-            envelope: Envelope::from_bytes(delivery.data),
+            envelope: headers::envelope(delivery.data, &delivery.properties),
             acker: delivery.acker,
         };
         self.buffer().push_back(fetched);

@@ -14,6 +14,7 @@ use proto::message::Queue;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
 
 use super::definitions::exchange;
+use super::headers;
 use super::session::Over;
 use super::trouble;
 use crate::envelope::Envelope;
@@ -133,7 +134,7 @@ async fn send(channel: Channel, job: Job, number: u64) -> Confirmed {
     let properties = BasicProperties::default()
         .with_message_id(number.to_string().into())
         .with_delivery_mode(PERSISTENT)
-        .with_headers(job.headers);
+        .with_headers(headers::with_trace(job.headers, &job.envelope));
     let sent = channel
         .basic_publish(exchange, key, mandatory, job.envelope.bytes(), properties)
         .await;

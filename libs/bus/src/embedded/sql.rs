@@ -88,6 +88,7 @@ pub(super) async fn load(db: &Db, shelf: &Shelf) -> Result<u64, Error> {
             bytes,
             returned,
             death,
+            trace: None,
             envelope: None,
         };
         match Queue::from_name(&row.queue).and_then(|q| inner.lines.get_mut(&q)) {

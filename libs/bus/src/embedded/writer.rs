@@ -230,6 +230,7 @@ impl Writer {
         for (id, queue, envelope, reply) in batch.publishes {
             let bytes = envelope.bytes().len();
             let keep = inner.cached + bytes <= CACHE;
+            let trace = envelope.trace().cloned();
             let envelope = keep.then_some(envelope);
             if let Some(line) = inner.lines.get_mut(&queue) {
                 inner.cached += if keep { bytes } else { 0 };
@@ -240,6 +241,7 @@ impl Writer {
                         bytes: bytes as u64,
                         returned: 0,
                         death: None,
+                        trace,
                         envelope,
                     },
                 );

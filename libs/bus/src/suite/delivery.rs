@@ -164,6 +164,26 @@ pub async fn large(fixture: &mut dyn Fixture) {
     assert!(again.envelope == delivery.envelope);
 }
 
+/// What a message's sender says of its trace comes with it, also to the dead.
+pub async fn trace(fixture: &mut dyn Fixture) {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let backend = fixture.backend();
+    for trace in [Some(TRACE), None] {
+        let envelope = Keys::generate()
+            .seal(&page(0))
+            .unwrap()
+            .with_trace(trace.map(Into::into));
+        backend.publish(&Queue::PageFull, envelope).await.unwrap();
+        let delivery = backend.next(&Queue::PageFull).await.unwrap();
+        assert_eq!(delivery.envelope.trace().map(AsRef::as_ref), trace);
+        let dead = Settle::Dead("for its trace".into());
+        backend.settle(delivery.tag, dead).await.unwrap();
+        let delivery = backend.next(&Queue::Dead).await.unwrap();
+        assert_eq!(delivery.envelope.trace().map(AsRef::as_ref), trace);
+        backend.settle(delivery.tag, Settle::Done).await.unwrap();
+    }
+}
+
 /// Publishing to a queue that nobody declared is an error, and so is reading it.
 pub async fn unroutable(fixture: &mut dyn Fixture) {
     let queue = Queue::Verdict("nowhere".parse().unwrap());

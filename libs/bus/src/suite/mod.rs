@@ -29,7 +29,7 @@ pub use consumer::{
 };
 pub use delivery::{
     back_pressure, cancelled_next, confirmed_survives, delivery_limit, large, order, purge,
-    redelivery, settled_once, unroutable,
+    redelivery, settled_once, trace, unroutable,
 };
 pub use faults::at_least_once;
 
@@ -63,8 +63,11 @@ pub struct Case {
     /// What it is called in every list.
     pub name: &'static str,
     /// Panics where the backend fails.
-    pub run: for<'a> fn(&'a mut dyn Fixture) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    pub run: for<'a> fn(&'a mut dyn Fixture) -> Running<'a>,
 }
+
+/// A case under way.
+pub type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// All of them.
 pub const CASES: &[Case] = &crate::conformance! { @list @table [] };
@@ -90,7 +93,7 @@ macro_rules! conformance {
     // The only list of the cases.
     (@list $($then:tt)*) => {
         $crate::conformance! { $($then)*
-            order confirmed_survives redelivery delivery_limit back_pressure large unroutable cancelled_next purge
+            order confirmed_survives redelivery delivery_limit back_pressure large trace unroutable cancelled_next purge
             settled_once dead_letter poison competing drain dropped_consumer undecodable misplaced outage
             stop_in_outage at_least_once
         }

@@ -92,7 +92,7 @@ async fn distributed_sync(servers: &Servers, tenants: &[TenantInfo]) -> Result<f
 /// Passes until one is whole: the services need a moment to find each other.
 pub(super) async fn synced(cluster: &Cluster) -> Result<()> {
     let mut last = String::new();
-    for _ in 0..100 {
+    for _ in 0..60 {
         match pass(&cluster.clients(0)?).await {
             Ok(outcome)
                 if outcome
@@ -101,10 +101,11 @@ pub(super) async fn synced(cluster: &Cluster) -> Result<()> {
             {
                 return Ok(());
             }
-            Ok(outcome) => last = outcome.summary(),
+            Ok(outcome) => last = format!("{} {:?}", outcome.summary(), outcome.collector),
             Err(e) => last = e.to_string(),
         }
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
-    bail!("no whole pass: {last}")
+    let logs = cluster.replicas.values().flatten().map(|r| r.log_end(4)).collect::<Vec<_>>();
+    bail!("no whole pass: {last}\n{}", logs.join("\n"))
 }

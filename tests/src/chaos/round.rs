@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use graph_sim::Sim;
 use leastwise::pass;
 use proto::admin::v1::CollectorStatus;
+use servers::Proxy;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -34,12 +35,13 @@ pub(super) async fn run(
     tally: &mut Tally,
 ) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let graph = Proxy::start(listener.local_addr()?.port())?;
     let sim = Sim::new(graph_sim::Config {
         users: args.users,
         tenants: args.tenants,
         seed: plan.seed,
         lag: Some(LAG),
-        base: Some(format!("http://{}", listener.local_addr()?)),
+        base: Some(format!("http://127.0.0.1:{}", graph.port())),
         wall_clock: true,
         ..graph_sim::Config::default()
     });
@@ -64,6 +66,7 @@ pub(super) async fn run(
         servers,
         cluster,
         sim: sim.clone(),
+        graph,
         dumps: None,
     };
     let outcome = fight(&mut field, plan, tally).await;

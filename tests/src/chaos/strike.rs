@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use graph_sim::Sim;
 use proto::admin::v1::MakeDueRequest;
 use proto::admin::v1::collector_admin_client::CollectorAdminClient;
+use servers::Proxy;
 use tokio::time::{Instant, sleep};
 
 use super::plan::{Fault, STAGES, Stage, Strike};
@@ -27,6 +28,8 @@ pub struct Field<'a> {
     pub cluster: Cluster,
     /// Graph.
     pub sim: Sim,
+    /// What stands before Graph.
+    pub graph: Proxy,
     /// Dumps of the ledger and of the collector's database, taken earlier in the round.
     pub dumps: Option<(Vec<u8>, Vec<u8>)>,
 }
@@ -76,11 +79,13 @@ impl Field<'_> {
                 Ok(())
             }
             Fault::Cut => {
-                let proxies = &self.cluster.proxies[service];
-                proxies.iter().for_each(|p| {
-                    p.refuse(true);
-                    p.cut();
-                });
+                let own = self.cluster.proxies[service].iter();
+                let graph = (strike.stage == Stage::Read).then_some(&self.graph);
+                let proxies: Vec<&Proxy> = own.chain(graph).collect();
+                for proxy in &proxies {
+                    proxy.refuse(true);
+                    proxy.cut();
+                }
                 sleep(CUT).await;
                 proxies.iter().for_each(|p| p.refuse(false));
                 Ok(())
@@ -154,9 +159,7 @@ impl Field<'_> {
 
     /// Graph answers nothing, and goes on.
     fn stall(&self, on: bool) {
-        self.cluster.proxies["token-broker"]
-            .iter()
-            .for_each(|p| p.stall(on));
+        self.graph.stall(on);
     }
 
     /// Asks for everything to be read now; whichever collector answers.

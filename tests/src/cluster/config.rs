@@ -58,9 +58,6 @@ pub(super) fn write(
     let home = cluster.home.path().to_owned();
     let keys = home.join("queue.keys");
     bus::Keys::load_or_create(&keys).map_err(|e| anyhow::anyhow!("{e}"))?;
-    let graph = tenants
-        .first()
-        .and_then(|t| t.graph.rsplit(':').next()?.parse::<u16>().ok());
     let mut ports = std::collections::BTreeMap::new();
     for service in SERVICES {
         for n in 0..cluster.tuning.replicas {
@@ -95,19 +92,14 @@ pub(super) fn write(
                         let secret = home.join(format!("secret-{i}"));
                         std::fs::write(&secret, &tenant.client_secret)?;
                         super::private(&secret)?;
-                        let base = match graph {
-                            Some(port) => tenant
-                                .graph
-                                .replace(&format!(":{port}"), &format!(":{}", through(port)?)),
-                            None => tenant.graph.clone(),
-                        };
                         _ = write!(
                             text,
-                            "[[tenants]]\nid = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"{}\"\nauthority = \"{}\"\ngraph = \"{base}\"\n",
+                            "[[tenants]]\nid = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"{}\"\nauthority = \"{}\"\ngraph = \"{}\"\n",
                             tenant.id,
                             tenant.client_id,
                             secret.display(),
                             tenant.authority,
+                            tenant.graph,
                         );
                     }
                 }

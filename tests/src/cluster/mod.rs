@@ -331,6 +331,14 @@ impl Replica {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// The last lines of what it has written.
+    pub fn log_end(&self, lines: usize) -> String {
+        let log = self.log();
+        let mut end: Vec<&str> = log.lines().rev().take(lines).collect();
+        end.reverse();
+        format!("{}:\n  {}", self.service, end.join("\n  "))
+    }
+
     fn died(&mut self) -> Option<String> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         self.child = None;

@@ -13,15 +13,17 @@ mod home;
 mod pki;
 mod ports;
 pub mod postgres;
+mod process;
 mod programs;
 mod proxy;
 pub mod rabbitmq;
 mod run;
 mod wait;
 
-pub use ports::free as free_port;
 pub use pki::{Pki, Validity};
+pub use ports::free as free_port;
 pub use postgres::Postgres;
+pub use process::Process;
 pub use programs::missing;
 pub use proxy::Proxy;
 pub use rabbitmq::RabbitMq;

@@ -37,6 +37,10 @@ impl Services {
     ///
     /// # Errors
     /// When the data directory is in use by something that doesn't answer, or can't be opened.
+    #[cfg_attr(
+        not(feature = "remote"),
+        expect(unused_variables, reason = "this process audits nothing")
+    )]
     pub async fn find(config: &Config, reason: &str) -> Result<Self, Problem> {
         #[cfg(feature = "remote")]
         if let Some(connect) = &config.connect {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use bus::Keys;
 use bus::amqp::{self, Amqp};
 use leastwise::{Config, Options, Parts, Stack};
-use runtime::Problem;
+use runtime::{CancellationToken, Problem};
 use runtime::db::{self, Db, Migrations};
 
 use crate::cluster::{Servers, topology};
@@ -109,12 +109,12 @@ impl Ground {
 
 impl Real {
     async fn parts(&self, keys: &Path) -> Result<Parts, Problem> {
-        let database = async |service: &str, migrations: &Migrations| -> Result<Db, Problem> {
+        let database = async |service: &'static str, migrations: &Migrations| -> Result<Db, Problem> {
             let postgres = &self.servers.postgres;
             let url = format!("postgres://postgres@127.0.0.1:{}/{service}", postgres.port());
             let mut config = db::Config::new(url);
             config.password_file = Some(self.servers.password());
-            Db::connect(&config, migrations, service).await
+            Db::connect(&config, migrations, service, &CancellationToken::new()).await
         };
         let mut config = amqp::Config::new(format!("amqp://127.0.0.1:{}/", self.servers.rabbit.port()));
         config.username = Some("guest".into());

@@ -9,6 +9,9 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+/// The programs of the services.
+pub const SERVICES: [&str; 4] = ["token-broker", "collector", "normalizer", "exporter"];
+
 /// A program of this workspace, as Cargo builds it in the profile of this test.
 pub fn program(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
@@ -25,8 +28,9 @@ pub fn program(name: &str) -> Command {
             "graph-sim",
             "-p",
             "leastwise",
-            "--target-dir",
         ])
+        .args(SERVICES.iter().flat_map(|s| ["-p", *s]))
+        .arg("--target-dir")
         .arg(profile.parent().unwrap())
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     if profile.ends_with("release") {

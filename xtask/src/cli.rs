@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, distributed, proto, suite};
+use crate::{bench, check, distributed, needs, proto, suite};
 
 #[derive(Parser)]
 #[command(
@@ -34,6 +34,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Install what the tests and checks need of the machine, and do no more
+    Needs,
     /// Formatting, lints, documentation, licences, duplicate and unused dependencies
     Check,
     /// Run a benchmark
@@ -54,6 +56,7 @@ pub fn run() -> ExitCode {
         Task::Proto { release: true, .. } => proto::release(),
         Task::Proto { check, .. } => proto::run(check),
         Task::Test { args } => suite::run(&args),
+        Task::Needs => needs::everything().map(|()| ExitCode::SUCCESS),
         Task::Check => check::run(),
         Task::Bench(args) => bench::run(&args),
         Task::Chaos { args } => distributed::chaos(&args),

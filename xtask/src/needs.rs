@@ -20,6 +20,35 @@ pub fn c_compiler() -> Result<()> {
     Ok(())
 }
 
+/// RabbitMQ and PostgreSQL: tests start servers of their own from the programs. Their packages start no service here.
+pub fn servers() -> Result<()> {
+    let packages = servers::missing();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    println!(
+        "tests start servers of their own; not installed yet: {}",
+        packages.join(", ")
+    );
+    let installed = passes(command(".ci/apt").args(&packages))?;
+    if !installed || !servers::missing().is_empty() {
+        bail!(
+            "without {} the tests that start servers can't run, and installing failed",
+            packages.join(" and ")
+        );
+    }
+    Ok(())
+}
+
+/// All of it, before a time without a network.
+pub fn everything() -> Result<()> {
+    c_compiler()?;
+    rust_components(&["rustfmt", "clippy"])?;
+    servers()?;
+    println!("everything that tests need is installed");
+    Ok(())
+}
+
 /// rustfmt and clippy, which a minimal installation of Rust leaves out.
 pub fn rust_components(names: &[&str]) -> Result<()> {
     for name in names {

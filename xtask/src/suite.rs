@@ -18,6 +18,7 @@ type Runner = (Command, fn(&str) -> Option<Tally>);
 pub fn run(args: &[String]) -> Result<ExitCode> {
     needs::c_compiler()?;
     needs::rust_components(&["rustfmt"])?;
+    needs::servers()?;
     if args.is_empty() {
         programs()?;
     }

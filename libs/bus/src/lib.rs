@@ -3,6 +3,8 @@
 //! The only crate that knows a queue. It knows nothing of what the messages mean, and no service knows which backend
 //! it runs on: the composition root makes a [`Bus`], a service calls [`Bus::publish`] and [`consume`].
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 mod backend;
 mod consume;
 mod dead;

@@ -96,15 +96,20 @@ impl std::error::Error for Problem {
     }
 }
 
-/// Prints an error and everything below it on one line.
+/// Prints an error and everything below it on one line; what only repeats the one above it is left out.
 pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.0, f)?;
+        let mut last = self.0.to_string();
+        f.write_str(&last)?;
         let mut next = self.0.source();
         while let Some(e) = next {
-            write!(f, ": {e}")?;
+            let text = e.to_string();
+            if text != last {
+                write!(f, ": {text}")?;
+            }
+            last = text;
             next = e.source();
         }
         Ok(())

@@ -32,6 +32,8 @@ stop() {
         [ "$tries" -lt 500 ] || kill -s KILL -- "-$server" 2>/dev/null
         sleep 0.02
     done
+    # A process whose first thread is a zombie may still have others, and its ports as long as it has them.
+    wait "$server" 2>/dev/null
     server=
 }
 

@@ -176,7 +176,8 @@ impl RabbitMq {
 
     /// Ends every client's connection.
     pub fn close_all_connections(&self, reason: &str) -> Result<()> {
-        self.ctl(&["close_all_connections", reason]).map(drop)
+        self.ctl(&["close_all_connections", "--global", reason])
+            .map(drop)
     }
 
     /// Stops serving clients while the Erlang node goes on running, as an upgrade does.

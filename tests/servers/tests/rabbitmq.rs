@@ -1,14 +1,15 @@
 //! RabbitMQ servers of one's own.
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::json;
 use servers::{Pki, RabbitMq, Validity, rabbitmq};
 
+/// (A start takes seconds of processor time, so few servers show much each.)
 #[test]
-fn two_run_side_by_side_and_a_crash_loses_no_virtual_host() {
+fn two_run_side_by_side() {
     let [one, two] = std::thread::scope(|scope| {
         [(); 2]
             .map(|()| scope.spawn(|| RabbitMq::start(&rabbitmq::Options::default()).unwrap()))
@@ -18,16 +19,24 @@ fn two_run_side_by_side_and_a_crash_loses_no_virtual_host() {
     one.add_vhost("its own").unwrap();
     assert_eq!(one.eval(exists).unwrap(), "true");
     assert_eq!(two.eval(exists).unwrap(), "false");
-    let port = one.port();
-    one.restart().unwrap();
-    assert_eq!(one.port(), port);
-    assert_eq!(one.eval(exists).unwrap(), "true");
-    let users = one.ctl(&["list_users"]).unwrap();
-    assert!(users.contains("guest"), "{users}");
+
+    let mut clients = [logged_in(one.port(), "/"), logged_in(one.port(), "its own")];
+    one.close_all_connections("a test").unwrap();
+    for client in &mut clients {
+        assert_eq!(method(client), [0, 10, 0, 50], "Connection.Close");
+    }
+
+    let mut clients = [greeted(one.port()), greeted(two.port())];
+    one.stop_app().unwrap();
+    ends(&mut clients[0]);
+    assert!(TcpStream::connect(("127.0.0.1", one.port())).is_err());
+    greeted(two.port());
+    one.start_app().unwrap();
+    greeted(one.port());
 }
 
 #[test]
-fn definitions_are_there_when_it_is_ready() {
+fn definitions_are_there_when_it_is_ready_and_the_rest_is_after_a_crash() {
     let options = rabbitmq::Options {
         definitions: Some(json!({
             "vhosts": [{"name": "v"}],
@@ -50,25 +59,22 @@ fn definitions_are_there_when_it_is_ready() {
     };
     assert_eq!(of("reader")["read"], "q");
     assert_eq!(of("guest")["configure"], ".*");
-
     server.delete_queue("v", "q").unwrap();
     let again = server.delete_queue("v", "q").unwrap_err().to_string();
     assert!(again.contains("missing"), "{again}");
-}
 
-#[test]
-fn clients_are_disconnected() {
-    let server = RabbitMq::start(&rabbitmq::Options::default()).unwrap();
-    let mut client = greeted(server.port());
+    server.add_vhost("made later").unwrap();
+    let port = server.port();
+    let mut client = greeted(port);
     server.kill().unwrap();
     ends(&mut client);
-    assert!(TcpStream::connect(("127.0.0.1", server.port())).is_err());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     server.start_again().unwrap();
-    let mut client = greeted(server.port());
-    server.stop_app().unwrap();
-    ends(&mut client);
-    server.start_app().unwrap();
-    greeted(server.port());
+    assert_eq!(server.port(), port);
+    greeted(port);
+    let vhosts = server.ctl(&["list_vhosts", "name"]).unwrap();
+    assert!(vhosts.lines().any(|line| line == "made later"), "{vhosts}");
+    server.delete_queue("v", "q").unwrap();
 }
 
 #[test]
@@ -90,11 +96,40 @@ fn with_tls_nothing_else_is_accepted() {
 
 /// A connection whose greeting the server has answered.
 fn greeted(port: u16) -> TcpStream {
-    use std::io::Write;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.write_all(b"AMQP\x00\x00\x09\x01").unwrap();
-    stream.read_exact(&mut [0; 8]).unwrap();
+    assert_eq!(method(&mut stream), [0, 10, 0, 10], "Connection.Start");
     stream
+}
+
+/// An open connection of `guest`.
+fn logged_in(port: u16, vhost: &str) -> TcpStream {
+    let mut stream = greeted(port);
+    let start_ok = b"\0\x0a\0\x0b\0\0\0\0\x05PLAIN\0\0\0\x0c\0guest\0guest\x05en_US";
+    send(&mut stream, start_ok);
+    assert_eq!(method(&mut stream), [0, 10, 0, 30], "Connection.Tune");
+    send(&mut stream, b"\0\x0a\0\x1f\0\x07\0\x02\0\0\0\0");
+    let name = [&[vhost.len() as u8], vhost.as_bytes()].concat();
+    send(&mut stream, &[b"\0\x0a\0\x28", &name[..], b"\0\0"].concat());
+    assert_eq!(method(&mut stream), [0, 10, 0, 41], "Connection.OpenOk");
+    stream
+}
+
+/// Sends a method on channel 0.
+fn send(stream: &mut TcpStream, method: &[u8]) {
+    let length = (method.len() as u32).to_be_bytes();
+    let frame = [&[1, 0, 0], &length[..], method, &[0xce]].concat();
+    stream.write_all(&frame).unwrap();
+}
+
+/// Reads a method's frame; returns its class and number.
+fn method(stream: &mut TcpStream) -> [u8; 4] {
+    let mut head = [0; 7];
+    stream.read_exact(&mut head).unwrap();
+    let length = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
+    let mut rest = vec![0; length as usize + 1];
+    stream.read_exact(&mut rest).unwrap();
+    rest[..4].try_into().unwrap()
 }
 
 /// Reads until the connection's end, in whatever way it comes.

@@ -11,7 +11,9 @@ use runtime::{CancellationToken, Problem};
 use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
 
-use super::{Count, Down, Fixture, bus, next, options, page, publish, sequence, topology};
+use super::{
+    Count, Down, Fixture, bus, depth_is, next, options, page, publish, sequence, topology,
+};
 use crate::{Bus, DeadLetter, Envelope, Keys, Outcome, Received, consume, consume_dead};
 
 /// Consumes `page.full` in the background until `stop`.
@@ -168,7 +170,7 @@ pub async fn drain(fixture: &mut dyn Fixture) {
     open.add_permits(10);
     ended(consumer).await;
     assert_eq!(begun.get(), 4);
-    assert_eq!(fixture.backend().depth(&Queue::PageFull).await.unwrap(), 6);
+    depth_is(fixture, &Queue::PageFull, 6).await;
 }
 
 /// A consumer that is dropped gives back what it has in hand.
@@ -191,7 +193,7 @@ pub async fn dropped_consumer(fixture: &mut dyn Fixture) {
     done.reaches(3).await;
     stop.cancel();
     ended(consumer).await;
-    assert_eq!(fixture.backend().depth(&Queue::PageFull).await.unwrap(), 0);
+    depth_is(fixture, &Queue::PageFull, 0).await;
 }
 
 /// What can't be opened goes to the dead at once, alone, and no handler sees it.
@@ -305,7 +307,7 @@ pub async fn outage(fixture: &mut dyn Fixture) {
     done.reaches(20).await;
     stop.cancel();
     ended(consumer).await;
-    assert_eq!(fixture.backend().depth(&Queue::PageFull).await.unwrap(), 0);
+    depth_is(fixture, &Queue::PageFull, 0).await;
 }
 
 /// A consumer can be stopped while its handler fails; what it had in hand is given back.
@@ -320,5 +322,5 @@ pub async fn stop_in_outage(fixture: &mut dyn Fixture) {
     calls.reaches(4).await;
     stop.cancel();
     ended(consumer).await;
-    assert_eq!(fixture.backend().depth(&Queue::PageFull).await.unwrap(), 3);
+    depth_is(fixture, &Queue::PageFull, 3).await;
 }

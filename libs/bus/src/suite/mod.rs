@@ -10,6 +10,7 @@ mod consumer;
 mod delivery;
 mod faults;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,7 +50,24 @@ pub trait Fixture: Send {
     async fn cut(&mut self) -> bool {
         false
     }
+
+    /// Whether limits hold to the message, counts are those of this moment, and what is given back comes next. Of a
+    /// server, all that is only nearly so.
+    fn exact(&self) -> bool {
+        true
+    }
 }
+
+/// One thing that every backend must do.
+pub struct Case {
+    /// What it is called in every list.
+    pub name: &'static str,
+    /// Panics where the backend fails.
+    pub run: for<'a> fn(&'a mut dyn Fixture) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+/// All of them.
+pub const CASES: &[Case] = &crate::conformance! { @list @table [] };
 
 /// The queues and limits that the cases reckon with: small, so that they are reached.
 pub fn topology() -> Topology {
@@ -67,14 +85,21 @@ pub fn topology() -> Topology {
 #[macro_export]
 macro_rules! conformance {
     (#[$test:meta] $make:expr) => {
-        $crate::conformance! { @each #[$test] $make;
+        $crate::conformance! { @list @tests [#[$test] $make] }
+    };
+    // The only list of the cases.
+    (@list $($then:tt)*) => {
+        $crate::conformance! { $($then)*
             order confirmed_survives redelivery delivery_limit back_pressure large unroutable cancelled_next purge
             settled_once dead_letter poison competing drain dropped_consumer undecodable misplaced outage
             stop_in_outage at_least_once
         }
     };
-    (@each #[$test:meta] $make:expr; $($case:ident)*) => {
+    (@tests [#[$test:meta] $make:expr] $($case:ident)*) => {
         $(#[$test] async fn $case() { $crate::suite::$case(&mut $make.await).await; })*
+    };
+    (@table [] $($case:ident)*) => {
+        [$($crate::suite::Case { name: stringify!($case), run: |f| Box::pin($crate::suite::$case(f)) }),*]
     };
 }
 
@@ -116,6 +141,20 @@ fn bus(fixture: &dyn Fixture) -> Bus {
 async fn take(backend: &Arc<dyn Backend>) -> (crate::Tag, u32, u32) {
     let d = backend.next(&Queue::PageFull).await.unwrap();
     (d.tag, d.envelope.label().unwrap().sequence, d.deliveries)
+}
+
+/// Fails unless the queue holds `n` messages; a server may take a moment to count what it was told.
+fn depth_is(fixture: &dyn Fixture, queue: &Queue, n: u64) -> impl Future<Output = ()> + use<> {
+    let (backend, exact, queue) = (fixture.backend(), fixture.exact(), queue.clone());
+    async move {
+        for _ in 0..500 {
+            if exact || backend.depth(&queue).await.unwrap() == n {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(backend.depth(&queue).await.unwrap(), n, "depth of {queue}");
+    }
 }
 
 fn options(prefetch: usize) -> ConsumeOptions {

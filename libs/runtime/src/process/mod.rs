@@ -44,7 +44,7 @@ pub trait Service: Settings {
     fn sections(&self) -> Sections<'_>;
 
     /// Brings the database to this release's format.
-    fn migrate(&self) -> impl Future<Output = Result<(), Problem>> + Send {
+    fn migrate(&self) -> impl Future<Output = Result<(), Problem>> {
         async { Ok(()) }
     }
 

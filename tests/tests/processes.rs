@@ -1,0 +1,218 @@
+//! Each service as a process of its own: what it says of its configuration, and that it starts, is asked and stops.
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use bus::Keys;
+use servers::{Pki, Validity};
+use tests::process::{Ended, Running, SERVICES, program};
+
+const TRUST: &str = "spiffe://test";
+const SECRET: &str = "hunter2-the-secret";
+
+/// A complete configuration of a service, with certificates, on ports that the system chooses.
+fn configure(home: &Path, service: &str) -> String {
+    let pki = Pki::new(home.join("pki")).unwrap();
+    let uri = format!("{TRUST}/{service}");
+    pki.issue(service, Some(&uri), &["localhost"], Validity::Good)
+        .unwrap();
+    Keys::generate().save(&home.join("queue.keys")).unwrap();
+    std::fs::write(home.join("secret"), SECRET).unwrap();
+    let common = format!(
+        "grpc.listen = '127.0.0.1:0'\nhttp.listen = '127.0.0.1:0'\n\
+         tls = {{ ca_file = 'pki/ca.pem', cert_file = 'pki/{service}.pem', key_file = 'pki/{service}.key' }}\n\
+         admin.'{TRUST}/operator/ann' = ['operator', 'approver']\n"
+    );
+    let queue = "queue_keys_file = 'queue.keys'\n\
+                 bus = { url = 'amqp://127.0.0.1:1', username = 'u', password_file = 'secret' }\n\
+                 db = { url = 'postgres://u@127.0.0.1:1/d', password_file = 'secret' }\n";
+    let own = match service {
+        "token-broker" => format!(
+            "callers = ['{TRUST}/collector']\n[[tenants]]\nid = '11111111-2222-3333-4444-555555555555'\n\
+             client_id = 'c'\nclient_secret_file = 'secret'\n"
+        ),
+        "collector" => format!(
+            "token_broker = {{ endpoint = 'https://localhost:1', identity = '{TRUST}/token-broker' }}\n{queue}"
+        ),
+        "normalizer" => {
+            format!("callers = ['{TRUST}/exporter']\npools = ['default', 'eu']\n{queue}")
+        }
+        _ => format!(
+            "normalizer = {{ endpoint = ['https://localhost:1', 'https://localhost:2'], identity = '{TRUST}/normalizer' }}\n\
+             {queue}[[sinks]]\nkind = 'files'\npath = 'inventory'\n"
+        ),
+    };
+    format!("{common}{own}")
+}
+
+struct Installation {
+    home: tempfile::TempDir,
+    service: &'static str,
+}
+
+impl Installation {
+    fn new(service: &'static str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let text = configure(home.path(), service);
+        std::fs::write(home.path().join("it.toml"), text).unwrap();
+        Installation { home, service }
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = program(self.service);
+        command.current_dir(self.home.path());
+        if !arguments.contains(&"--config") {
+            command.args(["--config", "it.toml"]);
+        }
+        command.args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        let ended: Ended = self.command(arguments).output().unwrap().into();
+        let text = format!("{ended:?}");
+        assert!(!text.contains(SECRET), "{text}");
+        assert!(!text.contains("panicked"), "{text}");
+        ended
+    }
+
+    #[track_caller]
+    fn refuses(&self, arguments: &[&str], code: &str, says: &[&str]) {
+        let ended = self.run(arguments);
+        assert_eq!(ended.code, Some(64), "{ended:?}");
+        let line = ended.err.lines().find(|l| l.starts_with("LW-"));
+        let line = line.unwrap_or_else(|| panic!("{ended:?}"));
+        assert!(line.starts_with(code), "{line}");
+        for part in says {
+            assert!(line.contains(part), "{part:?} is missing in {line}");
+        }
+    }
+}
+
+#[test]
+fn each_says_what_is_fine_and_what_is_wrong_with_its_configuration() {
+    for service in SERVICES {
+        let it = Installation::new(service);
+        let fine = it.run(&["--check-config"]);
+        assert_eq!(fine.code, Some(0), "{fine:?}");
+        let identity = format!("fine: this is {TRUST}/{service}");
+        assert!(fine.out.contains(&identity), "{fine:?}");
+
+        it.refuses(
+            &["--check-config", "--set", "grpc.lisen=127.0.0.1:1"],
+            "LW-1002",
+            &["--set grpc.lisen", "did you mean `listen`?"],
+        );
+        it.refuses(
+            &["--check-config", "--set", "tls.key_file=nowhere"],
+            "LW-1010",
+            &["nowhere"],
+        );
+        it.refuses(
+            &["--set", "grpc.plaintext_peer=ann"],
+            "LW-1002",
+            &["spiffe://"],
+        );
+        let mut misspelt = it.command(&["--check-config"]);
+        misspelt.env("LEASTWISE__SHUTDOWN_GRACE_SECOND", "5");
+        let ended: Ended = misspelt.output().unwrap().into();
+        assert_eq!(ended.code, Some(64), "{ended:?}");
+        assert!(
+            ended.err.contains("did you mean `shutdown_grace_seconds`?"),
+            "{ended:?}"
+        );
+        assert!(
+            ended.err.contains("LEASTWISE__SHUTDOWN_GRACE_SECOND"),
+            "{ended:?}"
+        );
+        it.refuses(&["--config", "none.toml"], "LW-1001", &["none.toml"]);
+    }
+    let broker = Installation::new("token-broker");
+    std::fs::remove_file(broker.home.path().join("secret")).unwrap();
+    broker.refuses(&["--check-config"], "LW-2013", &["secret"]);
+    let collector = Installation::new("collector");
+    std::fs::write(collector.home.path().join("queue.keys"), "x").unwrap();
+    let ended = collector.run(&["--check-config"]);
+    assert!(ended.err.contains("LW-4026"), "{ended:?}");
+    let plain = [
+        "--check-config",
+        "--set",
+        "token_broker.endpoint=http://broker:1",
+    ];
+    collector.refuses(&plain, "LW-1011", &["http://broker:1"]);
+}
+
+#[test]
+fn each_shows_what_is_in_effect_without_secrets() {
+    for service in SERVICES {
+        let it = Installation::new(service);
+        let mut command = it.command(&["--dump-config", "--set", "shutdown_grace_seconds=7"]);
+        command.env("LEASTWISE__HTTP__LISTEN", "127.0.0.1:19464");
+        let ended: Ended = command.output().unwrap().into();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let shown: toml::Table = ended.out.parse().unwrap();
+        assert_eq!(shown["shutdown_grace_seconds"].as_integer(), Some(7));
+        assert_eq!(shown["http"]["listen"].as_str(), Some("127.0.0.1:19464"));
+        assert!(!ended.out.contains(SECRET));
+        // What is shown is a configuration.
+        std::fs::write(it.home.path().join("shown.toml"), &ended.out).unwrap();
+        let again = it.run(&["--config", "shown.toml", "--dump-config"]);
+        assert_eq!(again.out, ended.out);
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Starts it and waits until it says where its page is.
+fn start(it: &Installation) -> (Running, String) {
+    let mut running = Running::start(&mut it.command(&[]));
+    let errors = BufReader::new(running.0.stderr.take().unwrap());
+    let mut lines = errors.lines();
+    let address = lines.find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).ok()?;
+        let page = line["page"].as_str()?;
+        Some(
+            page.trim_start_matches("Some(")
+                .trim_end_matches(')')
+                .to_owned(),
+        )
+    });
+    std::thread::spawn(move || lines.for_each(drop));
+    (running, address.unwrap())
+}
+
+#[test]
+fn each_starts_without_what_it_needs_says_so_and_stops_on_a_signal() {
+    for service in SERVICES {
+        let it = Installation::new(service);
+        let (running, page) = start(&it);
+        assert!(get(&page, "/livez").contains(" 200 "), "{service}");
+        let metrics = get(&page, "/metrics");
+        assert!(
+            metrics.contains(&format!("service_name=\"{service}\"")),
+            "{metrics}"
+        );
+        assert!(metrics.contains("process_cpu_time"), "{metrics}");
+        // Only the token-broker needs nobody else.
+        let wanted = if service == "token-broker" {
+            " 200 "
+        } else {
+            "database: LW-4003"
+        };
+        let deadline = std::time::Duration::from_secs(60);
+        let ready = servers::wait_until(wanted, deadline, || {
+            Ok(get(&page, "/readyz").contains(wanted))
+        });
+        assert!(ready.is_ok(), "{service}: {}", get(&page, "/readyz"));
+        running.signal("TERM");
+        assert_eq!(running.end().code, Some(0), "{service}");
+    }
+}

@@ -157,7 +157,11 @@ fn readable(body: &str, clean: bool) -> db::Value<'_> {
         for part in parts {
             // After an odd number of backslashes the next one is only a character.
             let before = out.len() - out.trim_end_matches('\\').len();
-            out += if before % 2 == 0 { "\\ufffd" } else { NUL };
+            out += if before.is_multiple_of(2) {
+                "\\ufffd"
+            } else {
+                NUL
+            };
             out += part;
         }
         text = Cow::Owned(out);

@@ -1,4 +1,5 @@
 //! What only a database with several users has to stand.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::path::Path;
 

@@ -34,7 +34,7 @@ fn user(key: &str, name: &str, closing: u64) -> Record {
         kind: "user".into(),
         key: key.into(),
         closing,
-        body: prost::Message::encode_to_vec(&user).into(),
+        body: prost::Message::encode_to_vec(&user),
         ..Record::default()
     }
 }

@@ -19,8 +19,8 @@ pub mod rabbitmq;
 mod run;
 mod wait;
 
-pub use ports::free as free_port;
 pub use pki::{Pki, Validity};
+pub use ports::free as free_port;
 pub use postgres::Postgres;
 pub use programs::missing;
 pub use proxy::Proxy;

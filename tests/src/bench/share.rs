@@ -106,6 +106,11 @@ pub(super) async fn synced(cluster: &Cluster) -> Result<()> {
         }
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
-    let logs = cluster.replicas.values().flatten().map(|r| r.log_end(4)).collect::<Vec<_>>();
+    let logs = cluster
+        .replicas
+        .values()
+        .flatten()
+        .map(|r| r.log_end(4))
+        .collect::<Vec<_>>();
     bail!("no whole pass: {last}\n{}", logs.join("\n"))
 }

@@ -150,6 +150,33 @@ fn production_images_can_leave_the_simulator_out() {
 }
 
 #[test]
+fn who_holds_the_credentials_links_no_queue_and_no_database() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--package", "token-broker"])
+        .args([
+            "--features",
+            "server",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{tree:?}");
+    let linked = String::from_utf8(tree.stdout).unwrap();
+    assert!(linked.contains("runtime v"), "{linked}");
+    let names = linked.lines().filter_map(|line| line.split(' ').next());
+    let unwanted = ["bus", "lapin", "sqlx"];
+    let found = names.filter(|name| unwanted.iter().any(|u| name.starts_with(u)));
+    report(
+        "switch the feature off that links it into token-broker",
+        found.map(str::to_owned),
+    );
+}
+
+#[test]
 fn files_are_short() {
     let sources = texts().filter(|(file, _)| {
         file.extension().is_some_and(|kind| kind == "rs") && !file.starts_with("proto/src/gen")

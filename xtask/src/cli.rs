@@ -40,9 +40,22 @@ enum Task {
     Check,
     /// Run a benchmark
     Bench(bench::Args),
+    /// The distributed installation, as a developer's own
+    #[command(subcommand)]
+    Dev(Dev),
     /// Strike installations of real processes over real servers while they work, and compare every sink with the truth
     Chaos {
         /// Passed on; `cargo xtask chaos --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Dev {
+    /// Start everything with mutual TLS on loopback, say what to try, and stop it on Ctrl-C
+    Up {
+        /// Passed on; `cargo xtask dev up --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -59,6 +72,7 @@ pub fn run() -> ExitCode {
         Task::Needs => needs::everything().map(|()| ExitCode::SUCCESS),
         Task::Check => check::run(),
         Task::Bench(args) => bench::run(&args),
+        Task::Dev(Dev::Up { args }) => distributed::dev_up(&args),
         Task::Chaos { args } => distributed::chaos(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -1,8 +1,9 @@
 //! What runs installations of real processes: built here, done by the program `distributed` of the package `tests`.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::command::{cargo, command, passes};
 use crate::{needs, workspace};
@@ -26,6 +27,13 @@ pub fn chaos(args: &[String]) -> Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// `cargo xtask dev up`.
+pub fn dev_up(args: &[String]) -> Result<ExitCode> {
+    // In place of this process, so that Ctrl-C reaches nobody who would not wait for the end.
+    let failed = program(false)?.args(["dev", "up"]).args(args).exec();
+    Err(failed).context("start `distributed`")
 }
 
 /// Installs what is missing, builds everything, and returns the program.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use proto::ids::Pool;
 use proto::message::{Body, Label, Queue};
-use runtime::{CancellationToken, Problem, trace};
+use runtime::{CancellationToken, Problem, metrics, trace};
 use tracing::Instrument as _;
 
 use crate::Bus;
 use crate::backend::{Delivery, Settle};
 use crate::drive::{ConsumeOptions, drive};
 use crate::keys::Keys;
+use crate::seal::OpenError;
 
 /// A message that was opened and understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,22 +66,38 @@ where
             delivery.envelope.trace().map(AsRef::as_ref),
         );
         let called = span.in_scope(|| open(&keys, &from, &delivery).map(&handler));
+        let queue = from.to_string();
         let work = async move {
-            match called {
-                Ok(call) => call.await.map(Settle::from),
-                Err(reason) => Ok(Settle::Dead(reason)),
-            }
+            let work = match called {
+                Ok(call) => call.await.inspect(|outcome| {
+                    if let Outcome::Reject(_) = outcome {
+                        metrics::message_refused(&queue, "rejected");
+                    }
+                }),
+                Err(refused) => {
+                    metrics::message_refused(&queue, refused.reason());
+                    let (code, reason) = ("LW-2050", refused.to_string());
+                    tracing::error!(
+                        code,
+                        queue,
+                        reason,
+                        "a message is not what a service has sealed for this queue"
+                    );
+                    Ok(Outcome::Reject(reason))
+                }
+            };
+            work.map(Settle::from)
         };
         work.instrument(span)
     };
     drive(&bus.backend, &queue, options, &stop, work).await
 }
 
-fn open(keys: &Arc<Keys>, queue: &Queue, delivery: &Delivery) -> Result<Received, String> {
-    let opened = keys.open(&delivery.envelope).map_err(|e| e.to_string())?;
+fn open(keys: &Arc<Keys>, queue: &Queue, delivery: &Delivery) -> Result<Received, OpenError> {
+    let opened = keys.open(&delivery.envelope)?;
     // Whoever operates the queue server can move messages between queues.
     if opened.body.queue().ok().as_ref() != Some(queue) {
-        return Err(format!("the message doesn't belong on {queue}"));
+        return Err(OpenError::Misplaced(queue.clone()));
     }
     Ok(Received {
         label: opened.label,

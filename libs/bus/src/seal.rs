@@ -7,7 +7,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use proto::ids::{IdError, Pool};
-use proto::message::{Body, DecodeError, Kind, Label};
+use proto::message::{Body, DecodeError, Kind, Label, Queue};
 
 use crate::envelope::{Envelope, EnvelopeError, Header, MAX_BYTES};
 use crate::error::PublishError;
@@ -48,6 +48,26 @@ pub enum OpenError {
     /// It names another pool than the one whose key it is sealed with.
     #[error("the message is sealed with the key of another pool")]
     WrongPool,
+    /// It lies where it doesn't belong.
+    #[error("the message doesn't belong on {0}")]
+    Misplaced(Queue),
+}
+
+impl OpenError {
+    /// In a word, for counting.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            OpenError::Envelope(EnvelopeError::Foreign | EnvelopeError::Label) => "foreign",
+            OpenError::Envelope(EnvelopeError::Format(_) | EnvelopeError::Kind(_))
+            | OpenError::Decode(_)
+            | OpenError::Id(_) => "format",
+            OpenError::UnknownKey => "unknown-key",
+            OpenError::Authentication => "not-authentic",
+            OpenError::Mislabelled => "mislabelled",
+            OpenError::WrongPool => "other-pool",
+            OpenError::Misplaced(_) => "misplaced",
+        }
+    }
 }
 
 /// A message that was opened.
@@ -210,6 +230,56 @@ mod tests {
             ),
             "the run"
         );
+    }
+
+    /// Sealed with the key, but under the header of another label.
+    fn sealed_as(keys: &Keys, label: &Label) -> Envelope {
+        let key = keys.sealing(label.kind, None).unwrap();
+        let mut out = Header::write(label, key.id, [7; 12]);
+        let aad = out.clone();
+        let mut content = page().encode();
+        cipher(key, label)
+            .unwrap()
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key([7; 12]),
+                Aad::from(aad),
+                &mut content,
+            )
+            .unwrap();
+        out.extend(content);
+        Envelope::from_bytes(out)
+    }
+
+    #[test]
+    fn a_header_of_another_tenant_run_attempt_or_page_is_refused() {
+        let keys = Keys::generate();
+        let own = page().label().unwrap();
+        assert!(keys.open(&sealed_as(&keys, &own)).is_ok());
+        let others: [fn(&mut Label); 4] = [
+            |l| l.tenant = "66666666-2222-3333-4444-555555555555".parse().unwrap(),
+            |l| l.run += 1,
+            |l| l.attempt += 1,
+            |l| l.sequence += 1,
+        ];
+        for (n, change) in others.into_iter().enumerate() {
+            let mut other = own.clone();
+            change(&mut other);
+            // Who has the key can write both; they must agree.
+            let both = keys.open(&sealed_as(&keys, &other));
+            assert!(matches!(both, Err(OpenError::Mislabelled)), "{n}: {both:?}");
+            // Who hasn't can put another header before what was sealed.
+            let sealed = keys.seal(&page()).unwrap();
+            let Header {
+                key, nonce, length, ..
+            } = Header::read(sealed.bytes()).unwrap();
+            let mut moved = Header::write(&other, key, nonce);
+            moved.extend(&sealed.bytes()[length..]);
+            let moved = keys.open(&Envelope::from_bytes(moved));
+            assert!(
+                matches!(moved, Err(OpenError::Authentication)),
+                "{n}: {moved:?}"
+            );
+        }
     }
 
     #[test]

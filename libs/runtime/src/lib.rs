@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod config;
+#[cfg(feature = "db")]
 pub mod db;
 pub mod directory;
 pub mod error;

@@ -58,6 +58,10 @@ static VERDICTS: Named = Named::new(
     "leastwise.verdicts.published",
     "Verdicts that the queue has confirmed.",
 );
+static REFUSED: Named = Named::new(
+    "leastwise.messages.refused",
+    "Messages of the queue that can never be handled, by reason.",
+);
 static DELIVERED: Named = Named::new(
     "leastwise.records.delivered",
     "Records written to or removed from a sink.",
@@ -119,6 +123,15 @@ pub fn run_closed(dataset: &str, outcome: &'static str) {
 /// A verdict was published.
 pub fn verdict_published(dataset: &str) {
     VERDICTS.add(1, &[dataset_is(dataset)]);
+}
+
+/// A message of the queue can never be handled, for one of a bounded number of reasons.
+pub fn message_refused(queue: &str, reason: &'static str) {
+    let labels = [
+        KeyValue::new("queue", queue.to_owned()),
+        KeyValue::new("reason", reason),
+    ];
+    REFUSED.add(1, &labels);
 }
 
 /// Records were written to or removed from a sink of this kind.

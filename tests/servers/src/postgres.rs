@@ -119,6 +119,11 @@ impl Postgres {
         )
     }
 
+    /// The program `psql` of the server's release.
+    pub fn psql(&self) -> PathBuf {
+        self.programs.join("psql")
+    }
+
     /// Makes an empty database.
     pub fn create_database(&self, name: &str) -> Result<()> {
         self.create_database_from("template0", name)

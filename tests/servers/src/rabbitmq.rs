@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::guard::Guard;
 use crate::home::{Home, last_words};
-use crate::run::text;
+use crate::run::{quoted, text};
 use crate::{Tls, ports, programs, wait_until};
 use settings::{NODE, Ports};
 
@@ -122,6 +122,16 @@ impl RabbitMq {
             .env("RABBITMQ_CTL_DIST_PORT_MIN", "0")
             .env("RABBITMQ_CTL_DIST_PORT_MAX", "0");
         text(&mut ctl, "")
+    }
+
+    /// A shell script that runs `rabbitmqctl` on this server with its own arguments.
+    pub fn ctl_script(&self) -> String {
+        format!(
+            "#!/bin/sh\nHOME={} ERL_EPMD_PORT={} RABBITMQ_CONF_ENV_FILE=/dev/null exec {} --node {NODE} \"$@\"\n",
+            quoted(&self.directory),
+            self.ports.epmd,
+            quoted(self.programs.join("rabbitmqctl"))
+        )
     }
 
     /// Evaluates Erlang expressions in the server, which takes some milliseconds; returns the value as Erlang prints it.

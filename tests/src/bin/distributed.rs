@@ -18,6 +18,9 @@ struct Cli {
 enum Task {
     /// Strike installations again and again while they work, and compare every sink with the truth
     Chaos(tests::chaos::Args),
+    /// An installation with mutual TLS to look at
+    #[command(subcommand)]
+    Dev(tests::dev::Task),
     /// What the distributed setting costs
     Bench(tests::bench::Args),
 }
@@ -25,6 +28,7 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().task {
         Task::Chaos(args) => tests::chaos::run(&args),
+        Task::Dev(task) => tests::dev::run(&task),
         Task::Bench(args) => tests::bench::run(&args),
     }
 }

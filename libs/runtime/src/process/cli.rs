@@ -15,10 +15,10 @@ use crate::telemetry::LogFormat;
 #[command(after_help = AFTER)]
 pub(super) struct Cli {
     /// The configuration file. Without one, everything comes from LEASTWISE__… and --set.
-    #[arg(long, short, env = "LEASTWISE_CONFIG")]
+    #[arg(long, short, global = true, env = "LEASTWISE_CONFIG")]
     config: Option<PathBuf>,
     /// Overrides one key of the configuration, for example `--set grpc.listen=127.0.0.1:7443`; may be repeated.
-    #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
     set: Vec<String>,
     /// Reads the configuration and every file that it names, says what is fine or wrong, and ends.
     #[arg(long)]
@@ -27,7 +27,7 @@ pub(super) struct Cli {
     #[arg(long, conflicts_with = "check_config")]
     pub dump_config: bool,
     /// How logs are written: text on a terminal, JSON elsewhere, unless given.
-    #[arg(long, value_parser = log_format, value_name = "text|json")]
+    #[arg(long, global = true, value_parser = log_format, value_name = "text|json")]
     pub log_format: Option<LogFormat>,
     #[command(subcommand)]
     pub command: Option<Command>,

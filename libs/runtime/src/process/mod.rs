@@ -17,6 +17,7 @@ pub use sections::{Http, Sections, default_grace};
 use tokio::task::JoinSet;
 
 use crate::config::Settings;
+#[cfg(feature = "postgres")]
 use crate::db::{self, Db, Migrations};
 use crate::error::{Chain, Exit, Problem};
 use crate::retry::Backoff;
@@ -106,6 +107,7 @@ impl Process {
         }
     }
 
+    #[cfg(feature = "postgres")]
     /// The database, once it is there and has this release's format; then its check of readiness is put down.
     ///
     /// # Errors

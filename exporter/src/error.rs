@@ -17,6 +17,21 @@ pub enum Error {
         /// What is wrong.
         why: &'static str,
     },
+    /// How to reach a sink's database can't be right.
+    #[error("sink `{sink}`")]
+    Settings {
+        /// The sink.
+        sink: String,
+        /// What is wrong, and what to do.
+        #[source]
+        source: Box<Problem>,
+    },
+    /// A sink needs PostgreSQL, which was not built in.
+    #[error("sink `{sink}`: this build has no PostgreSQL")]
+    NoPostgres {
+        /// The sink.
+        sink: String,
+    },
     /// The ledger did not answer.
     #[error("the ledger does not answer ({call})")]
     Feed {
@@ -65,19 +80,19 @@ pub enum Error {
         path: PathBuf,
     },
     /// The database of a sink can't be opened.
-    #[error("the sink's database {} can't be opened", path.display())]
+    #[error("the sink's database {place} can't be opened")]
     Open {
-        /// Its file.
-        path: PathBuf,
+        /// Its file or URL.
+        place: String,
         /// Why.
         #[source]
         source: Box<Problem>,
     },
     /// The database of a sink fails.
-    #[error("the sink's database {} fails", path.display())]
+    #[error("the sink's database {place} fails")]
     Database {
-        /// Its file.
-        path: PathBuf,
+        /// Its file or URL.
+        place: String,
         /// Why.
         #[source]
         source: runtime::db::Error,
@@ -103,7 +118,7 @@ impl Error {
     fn code(&self) -> &'static str {
         match self {
             e if e.is_full_disk() => "LW-6010",
-            Error::Config { .. } => "LW-6001",
+            Error::Config { .. } | Error::Settings { .. } | Error::NoPostgres { .. } => "LW-6001",
             Error::Feed { .. } | Error::Stopped { .. } => "LW-6002",
             Error::Record { .. } | Error::Id(_) => "LW-6003",
             Error::Store(_) => "LW-6004",
@@ -114,12 +129,16 @@ impl Error {
         }
     }
 
-    fn remedy(&self) -> &'static str {
+    fn remedy(&self) -> &str {
         match self {
             e if e.is_full_disk() => {
                 "free space on the disk of the sink; what stands there is intact, and the rest follows by itself"
             }
             Error::Config { .. } => "give each sink a name and a path of its own",
+            Error::Settings { source, .. } => &source.remedy,
+            Error::NoPostgres { .. } => {
+                "deliver to PostgreSQL with the program `exporter`, or use another kind of sink"
+            }
             Error::Feed { .. } | Error::Stopped { .. } => {
                 "look at the normalizer; the exporter asks again by itself"
             }
@@ -127,8 +146,12 @@ impl Error {
                 "use the same release of normalizer and exporter"
             }
             Error::Store(source) => runtime::db::advice(source),
-            Error::File { .. } | Error::Open { .. } | Error::Database { .. } => {
+            Error::Open { source, .. } => &source.remedy,
+            Error::File { .. } => {
                 "check that the path of the sink exists and that this user may write it; it is tried again by itself"
+            }
+            Error::Database { .. } => {
+                "check that the file or the server of the sink can be reached and written; it is tried again by itself"
             }
             Error::InUse { .. } => {
                 "give each installation a directory of its own; it is tried again by itself"
@@ -143,19 +166,20 @@ impl From<Error> for Problem {
         let what = match &e {
             // What the system says about a file is half of the answer.
             Error::File { source, .. } => format!("{e}: {source}."),
-            Error::Open { source, .. } => format!("{e}: {}", source.what),
+            Error::Open { source, .. } | Error::Settings { source, .. } => {
+                format!("{e}: {}", source.what)
+            }
             _ => format!("{e}."),
         };
         let exit = match &e {
-            Error::Config { .. } => Exit::Usage,
+            Error::Config { .. } | Error::Settings { .. } | Error::NoPostgres { .. } => Exit::Usage,
             Error::File { .. } => Exit::Io,
             Error::InUse { .. } => Exit::Busy,
             e if e.is_full_disk() => Exit::Io,
             _ => Exit::Failure,
         };
-        Problem::new(e.code(), what, e.remedy())
-            .exit(exit)
-            .caused_by(e)
+        let remedy = e.remedy().to_owned();
+        Problem::new(e.code(), what, remedy).exit(exit).caused_by(e)
     }
 }
 

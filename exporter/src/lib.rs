@@ -22,7 +22,7 @@ mod service;
 pub mod sink;
 mod store;
 
-pub use config::{Config, SinkConfig};
+pub use config::{Config, Postgres, SinkConfig};
 pub use error::Error;
 pub use service::{Admin, Deps, Exporter};
 pub use store::MIGRATIONS;

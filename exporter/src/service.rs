@@ -16,8 +16,8 @@ use crate::delivery::{Quiet, Sink, Worker};
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::lease::Leases;
+use crate::sink::database::Database;
 use crate::sink::files::Files;
-use crate::sink::sqlite::Sqlite;
 use crate::store::Store;
 use crate::{announce, heads};
 
@@ -60,7 +60,7 @@ impl Exporter {
             config
                 .sinks
                 .iter()
-                .map(|s| (s.name().to_owned(), s.path().display().to_string())),
+                .map(|s| (s.name().to_owned(), s.location())),
         );
         Ok(Exporter {
             config: Arc::new(config),
@@ -108,7 +108,7 @@ impl Exporter {
                 store: Store::new(self.deps.db.clone()),
                 clock: self.deps.clock.clone(),
                 config: config.clone(),
-                sink: sink(config, self.brake),
+                sink: sink(config, self.brake)?,
                 number,
                 tries: BTreeMap::new(),
                 checked: BTreeMap::new(),
@@ -134,9 +134,21 @@ impl Exporter {
     }
 }
 
-fn sink(config: &SinkConfig, brake: bool) -> Sink {
-    match config {
+fn sink(config: &SinkConfig, brake: bool) -> Result<Sink, Error> {
+    Ok(match config {
         SinkConfig::Files { path, .. } => Sink::Snapshots(Arc::new(Files::new(path.clone()))),
-        SinkConfig::Sqlite { path, .. } => Sink::Rows(Arc::new(Sqlite::new(path.clone(), brake))),
-    }
+        SinkConfig::Sqlite { path, .. } => {
+            Sink::Rows(Arc::new(Database::file(path.clone(), brake)))
+        }
+        #[cfg(feature = "postgres")]
+        SinkConfig::Postgres(postgres) => {
+            let database = Database::server(postgres.database(), config.location());
+            Sink::Rows(Arc::new(database))
+        }
+        #[cfg(not(feature = "postgres"))]
+        SinkConfig::Postgres(_) => {
+            let sink = config.name().to_owned();
+            return Err(Error::NoPostgres { sink });
+        }
+    })
 }

@@ -29,7 +29,7 @@ impl Store {
 
     /// Remembers what a sink is. One that moved to another place is a new sink: it stands nowhere.
     pub(crate) async fn identify(&self, sink: &SinkConfig) -> Result<(), Error> {
-        let location = sink.path().display().to_string();
+        let location = sink.location();
         let known: Option<(String, String)> = {
             let mut read = self.0.read().await.map_err(Error::Store)?;
             query("SELECT kind, location FROM sink WHERE name = ?")

@@ -1,34 +1,25 @@
-//! The SQLite file: every change exactly once, whatever comes twice, late or never.
+//! The sinks that are databases, SQLite here and PostgreSQL in `postgres.rs`: every change exactly once, whatever comes twice, late or never.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 
-use sqlx::{Connection as _, SqliteConnection};
 use support::{A, B, Rig};
 
 async fn query(rig: &Rig, sql: &'static str) -> Vec<String> {
-    let url = format!(
-        "sqlite://{}?mode=ro",
-        rig.out().join("inventory.db").display()
-    );
-    let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query_scalar(sql)
-        .fetch_all(&mut connection)
-        .await
-        .unwrap()
+    rig.rows(sql).await
 }
 
 async fn users(rig: &Rig) -> Vec<String> {
     query(
         rig,
-        "SELECT substr(tenant_id, 1, 1) || '/' || user_id || '=' || display_name FROM user ORDER BY tenant_id, user_id",
+        "SELECT substr(tenant_id, 1, 1) || '/' || user_id || '=' || display_name FROM \"user\" ORDER BY tenant_id, user_id",
     )
     .await
 }
 
 #[tokio::test]
 async fn rows_follow_the_ledger() {
-    let mut rig = Rig::sqlite().await;
+    let mut rig = Rig::rows_sink().await;
     rig.ledger.user(A, "u1", "Ann", &["e3", "e5"]);
     rig.ledger.user(A, "u2", "Bob", &["e5"]);
     rig.ledger.position(A, "e5", 2);
@@ -37,7 +28,7 @@ async fn rows_follow_the_ledger() {
     assert_eq!(sinks.iter().map(|s| s.written).sum::<u64>(), 4);
     assert_eq!(sinks[1].as_of, closing);
     assert_eq!(users(&rig).await, ["a/u1=Ann", "a/u2=Bob", "b/u1=Bea"]);
-    let licences = "SELECT user_id || ' ' || sku_id || ' ' || path || ' ' || consumes FROM license_assignment ORDER BY 1";
+    let licences = "SELECT user_id || ' ' || sku_id || ' ' || path || ' ' || CASE WHEN CAST(consumes AS TEXT) IN ('1', 'true') THEN 1 ELSE 0 END FROM license_assignment ORDER BY 1";
     assert_eq!(
         query(&rig, licences).await,
         ["u1 e3 unknown 1", "u1 e5 unknown 1", "u2 e5 unknown 1"]
@@ -66,7 +57,7 @@ async fn rows_follow_the_ledger() {
 
 #[tokio::test]
 async fn a_restored_ledger_is_shown_as_it_is() {
-    let rig = Rig::sqlite().await;
+    let rig = Rig::rows_sink().await;
     rig.ledger.user(A, "u1", "Ann", &["e5"]);
     let backup = rig.ledger.backup();
     rig.ledger.user(A, "u2", "Bob", &["e5"]);
@@ -91,7 +82,7 @@ async fn a_restored_ledger_is_shown_as_it_is() {
 
 #[tokio::test]
 async fn an_incomplete_restored_ledger_removes_nothing() {
-    let rig = Rig::sqlite().await;
+    let rig = Rig::rows_sink().await;
     rig.ledger.user(A, "u1", "Ann", &[]);
     let backup = rig.ledger.backup();
     rig.ledger.user(A, "u2", "Bob", &[]);
@@ -113,7 +104,7 @@ async fn an_incomplete_restored_ledger_removes_nothing() {
 
 #[tokio::test]
 async fn old_and_repeated_batches_are_ignored() {
-    let rig = Rig::sqlite().await;
+    let rig = Rig::rows_sink().await;
     rig.ledger.user(A, "u1", "Ann", &["e5"]);
     rig.sync().await;
     rig.ledger.user(A, "u1", "Anna", &[]);
@@ -132,13 +123,12 @@ async fn old_and_repeated_batches_are_ignored() {
 
 #[tokio::test]
 async fn a_ledger_that_does_not_know_the_mark_is_compared_whole() {
-    let mut rig = Rig::sqlite().await;
+    let mut rig = Rig::rows_sink().await;
     rig.ledger.user(A, "u1", "Ann", &[]);
     rig.sync().await;
     rig.stop().await;
     // As if a batch had been marked when the power failed, and the ledger been restored since.
-    rig.sql("out/inventory.db", "UPDATE cursor SET mark = mark + 1")
-        .await;
+    rig.change("UPDATE cursor SET mark = mark + 1").await;
     rig.start().await;
     rig.sync().await;
     assert_eq!(rig.ledger.calls().snapshot, 1);
@@ -147,7 +137,7 @@ async fn a_ledger_that_does_not_know_the_mark_is_compared_whole() {
 
 #[tokio::test]
 async fn a_torn_snapshot_leaves_no_trace() {
-    let rig = Rig::sqlite().await;
+    let rig = Rig::rows_sink().await;
     rig.ledger.user(A, "u1", "Ann", &[]);
     let backup = rig.ledger.backup();
     rig.ledger.user(A, "u2", "Bob", &[]);
@@ -163,7 +153,7 @@ async fn a_torn_snapshot_leaves_no_trace() {
 
 #[tokio::test]
 async fn a_ledger_that_went_back_to_a_head_seen_before_is_noticed() {
-    let rig = Rig::sqlite().await;
+    let rig = Rig::rows_sink().await;
     rig.ledger.user(A, "u1", "Ann", &[]);
     let backup = rig.ledger.backup();
     // What the sink gets is newer than the head that made it look.
@@ -177,7 +167,7 @@ async fn a_ledger_that_went_back_to_a_head_seen_before_is_noticed() {
 
 #[tokio::test]
 async fn a_stream_that_lacks_what_the_head_has_is_no_delivery() {
-    let rig = Rig::sqlite().await;
+    let rig = Rig::rows_sink().await;
     rig.ledger.user(A, "u1", "Ann", &[]);
     rig.ledger.with(|l| l.mute = true);
     let sinks = rig.wait().await;

@@ -71,7 +71,7 @@ impl Worker {
         self.store.identify(&self.config).await?;
         let Some(_alone) = sink.alone().await? else {
             if !self.leases.shared() {
-                let path = self.config.path().to_owned();
+                let path = self.config.location().into();
                 return Err(Error::InUse { path });
             }
             // An exporter that was stopped and has lost its lease.

@@ -1,8 +1,8 @@
 //! What a sink has to offer. There are two sorts: one that is replaced as a whole, and one that follows row by row.
 
+pub(crate) mod database;
 pub mod files;
 mod snapshot;
-pub(crate) mod sqlite;
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 pub mod ledger;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,7 +98,12 @@ impl Rig {
         .await
     }
 
-    pub async fn sqlite() -> Rig {
+    /// A sink of rows: the database that the test binary is about.
+    pub async fn rows_sink() -> Rig {
+        #[cfg(feature = "postgres")]
+        if postgres::is_meant() {
+            return Rig::new(|dir| vec![SinkConfig::Postgres(postgres::new(dir))]).await;
+        }
         Rig::new(|dir| {
             vec![SinkConfig::Sqlite {
                 name: None,
@@ -148,14 +155,40 @@ impl Rig {
         self.start().await;
     }
 
-    /// Changes a database behind the back of the exporter; stop that first.
+    /// Changes a SQLite file behind the back of the exporter; stop that first.
     pub async fn sql(&self, file: &str, sql: &'static str) {
-        let url = format!("sqlite://{}", self.dir.path().join(file).display());
-        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
-            .await
-            .unwrap();
+        let mut connection = self.file(file, "rw").await;
         sqlx::query(sql).execute(&mut connection).await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
+    }
+
+    /// The same with the sink of rows.
+    pub async fn change(&self, sql: &'static str) {
+        #[cfg(feature = "postgres")]
+        if postgres::is_meant() {
+            postgres::sql(self.dir.path(), sql);
+            return;
+        }
+        self.sql("out/inventory.db", sql).await;
+    }
+
+    /// What the sink of rows answers.
+    pub async fn rows(&self, sql: &'static str) -> Vec<String> {
+        #[cfg(feature = "postgres")]
+        if postgres::is_meant() {
+            return postgres::sql(self.dir.path(), sql);
+        }
+        let mut connection = self.file("out/inventory.db", "ro").await;
+        let rows = sqlx::query_scalar(sql).fetch_all(&mut connection).await;
+        rows.unwrap()
+    }
+
+    async fn file(&self, file: &str, mode: &str) -> sqlx::SqliteConnection {
+        let file = self.dir.path().join(file);
+        let url = format!("sqlite://{}?mode={mode}", file.display());
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
+            .await
+            .unwrap()
     }
 
     fn admin(&self) -> ExporterAdminClient<runtime::grpc::Channel> {

@@ -44,7 +44,15 @@ impl Results<'_> {
             let expected = now.records(kind);
             for (sink, mut shown) in [
                 ("files", inventory::read(self.files, kind)),
-                ("sqlite", inventory::read_view(self.sqlite, kind)),
+                (
+                    "sqlite",
+                    // It has a runtime of its own.
+                    std::thread::scope(|scope| {
+                        let read = scope.spawn(|| inventory::read_view(self.sqlite, kind));
+                        read.join()
+                    })
+                    .map_err(|_| anyhow::anyhow!("the SQLite sink can't be read"))?,
+                ),
                 ("postgres", self.in_postgres(kind).await?),
             ] {
                 if kind == "license_position" {

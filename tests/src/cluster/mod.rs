@@ -102,16 +102,30 @@ impl Servers {
 
     /// Declares every queue that is missing.
     pub fn declare(&self) -> Result<()> {
-        self.rabbit
-            .eval("rabbit_definitions:maybe_load_definitions().")
-            .map(drop)
+        patiently(|| {
+            let import = "rabbit_definitions:maybe_load_definitions().";
+            self.rabbit.eval(import).map(drop)
+        })
     }
 
     /// Deletes every queue with what is in it.
     pub fn delete_queues(&self) -> Result<()> {
         let mut queues = topology().queues.into_iter();
-        queues.try_for_each(|queue| self.rabbit.delete_queue("/", &queue.to_string()))
+        queues.try_for_each(|queue| patiently(|| self.rabbit.delete_queue("/", &queue.to_string())))
     }
+}
+
+/// A node that has just started takes orders a moment later than messages.
+fn patiently(mut order: impl FnMut() -> Result<()>) -> Result<()> {
+    let mut outcome = order();
+    for _ in 0..40 {
+        if outcome.is_ok() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(250));
+        outcome = order();
+    }
+    outcome
 }
 
 /// The queues of an installation with one pool.

@@ -315,13 +315,11 @@ impl Db {
         let options = config
             .options(service)?
             .options([("statement_timeout", "0")]);
-        let mut c = PgConnection::connect_with(&options)
-            .await
-            .map_err(|e| unreachable(config, e))?;
-        // Not `run`: of a connection, no future that holds it can be sent to another thread.
-        let migrated = migrator(migrations.postgres)
-            .run_direct(None, &mut c, false)
-            .await;
+        // A pool of one: with a bare connection the compiler can't prove that this future is `Send`.
+        let pool = PgPoolOptions::new().max_connections(1);
+        let pool = pool.connect_with(options).await;
+        let pool = pool.map_err(|e| unreachable(config, e))?;
+        let migrated = migrator(migrations.postgres).run(&pool).await;
         migrated.map_err(|e| match e {
             MigrateError::VersionMissing(_) => newer(config, service),
             e => Problem::new(
@@ -338,11 +336,9 @@ impl Db {
         let sql = "DO $$ DECLARE r text; BEGIN FOR r IN SELECT DISTINCT grantee FROM information_schema.role_table_grants
             WHERE table_name = '_sqlx_migrations' AND table_schema = current_schema() AND grantee <> current_user
             LOOP EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations FROM %I', r); END LOOP; END $$";
-        let revoked = sqlx::raw_sql(sql).execute(&mut c).await;
-        revoked.map_err(|e| unreachable(config, e))?;
-        // Err: the server notices by itself.
-        _ = c.close().await;
-        Ok(())
+        let revoked = sqlx::raw_sql(sql).execute(&pool).await;
+        pool.close().await;
+        revoked.map_err(|e| unreachable(config, e)).map(drop)
     }
 }
 

@@ -1,9 +1,14 @@
-//! A SQLite file for people's own queries: every record as JSON, and a view with named columns for each kind.
+//! A database for people's own queries: every record as JSON, and a view with named columns for each kind. It is a SQLite
+//! file, or a PostgreSQL database to which several exporters deliver.
 //!
 //! Mapping: table `record`, table `child` for the rows that live inside a record, views by [`views`]. Idempotency: the
-//! cursor is stored in the transaction of the rows, so each change takes effect exactly once.
+//! cursor is stored in the transaction of the rows, which locks it first, so each change takes effect exactly once.
+//! Where a connection breaks during the commit, the next look at the cursor tells what became of it.
 
+mod open;
 mod rows;
+#[cfg(all(test, feature = "postgres"))]
+mod tests;
 mod views;
 
 use std::path::PathBuf;
@@ -11,72 +16,51 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
-use runtime::db::{self, Connection, Db, Durability, Migrations, Options, Write, query};
+use runtime::db::{self, Connection, Db, Write, query};
 use tokio::sync::OnceCell;
 
 use super::{RowSink, Snapshot};
 use crate::cursor::{Cursor, Taking, take};
 use crate::error::Error;
-
-const MIGRATIONS: Migrations = Migrations {
-    sqlite: &[(1, include_str!("schema.sql"))],
-    postgres: &[],
-};
+use open::Target;
 
 /// See the [module](self).
-pub(crate) struct Sqlite {
-    path: PathBuf,
-    brake: bool,
+pub(crate) struct Database {
+    target: Target,
+    /// How messages call it.
+    place: String,
     db: OnceCell<Db>,
 }
 
-impl Sqlite {
-    /// A sink that writes to this file. It is opened when there is something to write; for `brake` see [`Options`].
-    pub(crate) fn new(path: PathBuf, brake: bool) -> Self {
-        Sqlite {
-            path,
-            brake,
+impl Database {
+    /// A SQLite file. It is opened when there is something to write; for `brake` see [`Options`](db::Options).
+    pub(crate) fn file(path: PathBuf, brake: bool) -> Self {
+        Database {
+            place: path.display().to_string(),
+            target: Target::File { path, brake },
+            db: OnceCell::new(),
+        }
+    }
+
+    /// A PostgreSQL database, opened when there is something to write.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn server(config: db::Config, place: String) -> Self {
+        Database {
+            place,
+            target: Target::Server(Box::new(config)),
             db: OnceCell::new(),
         }
     }
 
     async fn db(&self) -> Result<&Db, Error> {
-        self.db.get_or_try_init(|| self.open()).await
+        let open = || open::open(&self.target, &self.place);
+        self.db.get_or_try_init(open).await
     }
 
-    async fn open(&self) -> Result<Db, Error> {
-        if let Some(parent) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true);
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(parent).map_err(|source| Error::File {
-                path: parent.to_owned(),
-                source,
-            })?;
-        }
-        let options = Options {
-            path: self.path.clone(),
-            durability: Durability::Full,
-            brake: self.brake,
-        };
-        let opened = Db::open(&options, &MIGRATIONS).await;
-        let db = opened.map_err(|e| Error::Open {
-            path: self.path.clone(),
-            source: Box::new(e),
-        })?;
-        let mut write = db.write().await.map_err(|e| self.failed(e))?;
-        views::create(&mut write)
-            .await
-            .map_err(|e| self.failed(e))?;
-        write.commit().await.map_err(|e| self.failed(e))?;
-        Ok(db)
-    }
-
-    /// A transaction, if the sink stands at `from`.
+    /// A transaction that keeps the tenant's cursor to itself, if the sink stands at `from`.
     async fn at(&self, tenant: TenantId, from: &Cursor) -> Result<Option<Write>, Error> {
         let mut write = self.db().await?.write().await.map_err(|e| self.failed(e))?;
-        let now = read(&mut write, tenant).await.map_err(|e| self.failed(e))?;
+        let now = lock(&mut write, tenant).await.map_err(|e| self.failed(e))?;
         Ok((take(&now, from) == Taking::Take).then_some(write))
     }
 
@@ -89,14 +73,14 @@ impl Sqlite {
 
     fn failed(&self, source: db::Error) -> Error {
         Error::Database {
-            path: self.path.clone(),
+            place: self.place.clone(),
             source,
         }
     }
 }
 
 #[async_trait]
-impl RowSink for Sqlite {
+impl RowSink for Database {
     async fn cursor(&self, tenant: TenantId) -> Result<Cursor, Error> {
         let mut connection = self.db().await?.read().await.map_err(|e| self.failed(e))?;
         read(&mut connection, tenant)
@@ -158,11 +142,35 @@ impl RowSink for Sqlite {
 }
 
 async fn read(connection: &mut Connection, tenant: TenantId) -> Result<Cursor, db::Error> {
-    let row: Option<(i64, String, i64, i64)> =
-        query("SELECT closing, key, as_of, mark FROM cursor WHERE tenant_id = ?")
-            .bind(tenant.to_string())
-            .fetch_optional(connection)
-            .await?;
+    let sql = "SELECT closing, key, as_of, mark FROM cursor WHERE tenant_id = ?";
+    found(sql, connection, tenant).await
+}
+
+/// Reads the cursor and lets nobody else move it until the transaction ends. A row that isn't there can't be locked, so
+/// it is made.
+async fn lock(connection: &mut Connection, tenant: TenantId) -> Result<Cursor, db::Error> {
+    let new = Cursor::default();
+    query("INSERT INTO cursor (tenant_id, closing, key, as_of, mark) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+        .bind(tenant.to_string())
+        .bind(new.closing.to_db())
+        .bind(&new.key)
+        .bind(new.as_of.to_db())
+        .bind(new.mark.to_db())
+        .execute(connection)
+        .await?;
+    let sql = "SELECT closing, key, as_of, mark FROM cursor WHERE tenant_id = ? FOR UPDATE";
+    found(sql, connection, tenant).await
+}
+
+async fn found(
+    sql: &'static str,
+    connection: &mut Connection,
+    tenant: TenantId,
+) -> Result<Cursor, db::Error> {
+    let row: Option<(i64, String, i64, i64)> = query(sql)
+        .bind(tenant.to_string())
+        .fetch_optional(connection)
+        .await?;
     let cursor = row.map(|(closing, key, as_of, mark)| Cursor {
         closing: Closing::from_db(closing),
         key,

@@ -1,5 +1,6 @@
 //! Records as rows, written many at a time.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use proto::feed::v1::Record;
@@ -17,7 +18,8 @@ const GROUP: usize = 200;
 pub(super) struct Rows {
     tenant: String,
     records: Vec<(&'static str, String, i64, String)>,
-    removed: Vec<(String, String)>,
+    /// Keys of each kind.
+    removed: BTreeMap<String, Vec<String>>,
     /// Keys of users whose assignments are replaced.
     parents: Vec<String>,
     children: Vec<(String, i64, String)>,
@@ -34,7 +36,7 @@ impl Rows {
         let mut rows = Rows {
             tenant: tenant.to_string(),
             records: Vec::new(),
-            removed: Vec::new(),
+            removed: BTreeMap::new(),
             parents: Vec::new(),
             children: Vec::new(),
         };
@@ -49,7 +51,8 @@ impl Rows {
             self.parents.push(record.key.clone());
         }
         if record.removed {
-            self.removed.push((record.kind.clone(), record.key.clone()));
+            let removed = self.removed.entry(record.kind.clone()).or_default();
+            removed.push(record.key.clone());
             return Ok(());
         }
         let Some((kind, body)) = Body::read(tenant, record)? else {
@@ -75,11 +78,12 @@ impl Rows {
 
     /// Writes the batch.
     pub(super) async fn write(&self, connection: &mut Connection) -> Result<(), db::Error> {
-        for (kind, key) in &self.removed {
-            query("DELETE FROM record WHERE tenant_id = ? AND kind = ? AND key = ?")
+        let clean = connection.is_postgres();
+        for (kind, keys) in &self.removed {
+            query("DELETE FROM record WHERE tenant_id = ? AND kind = ? AND key IN (??)")
                 .bind(&self.tenant)
                 .bind(kind)
-                .bind(key)
+                .bind(keys)
                 .execute(connection)
                 .await?;
         }
@@ -96,22 +100,17 @@ impl Rows {
                     .bind(*kind)
                     .bind(key)
                     .bind(closing)
-                    .bind(body);
+                    .bind(readable(body, clean));
             }
             each.execute(connection).await?;
         }
-        for group in self.parents.chunks(GROUP) {
-            let sql = format!(
-                "DELETE FROM child WHERE tenant_id = ? AND kind = ? AND parent IN {}",
-                placeholders(1, group.len())
-            );
-            let mut each = query(AssertSqlSafe(sql))
+        if !self.parents.is_empty() {
+            query("DELETE FROM child WHERE tenant_id = ? AND kind = ? AND parent IN (??)")
                 .bind(&self.tenant)
-                .bind(LICENSE_ASSIGNMENT);
-            for parent in group {
-                each = each.bind(parent);
-            }
-            each.execute(connection).await?;
+                .bind(LICENSE_ASSIGNMENT)
+                .bind(&self.parents)
+                .execute(connection)
+                .await?;
         }
         for group in self.children.chunks(GROUP) {
             let sql = format!(
@@ -125,7 +124,7 @@ impl Rows {
                     .bind(LICENSE_ASSIGNMENT)
                     .bind(parent)
                     .bind(position)
-                    .bind(body);
+                    .bind(readable(body, clean));
             }
             each.execute(connection).await?;
         }
@@ -147,10 +146,63 @@ pub(super) async fn clear(connection: &mut Connection, tenant: TenantId) -> Resu
     Ok(())
 }
 
+/// The functions of PostgreSQL refuse JSON texts with U+0000, and with them the whole view: `clean` replaces it, as is
+/// done with it in plain texts.
+fn readable(body: &str, clean: bool) -> db::Value<'_> {
+    const NUL: &str = "\\u0000";
+    let mut text = Cow::Borrowed(body);
+    if clean && body.contains(NUL) {
+        let mut parts = body.split(NUL);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            // After an odd number of backslashes the next one is only a character.
+            let before = out.len() - out.trim_end_matches('\\').len();
+            out += if before.is_multiple_of(2) {
+                "\\ufffd"
+            } else {
+                NUL
+            };
+            out += part;
+        }
+        text = Cow::Owned(out);
+    }
+    db::Value::Text(Some(text))
+}
+
 fn to_text(
     write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
 ) -> serde_json::Result<String> {
     let mut out = Vec::new();
     write(&mut out)?;
     String::from_utf8(out).map_err(serde::ser::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_character_is_replaced_and_only_where_it_must() {
+        fn clean(json: &str, clean: bool) -> String {
+            match readable(json, clean) {
+                db::Value::Text(Some(text)) => text.into_owned(),
+                other => panic!("{other:?}"),
+            }
+        }
+        for text in [
+            "a\0b",
+            "\0",
+            "\0\0",
+            "\\u0000",
+            "\\\0",
+            "\\\\u0000",
+            "\\\\\0\\u0000",
+            "plain",
+        ] {
+            let json = serde_json::to_string(text).unwrap();
+            let read: String = serde_json::from_str(&clean(&json, true)).unwrap();
+            assert_eq!(read, text.replace('\0', "\u{fffd}"), "{json}");
+            assert_eq!(clean(&json, false), json);
+        }
+    }
 }

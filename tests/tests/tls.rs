@@ -70,6 +70,18 @@ async fn everybody_is_known_and_may_do_no_more_than_needed() {
         serde_json::from_str(&works(&it, &["position", "--output", "json"])).unwrap();
     assert!(!positions.as_array().unwrap().is_empty());
 
+    let sink = Command::new(it.path("bin/psql"))
+        .args([
+            "inventory",
+            "owner",
+            "-At",
+            "-c",
+            "SELECT count(*) FROM \"user\"",
+        ])
+        .output();
+    let sink: Ended = sink.unwrap().into();
+    assert_eq!(sink.out.trim(), "60", "{sink:?}");
+
     services_talk_by_mutual_tls(&it);
     who_has_no_role_is_refused(&it);
     accounts_are_as_documented(&it);

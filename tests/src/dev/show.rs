@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 
 use super::Installation;
-use super::config::has_postgres_sink;
 
 impl Installation {
     /// Where everything is, who may do what, and what to try.
@@ -41,9 +40,7 @@ impl Installation {
         );
         _ = writeln!(text, "Graph       {} (simulated)", self.control);
         _ = writeln!(text, "Sinks       {home}/inventory");
-        if has_postgres_sink() {
-            text += "            database leastwise_inventory\n";
-        }
+        text += "            database leastwise_inventory (bin/psql inventory owner)\n";
         text += "\nWhat each account may do at RabbitMQ (bin/rabbitmqctl list_permissions):\n";
         text += &self.rabbit.ctl(&["list_permissions", "--vhost", "/"])?;
         let lines = [

@@ -248,11 +248,18 @@ impl World {
     pub fn sync_until_crash(&mut self, requests: u64, turns: u32) -> bool {
         let (clients, network) = (self.clients(), self.network.clone());
         let at = network.requests() + requests;
+        let distributed = matches!(self.ground, Ground::Servers(_));
         let done = self.run(async {
             let crash = async {
                 network.reached(at).await;
-                for _ in 0..turns {
-                    tokio::task::yield_now().await;
+                match distributed {
+                    // What real servers do between takes time, not turns.
+                    true => tokio::time::sleep(Duration::from_micros(60 * u64::from(turns))).await,
+                    false => {
+                        for _ in 0..turns {
+                            tokio::task::yield_now().await;
+                        }
+                    }
                 }
             };
             tokio::select! {

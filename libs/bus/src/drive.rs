@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::message::Queue;
+use proto::rules::{Rule, on};
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use runtime::{CancellationToken, Problem};
@@ -162,6 +163,9 @@ async fn work_and_settle<W, F, E>(
     F: Future<Output = Result<Settle, E>>,
     E: std::error::Error + 'static,
 {
+    if !on(Rule::AckAfterCommit) {
+        hand.settle(Settle::Done, &queue).await;
+    }
     let until = Instant::now() + hold;
     let how = loop {
         match work(delivery.clone()).await {

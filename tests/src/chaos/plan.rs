@@ -114,9 +114,9 @@ impl Plan {
             .map(|(fault, stage)| (tally.hits(fault, stage), rng.u64(..), fault, stage))
             .collect();
         pairs.sort_unstable();
-        let mut pairs = pairs.into_iter();
         let mut strike = |rng: &mut Rng, only: Option<Stage>| {
-            let (_, _, fault, stage) = pairs.find(|p| only.is_none_or(|s| p.3 == s))?;
+            let fits = |p: &(u32, u64, Fault, Stage)| only.is_none_or(|stage| p.3 == stage);
+            let (_, _, fault, stage) = pairs.remove(pairs.iter().position(fits)?);
             Some(Strike {
                 fault,
                 stage,

@@ -116,16 +116,12 @@ impl Servers {
 }
 
 /// A node that has just started takes orders a moment later than messages.
-fn patiently(mut order: impl FnMut() -> Result<()>) -> Result<()> {
-    let mut outcome = order();
-    for _ in 0..40 {
-        if outcome.is_ok() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(250));
-        outcome = order();
+fn patiently(order: impl Fn() -> Result<()>) -> Result<()> {
+    let limit = std::time::Duration::from_secs(10);
+    match servers::wait_until("RabbitMQ takes orders", limit, || Ok(order().is_ok())) {
+        Ok(()) => Ok(()),
+        Err(_) => order(),
     }
-    outcome
 }
 
 /// The queues of an installation with one pool.

@@ -2,7 +2,6 @@
 
 mod crash;
 mod days;
-mod graph_faults;
 mod held;
 mod late;
 mod queue_faults;

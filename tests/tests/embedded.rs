@@ -6,5 +6,8 @@ mod e2e;
 /// setting.
 #[path = "e2e/graph_faults.rs"]
 mod graph_faults;
+/// The same of messages that are lost: their runs are read again after half an hour. Real queues are struck by the kill test.
+#[path = "e2e/queue_faults.rs"]
+mod queue_faults;
 
 const SETTING: tests::world::Setting = tests::world::Setting::Embedded;

@@ -4,6 +4,5 @@ mod crash;
 mod days;
 mod held;
 mod late;
-mod queue_faults;
 mod restore;
 mod unchanged;

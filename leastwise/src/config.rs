@@ -104,7 +104,7 @@ impl Settings for Config {
 }
 
 impl Config {
-    /// Reads and checks a file; see [`Source::load`].
+    /// Reads and checks a file.
     ///
     /// # Errors
     /// As there.

@@ -6,6 +6,9 @@ mod e2e;
 /// setting.
 #[path = "e2e/graph_faults.rs"]
 mod graph_faults;
+/// Reckons with a delta link that is a week old to the second, which real servers are too slow for.
+#[path = "e2e/held.rs"]
+mod held;
 /// The same of messages that are lost: their runs are read again after half an hour. Real queues are struck by the kill test.
 #[path = "e2e/queue_faults.rs"]
 mod queue_faults;

@@ -2,7 +2,6 @@
 
 mod crash;
 mod days;
-mod held;
 mod late;
 mod restore;
 mod unchanged;

@@ -121,7 +121,7 @@ pub struct Query<'q> {
     values: Vec<Value<'q>>,
 }
 
-/// A statement; see the [module](self) for its text.
+/// A statement: `?` is a parameter, `IN (??)` a list.
 pub fn query<'q>(sql: impl SqlSafeStr) -> Query<'q> {
     Query {
         sql: sql.into_sql_str(),

@@ -14,7 +14,6 @@ use runtime::process::{Http, Process, Sections, Service, default_grace};
 use runtime::tls::{self, Identity};
 use runtime::{Problem, config};
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use crate::{Collector, Config, Deps, MIGRATIONS};
@@ -129,12 +128,10 @@ impl Service for Settings {
                 alone: false,
             },
         );
-        let mut tasks = JoinSet::new();
         let routes = Routes::new(collector.admin());
-        tasks.spawn(server.serve(routes, access, process.stop.child_token()));
         let stop = process.stop.child_token();
-        tasks.spawn(async move { collector.run(stop).await });
-        let ended = process.all(tasks).await;
+        let work = async move { collector.run(stop).await };
+        let ended = process.work(server, routes, access, work).await;
         bus.backend().close().await;
         db.close().await;
         ended

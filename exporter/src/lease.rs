@@ -49,7 +49,7 @@ impl Leases {
         if !self.shared() {
             return Ok(Turn::Done(work.await));
         }
-        if !self.take(sink, tenant, LASTS).await? {
+        if !self.take(sink, tenant).await? {
             return Ok(Turn::Elsewhere);
         }
         let done = tokio::select! {
@@ -66,10 +66,10 @@ impl Leases {
     }
 
     /// Takes the lease or prolongs it; false while another exporter's lasts.
-    async fn take(&self, sink: &str, tenant: &str, lasts: Duration) -> Result<bool, Error> {
+    async fn take(&self, sink: &str, tenant: &str) -> Result<bool, Error> {
         let mut write = self.db.write().await.map_err(Error::Store)?;
         let now = write.now(self.clock.micros()).await.map_err(Error::Store)?;
-        let lasts = u64::try_from(lasts.as_micros()).unwrap_or(u64::MAX);
+        let lasts = u64::try_from(LASTS.as_micros()).unwrap_or(u64::MAX);
         let sql = "INSERT INTO sink_lease (sink, tenant_id, holder, until) VALUES (?, ?, ?, ?)
             ON CONFLICT (sink, tenant_id) DO UPDATE SET holder = excluded.holder, until = excluded.until
             WHERE sink_lease.holder = excluded.holder OR sink_lease.until <= ?";
@@ -90,7 +90,7 @@ impl Leases {
     async fn beat(&self, sink: &str, tenant: &str) {
         loop {
             tokio::time::sleep(LASTS / 3).await;
-            match self.take(sink, tenant, LASTS).await {
+            match self.take(sink, tenant).await {
                 Ok(true) => {}
                 Ok(false) => {
                     tracing::warn!(sink, tenant, "another exporter took over; this one lets go");

@@ -14,7 +14,6 @@ use runtime::process::{Http, Process, Sections, Service, default_grace};
 use runtime::tls::{self, Identity};
 use runtime::{Problem, config};
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use crate::{Config, Deps, Exporter, MIGRATIONS, SinkConfig};
@@ -141,12 +140,10 @@ impl Service for Settings {
                 holder: uuid::Uuid::new_v4().to_string(),
             },
         )?;
-        let mut tasks = JoinSet::new();
         let routes = Routes::new(exporter.admin());
-        tasks.spawn(server.serve(routes, access, process.stop.child_token()));
         let stop = process.stop.child_token();
-        tasks.spawn(async move { exporter.run(stop).await });
-        let ended = process.all(tasks).await;
+        let work = async move { exporter.run(stop).await };
+        let ended = process.work(server, routes, access, work).await;
         bus.backend().close().await;
         db.close().await;
         ended

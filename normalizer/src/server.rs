@@ -14,7 +14,6 @@ use runtime::process::{Http, Process, Sections, Service, default_grace};
 use runtime::tls::{self, Identity};
 use runtime::{Problem, config};
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use crate::{Config, Deps, MIGRATIONS, Normalizer};
@@ -122,12 +121,10 @@ impl Service for Settings {
                 clock: process.clock.clone(),
             },
         );
-        let mut tasks = JoinSet::new();
         let routes = Routes::new(normalizer.admin()).add_service(normalizer.feed());
-        tasks.spawn(server.serve(routes, access, process.stop.child_token()));
         let stop = process.stop.child_token();
-        tasks.spawn(async move { normalizer.run(stop).await });
-        let ended = process.all(tasks).await;
+        let work = async move { normalizer.run(stop).await };
+        let ended = process.work(server, routes, access, work).await;
         bus.backend().close().await;
         db.close().await;
         ended

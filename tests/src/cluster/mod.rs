@@ -288,11 +288,6 @@ impl Cluster {
         let Cluster { home, .. } = self;
         home.keep()
     }
-
-    /// How it is set.
-    pub fn tuning(&self) -> &Tuning {
-        &self.tuning
-    }
 }
 
 impl Replica {

@@ -15,11 +15,13 @@ pub use health::Health;
 pub use sections::{Http, Sections, default_grace};
 
 use tokio::task::JoinSet;
+use tonic::service::Routes;
 
 use crate::config::Settings;
 #[cfg(feature = "postgres")]
 use crate::db::{self, Db, Migrations};
 use crate::error::{Chain, Exit, Problem};
+use crate::grpc::{Access, Server};
 use crate::retry::Backoff;
 use crate::{CancellationToken, Clock, telemetry};
 
@@ -134,11 +136,28 @@ impl Process {
         Ok(db)
     }
 
+    /// Serves a service's callers and operators while it works.
+    ///
+    /// # Errors
+    /// The first problem, or `LW-4090` for a task that crashed.
+    pub async fn work(
+        &self,
+        server: Server,
+        routes: Routes,
+        access: Access,
+        work: impl Future<Output = Result<(), Problem>> + Send + 'static,
+    ) -> Result<(), Problem> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(server.serve(routes, access, self.stop.child_token()));
+        tasks.spawn(work);
+        self.all(tasks).await
+    }
+
     /// Waits for the tasks of a service, which work until they are stopped: the first that ends ends all.
     ///
     /// # Errors
     /// The first problem, or `LW-4090` for a task that crashed.
-    pub async fn all(&self, mut tasks: JoinSet<Result<(), Problem>>) -> Result<(), Problem> {
+    async fn all(&self, mut tasks: JoinSet<Result<(), Problem>>) -> Result<(), Problem> {
         let mut outcome = Ok(());
         while let Some(ended) = tasks.join_next().await {
             self.stop.cancel();

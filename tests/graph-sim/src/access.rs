@@ -88,6 +88,18 @@ impl Claims {
     }
 }
 
+/// Whether a token with this audience is one for Graph, which is reached at one of `roots`.
+pub(crate) fn is_audience(audience: &str, roots: &[&str]) -> bool {
+    let audience = audience.trim_end_matches('/');
+    [GRAPH, GRAPH_APP]
+        .iter()
+        .chain(roots)
+        .any(|known| known.trim_end_matches('/') == audience)
+}
+
+const GRAPH: &str = "https://graph.microsoft.com";
+const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
+
 /// Graph's refusal of a token.
 pub(crate) fn unauthorised(message: &str) -> Failure {
     Failure::new(401, "InvalidAuthenticationToken", message).header(
@@ -121,6 +133,7 @@ impl Resource {
                 "Directory.Read.All",
                 "Organization.ReadWrite.All",
                 "Directory.ReadWrite.All",
+                "DeviceManagementServiceConfig.Read.All",
             ],
             Self::SubscribedSkus => &[
                 "LicenseAssignment.Read.All",
@@ -136,6 +149,7 @@ impl Resource {
                 "Directory.ReadWrite.All",
             ],
             Self::Users => &[
+                BASIC,
                 "User.Read.All",
                 "User.ReadWrite.All",
                 "Directory.Read.All",
@@ -152,10 +166,27 @@ impl Resource {
         {
             return Ok(());
         }
-        Err(Failure::new(
-            403,
-            "Authorization_RequestDenied",
-            "Insufficient privileges to complete the operation.",
-        ))
+        Err(denied())
     }
 }
+
+/// Graph's refusal of a token that may not.
+pub(crate) fn denied() -> Failure {
+    Failure::new(
+        403,
+        "Authorization_RequestDenied",
+        "Insufficient privileges to complete the operation.",
+    )
+}
+
+/// Whether a token shows only the basic profile of users.
+pub(crate) fn only_basic(roles: &[String]) -> bool {
+    let all = Resource::Users.permissions();
+    let more = roles
+        .iter()
+        .filter(|r| *r != BASIC)
+        .any(|r| all.contains(&r.as_str()));
+    !more && roles.iter().any(|r| r == BASIC)
+}
+
+const BASIC: &str = "User.ReadBasic.All";

@@ -29,6 +29,24 @@ pub(crate) fn text(unix: u64) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// The same as HTTP writes it (RFC 9110): `Sun, 01 Nov 2026 00:00:00 GMT`.
+pub(crate) fn http(unix: u64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (days, second) = (unix / 86_400, unix % 86_400);
+    let (year, month, date) = civil(days as i64);
+    let weekday = DAYS[(days % 7) as usize];
+    let month = MONTHS.get(month as usize - 1).unwrap_or(&"Jan");
+    format!(
+        "{weekday}, {date:02} {month} {year} {:02}:{:02}:{:02} GMT",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
 fn two(text: &mut [u8; 20], at: usize, value: u32) {
     text[at] = b'0' + (value / 10 % 10) as u8;
     text[at + 1] = b'0' + (value % 10) as u8;
@@ -55,5 +73,6 @@ mod tests {
         super::write(&mut out, 0, 3_661);
         assert_eq!(out, b"2026-11-01T01:01:01Z");
         assert_eq!(super::text(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(super::http(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 }

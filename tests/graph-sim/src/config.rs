@@ -23,6 +23,10 @@ pub struct Config {
     pub base: Option<String>,
     /// Whether simulated time runs with the wall clock besides [`crate::Sim::tick`].
     pub wall_clock: bool,
+    /// How long the link to the next page works, in simulated time. None: as long as the simulation.
+    pub page_token_life: Option<Duration>,
+    /// Tenants without Entra ID P1 or P2, by position: no sign-in data there.
+    pub without_premium: Vec<usize>,
     /// How many requests the log keeps.
     pub log_capacity: usize,
 }
@@ -41,6 +45,8 @@ impl Default for Config {
             roles_of: HashMap::new(),
             base: None,
             wall_clock: false,
+            page_token_life: None,
+            without_premium: Vec::new(),
             log_capacity: 100_000,
         }
     }

@@ -1,5 +1,6 @@
 //! `GET /users/delta`: what changed between two days, read from the log of changes.
 
+use crate::access;
 use crate::graph::Call;
 use crate::property::{Prop, Select};
 use crate::query::{self, Query};
@@ -16,9 +17,13 @@ const LIFE_SECONDS: u64 = 7 * 86_400;
 
 /// One page of a round: the first without a token, or what a link asks for.
 pub(crate) fn round(call: &Call, query: &Query) -> Result<Reply, Failure> {
-    if query.filter.is_some() || query.top.is_some() || query.count {
+    if access::only_basic(call.roles) {
+        return Err(access::denied());
+    }
+    query.only(&["$select", "$skiptoken", "$deltatoken"])?;
+    if query.count {
         return Err(Failure::unsupported(
-            "This query option is not supported for delta queries.",
+            "The query option '$count' is not supported for delta queries.",
         ));
     }
     let link = match (&query.skip_token, &query.delta_token) {

@@ -3,12 +3,13 @@
 use crate::access::{Claims, Resource};
 use crate::fault::Fault;
 use crate::query::{self, Query};
-use crate::reply::{Failure, Ids, Reply};
+use crate::reply::{Failure, Reply};
 use crate::sim::Sim;
 use crate::stock;
 use crate::tenant::Identity;
+use crate::units::units;
 use crate::world::World;
-use crate::{batch, delta, users};
+use crate::{access, batch, delta, headers, users};
 
 /// One request, from outside or from a batch.
 pub(crate) struct Request<'a> {
@@ -80,7 +81,7 @@ pub(crate) fn answer(sim: &Sim, request: &Request) -> (Reply, Option<usize>) {
     let ids = sim.ids(request.seq, request.asked.client_request_id.as_deref());
     let mut tenant = None;
     let reply = serve(sim, request, &mut tenant).unwrap_or_else(|failure| failure.reply(&ids));
-    let reply = finish(reply, &ids);
+    let reply = headers::common(reply, &ids);
     sim.note(request, tenant, &reply);
     (reply, tenant)
 }
@@ -89,8 +90,14 @@ fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Rep
     let claims = Claims::verify(sim.key(), request.token, sim.unix())?;
     let position = sim
         .position(&claims.tid)
-        .ok_or_else(|| crate::access::unauthorised("Access token validation failure."))?;
+        .ok_or_else(|| access::unauthorised("Access token validation failure."))?;
     *tenant = Some(position);
+    let graph = sim.tenants().get(position).map_or("", |t| t.graph.as_str());
+    if !access::is_audience(&claims.aud, &[request.base, graph]) {
+        return Err(access::unauthorised(
+            "Access token validation failure. Invalid audience.",
+        ));
+    }
     if let Some(fault) = sim.failure(request.path) {
         return Err(broken(&fault, request));
     }
@@ -138,7 +145,7 @@ fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Rep
         day: sim.seen_day(&worlds, request.seq),
         today,
     };
-    let cost = cost(&path, &query);
+    let cost = units(&path, &query);
     route(&call, &path, &query).map(|reply| reply.header("x-ms-resource-unit", cost.to_string()))
 }
 
@@ -161,22 +168,6 @@ fn route(call: &Call, path: &[&str], query: &Query) -> Result<Reply, Failure> {
         [.., segment] => Err(Failure::segment(segment)),
         [] => Err(Failure::segment("")),
     }
-}
-
-/// Resource units, by the published table.
-fn cost(path: &[&str], query: &Query) -> u32 {
-    let base: u32 = match path {
-        ["users"] => 2,
-        ["subscribedSkus"] => 3,
-        _ => 1,
-    };
-    let small = query
-        .top
-        .as_ref()
-        .and_then(|t| t.parse::<u32>().ok())
-        .is_some_and(|t| t < 20);
-    base.saturating_sub(u32::from(query.select.is_some()) + u32::from(small))
-        .max(1)
 }
 
 /// The answer that a fault asks for.
@@ -207,10 +198,53 @@ fn broken(fault: &Fault, request: &Request) -> Failure {
     }
 }
 
-fn finish(reply: Reply, ids: &Ids) -> Reply {
-    reply
-        .header("request-id", ids.request.as_str())
-        .header("client-request-id", ids.client.as_str())
-        .header("cache-control", "no-cache")
-        .header("odata-version", "4.0")
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+
+    /// The status and message that a token with this audience gets.
+    fn asked_with(audience: &str) -> (u16, String) {
+        let sim = Sim::new(Config::default());
+        let info = &sim.tenants()[0];
+        let roles = vec!["User.Read.All".to_owned()];
+        let claims = Claims::new(&info.id, &info.client_id, audience, roles, sim.unix());
+        let token = claims.sign(sim.key());
+        let request = Request {
+            seq: 1,
+            method: "GET",
+            path: "/users",
+            query: "$top=1",
+            body: &[],
+            base: "http://graph.test",
+            token: &token,
+            asked: Asked::default(),
+            batched: false,
+        };
+        let (reply, _) = answer(&sim, &request);
+        (reply.status, String::from_utf8(reply.body).unwrap())
+    }
+
+    #[test]
+    fn a_token_for_something_else_is_none() {
+        for audience in [
+            "https://graph.microsoft.com",
+            "https://graph.microsoft.com/",
+            "00000003-0000-0000-c000-000000000000",
+            "http://graph.test",
+        ] {
+            assert_eq!(asked_with(audience).0, 200, "{audience}");
+        }
+        for audience in [
+            "https://management.azure.com",
+            "https://graph.microsoft.us",
+            "",
+        ] {
+            let (status, body) = asked_with(audience);
+            assert!(
+                status == 401 && body.contains("Invalid audience"),
+                "{audience}"
+            );
+        }
+    }
 }

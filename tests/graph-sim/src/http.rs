@@ -16,6 +16,7 @@ use crate::config::DEFAULT_BASE;
 use crate::control;
 use crate::entra::{self, Refusal};
 use crate::graph::{self, Asked, Request};
+use crate::headers;
 use crate::reply::{Failure, Reply};
 use crate::sim::Sim;
 
@@ -55,10 +56,9 @@ async fn handle(State(sim): State<Sim>, request: axum::extract::Request) -> Resp
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
     let Ok(body) = to_bytes(body, BODY).await else {
-        return response(
-            Failure::new(413, "Request_BadRequest", "Request too large.")
-                .reply(&sim.ids(seq, None)),
-        );
+        let ids = sim.ids(seq, None);
+        let failure = Failure::new(413, "Request_BadRequest", "Request too large.");
+        return response(headers::common(failure.reply(&ids), &ids));
     };
     // A page takes milliseconds of computing: not on the threads that serve connections.
     let work = tokio::task::spawn_blocking(move || answer(&sim, &parts, &body, seq));
@@ -112,6 +112,7 @@ fn answer(sim: &Sim, parts: &Parts, body: &[u8], seq: u64) -> Reply {
                 "Invalid version: the simulator has v1.0 only.",
             )
             .reply(&ids);
+            let reply = headers::common(reply, &ids);
             sim.note(&request, None, &reply);
             reply
         }

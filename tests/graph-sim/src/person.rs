@@ -42,23 +42,63 @@ pub(crate) struct User {
     pub(crate) orphan: Option<u8>,
 }
 
-/// Makes user `index`; `joined` is the day on which a joiner came.
-pub(crate) fn make(key: u64, index: u32, joined: Option<u32>) -> User {
-    let mut rng = Rng::new(rng::mix(key ^ 0x0075_5e12, u64::from(index)));
+/// What the address of a user is made of; it never changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Named {
+    pub(crate) index: u32,
+    pub(crate) kind: Kind,
+    pub(crate) first: u8,
+    pub(crate) last: u8,
+}
+
+/// What the address of user `index` is made of, without making the rest of the user.
+pub(crate) fn named(key: u64, index: u32, joiner: bool) -> Named {
+    name(&mut Rng::new(seed(key, index)), index, joiner).0
+}
+
+fn seed(key: u64, index: u32) -> u64 {
+    rng::mix(key ^ 0x0075_5e12, u64::from(index))
+}
+
+/// The name, and the day before day 0 on which the account was created unless the user joined later.
+fn name(rng: &mut Rng, index: u32, joiner: bool) -> (Named, i32) {
     let kind = match rng.below(1000) {
-        _ if joined.is_some() => Kind::Member,
+        _ if joiner => Kind::Member,
         0..75 => Kind::Guest,
         75..110 => Kind::Service,
         _ => Kind::Member,
     };
-    let member = kind == Kind::Member;
-    let created = joined.map_or_else(|| -1 - rng.below(3_600) as i32, |day| day as i32);
-    let disabled = if member { 45 } else { 90 };
+    let created = if joiner {
+        0
+    } else {
+        -1 - rng.below(3_600) as i32
+    };
     let last = rng.below(LAST.len() as u32) as u8;
     let first = match kind {
         Kind::Service => rng.below(SERVICES.len() as u32),
         _ => rng.below(FIRST.len() as u32),
     } as u8;
+    let named = Named {
+        index,
+        kind,
+        first,
+        last,
+    };
+    (named, created)
+}
+
+/// Makes user `index`; `joined` is the day on which a joiner came.
+pub(crate) fn make(key: u64, index: u32, joined: Option<u32>) -> User {
+    let mut rng = Rng::new(seed(key, index));
+    let (
+        Named {
+            kind, first, last, ..
+        },
+        created,
+    ) = name(&mut rng, index, joined.is_some());
+    let member = kind == Kind::Member;
+    let created = joined.map_or(created, |day| day as i32);
+    let disabled = if member { 45 } else { 90 };
     let mut user = User {
         index,
         kind,
@@ -96,7 +136,23 @@ pub(crate) fn make(key: u64, index: u32, joined: Option<u32>) -> User {
 }
 
 impl User {
+    pub(crate) fn named(&self) -> Named {
+        Named {
+            index: self.index,
+            kind: self.kind,
+            first: self.first,
+            last: self.last_in_address,
+        }
+    }
+
     pub(crate) fn partner(&self) -> &'static str {
-        PARTNERS[usize::from(self.last_in_address) % PARTNERS.len()]
+        self.named().partner()
+    }
+}
+
+impl Named {
+    /// The domain that a guest comes from.
+    pub(crate) fn partner(&self) -> &'static str {
+        PARTNERS[usize::from(self.last) % PARTNERS.len()]
     }
 }

@@ -80,6 +80,12 @@ pub(crate) fn table() -> &'static [Property] {
     &TABLE
 }
 
+/// The number of a property by its name, whatever its case.
+pub(crate) fn number(name: &str) -> Option<u8> {
+    let at = TABLE.iter().position(|p| p.name.eq_ignore_ascii_case(name));
+    at.map(|at| at as u8)
+}
+
 /// A set of properties.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Select(pub(crate) u128);
@@ -100,6 +106,15 @@ impl Select {
         Prop::UserPrincipalName,
         Prop::Id,
     ]);
+    /// What `User.ReadBasic.All` shows.
+    pub(crate) const BASIC: Self = Self::of(&[
+        Prop::DisplayName,
+        Prop::GivenName,
+        Prop::Mail,
+        Prop::Surname,
+        Prop::UserPrincipalName,
+        Prop::Id,
+    ]);
     /// What an inventory reads of a user: the first 21 lines of the table.
     pub(crate) const INVENTORY: Self = Self((1 << 21) - 1);
 
@@ -116,10 +131,23 @@ impl Select {
     pub(crate) fn parse(list: &str) -> Result<Self, String> {
         let mut select = Self::EMPTY;
         for name in list.split(',').map(str::trim) {
-            let at = TABLE.iter().position(|p| p.name.eq_ignore_ascii_case(name));
-            select.add(at.ok_or_else(|| name.to_owned())? as u8);
+            select.add(number(name).ok_or_else(|| name.to_owned())?);
         }
         Ok(select)
+    }
+
+    /// The set of one property; empty when there is none of that name.
+    pub(crate) fn of_name(name: &str) -> Self {
+        let mut select = Self::EMPTY;
+        if let Some(number) = number(name) {
+            select.add(number);
+        }
+        select
+    }
+
+    /// Whether the property of this name is in the set.
+    pub(crate) fn has(self, name: &str) -> bool {
+        self.meets(Self::of_name(name))
     }
 
     pub(crate) fn add(&mut self, number: u8) {

@@ -67,9 +67,11 @@ pub(crate) struct Link {
     /// Simulated second at which the token was made.
     pub(crate) at: u64,
     pub(crate) select: Select,
+    /// Hash of the rest of the query that the link belongs to; 0 where there is no rest.
+    pub(crate) bind: u64,
 }
 
-const BYTES: usize = 54;
+const BYTES: usize = 62;
 
 impl Link {
     pub(crate) fn seal(&self, key: u64) -> String {
@@ -84,6 +86,7 @@ impl Link {
         bytes.extend_from_slice(&self.day.to_be_bytes());
         bytes.extend_from_slice(&self.at.to_be_bytes());
         bytes.extend_from_slice(&self.select.0.to_be_bytes());
+        bytes.extend_from_slice(&self.bind.to_be_bytes());
         let check = checksum(key, &bytes);
         bytes.extend_from_slice(&check.to_be_bytes());
         base64url(&bytes)
@@ -114,6 +117,7 @@ impl Link {
             day: u32::from_be_bytes(take(&mut rest)?),
             at: u64::from_be_bytes(take(&mut rest)?),
             select: Select(u128::from_be_bytes(take(&mut rest)?)),
+            bind: u64::from_be_bytes(take(&mut rest)?),
         })
     }
 }
@@ -122,6 +126,11 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (head, tail) = rest.split_first_chunk::<N>()?;
     *rest = tail;
     Some(*head)
+}
+
+/// A hash of a text.
+pub(crate) fn digest(text: &str) -> u64 {
+    checksum(0, text.as_bytes())
 }
 
 fn checksum(key: u64, bytes: &[u8]) -> u64 {
@@ -140,9 +149,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn links_read_back(position: u32, top: u16, from: u32, to: u32, select: u128, full: bool, at: u64, key: u64) {
+        fn links_read_back(position: u32, top: u16, from: u32, to: u32, select: u128, full: bool, at: u64, bind: u64, key: u64) {
             let link = Link {
-                purpose: Purpose::DeltaPage, tenant: 3, position, top, from, to, day: to, full, at, select: Select(select),
+                purpose: Purpose::DeltaPage, tenant: 3, position, top, from, to, day: to, full, at, select: Select(select), bind,
             };
             let text = link.seal(key);
             prop_assert_eq!(Link::open(key, &text), Some(link));

@@ -12,6 +12,7 @@ use crate::config::{Config, DEFAULT_BASE, MOST_USERS};
 use crate::fault::{Fault, Faults};
 use crate::graph::Request;
 use crate::log::{LogEntry, Ring};
+use crate::order::Orders;
 use crate::query;
 use crate::reply::{Ids, Reply};
 use crate::rng::mix;
@@ -34,6 +35,7 @@ struct Inner {
     clock: Clock,
     faults: Mutex<Faults>,
     log: Mutex<Ring>,
+    orders: Orders,
     requests: AtomicU64,
     objects: AtomicU64,
 }
@@ -99,6 +101,7 @@ impl Sim {
             clock: Clock::new(config.wall_clock),
             faults: Mutex::default(),
             log: Mutex::new(Ring::new(config.log_capacity)),
+            orders: Orders::default(),
             requests: AtomicU64::new(0),
             objects: AtomicU64::new(0),
             config,
@@ -206,6 +209,19 @@ impl Sim {
             .get(&tenant)
             .unwrap_or(&self.0.config.roles)
             .clone()
+    }
+
+    /// Whether the tenant has Entra ID P1 or P2.
+    pub(crate) fn is_premium(&self, tenant: usize) -> bool {
+        !self.0.config.without_premium.contains(&tenant)
+    }
+
+    pub(crate) fn page_token_life(&self) -> Option<Duration> {
+        self.0.config.page_token_life
+    }
+
+    pub(crate) fn orders(&self) -> &Orders {
+        &self.0.orders
     }
 
     pub(crate) fn configured_base(&self) -> Option<&str> {

@@ -41,15 +41,7 @@ pub(crate) fn subscriptions(call: &Call, query: &Query) -> Result<Reply, Failure
 }
 
 fn reply(call: &Call, query: &Query, kind: &str, values: Vec<Value>) -> Result<Reply, Failure> {
-    if query.filter.is_some()
-        || query.top.is_some()
-        || query.skip_token.is_some()
-        || query.delta_token.is_some()
-    {
-        return Err(Failure::unsupported(
-            "This query option is not supported on this collection.",
-        ));
-    }
+    query.only(&["$select"])?;
     let objects = values.len() as u32;
     let values: Result<Vec<_>, _> = values
         .into_iter()

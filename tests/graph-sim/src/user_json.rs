@@ -6,7 +6,7 @@ use crate::guid::{self, Kind as Guid};
 use crate::json;
 use crate::licence::{ERRORS, State, assigned};
 use crate::names::{COUNTRIES, DEPARTMENTS, FIRST, LAST, SERVICES};
-use crate::person::{Kind, User};
+use crate::person::{Kind, Named, User};
 use crate::property::{Class, Prop, Select, table};
 use crate::tenant::Identity;
 
@@ -50,7 +50,7 @@ pub(crate) fn write(
 }
 
 /// Appends a value; false when there is none.
-fn value(out: &mut Vec<u8>, who: &Identity, user: &User, number: u8) -> bool {
+pub(crate) fn value(out: &mut Vec<u8>, who: &Identity, user: &User, number: u8) -> bool {
     const fn n(prop: Prop) -> u8 {
         prop as u8
     }
@@ -65,12 +65,12 @@ fn value(out: &mut Vec<u8>, who: &Identity, user: &User, number: u8) -> bool {
         }
         x if x == n(Prop::UserPrincipalName) => {
             quoted(out, |out| {
-                nickname(out, user);
+                nickname(out, &user.named());
                 out.push(b'@');
                 out.extend_from_slice(who.domain.as_bytes());
             });
         }
-        x if x == n(Prop::MailNickname) => quoted(out, |out| nickname(out, user)),
+        x if x == n(Prop::MailNickname) => quoted(out, |out| nickname(out, &user.named())),
         x if x == n(Prop::DisplayName) => quoted(out, |out| {
             json::escaped(out, given(user));
             out.push(b' ');
@@ -85,7 +85,7 @@ fn value(out: &mut Vec<u8>, who: &Identity, user: &User, number: u8) -> bool {
         // Every eighth service account has no mailbox.
         x if x == n(Prop::Mail) && (person || !user.index.is_multiple_of(8)) => {
             quoted(out, |out| {
-                local(out, user);
+                local(out, &user.named());
                 out.push(b'@');
                 out.extend_from_slice(if inside {
                     who.domain.as_bytes()
@@ -168,7 +168,7 @@ fn given(user: &User) -> &'static str {
 }
 
 /// The part of an address before the `@`, unique by the index.
-fn local(out: &mut Vec<u8>, user: &User) {
+fn local(out: &mut Vec<u8>, user: &Named) {
     match user.kind {
         Kind::Service => {
             out.extend_from_slice(SERVICES[usize::from(user.first)].1.as_bytes());
@@ -177,13 +177,14 @@ fn local(out: &mut Vec<u8>, user: &User) {
         _ => {
             out.extend_from_slice(FIRST[usize::from(user.first)].1.as_bytes());
             out.push(b'.');
-            out.extend_from_slice(LAST[usize::from(user.last_in_address)].1.as_bytes());
+            out.extend_from_slice(LAST[usize::from(user.last)].1.as_bytes());
         }
     }
     json::number(out, u64::from(user.index));
 }
 
-fn nickname(out: &mut Vec<u8>, user: &User) {
+/// The part of a `userPrincipalName` before its `@`.
+pub(crate) fn nickname(out: &mut Vec<u8>, user: &Named) {
     local(out, user);
     if user.kind == Kind::Guest {
         out.push(b'_');

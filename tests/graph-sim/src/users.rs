@@ -1,5 +1,7 @@
 //! Reading users: lists in pages, by ids, one by id, and their number.
 
+use crate::access;
+use crate::filter::Mode;
 use crate::graph::Call;
 use crate::guid::{self, Kind};
 use crate::json;
@@ -8,6 +10,7 @@ use crate::query::{self, Query};
 use crate::reply::{Failure, Reply};
 use crate::sealed::{Link, Purpose};
 use crate::user_json;
+use crate::user_query::{self, Ask, Hits};
 
 /// Bytes that a user takes in an answer with all of an inventory's properties, for the first allocation.
 const ABOUT: usize = 1_900;
@@ -21,74 +24,83 @@ pub(crate) fn list(call: &Call, query: &Query) -> Result<Reply, Failure> {
             "The query parameter '$deltatoken' is not supported.",
         ));
     }
-    let (select, top, start) = match &query.skip_token {
-        Some(token) => {
-            let link = open(call, token)?;
-            (link.select, link.top, link.position)
-        }
-        None => (query.user_select()?, query.user_top()?, 0),
+    let mut ask = Ask::read(call, query)?;
+    let start = match &query.skip_token {
+        Some(token) => open(call, token, &ask)?.position,
+        None => 0,
     };
-    query::check_collection(select, call.roles)?;
-    let counted = call.asked.eventual && query.count;
+    ask.select = visible(call, query, ask.select)?;
     let first_page = query.skip_token.is_none();
-    let wanted = match &query.filter {
-        Some(filter) => Some(by_ids(call, filter, counted)?),
-        None => None,
+    let hits = ask.hits(call)?;
+    let total = (ask.mode == Mode::Advanced && first_page).then(|| hits.count(call));
+    let mut page = Page::open(call, ask.select, usize::from(ask.top), total);
+    let listed = |list: &[u32]| -> Vec<(u32, u32)> {
+        let rest = (0..).zip(list.iter().copied()).skip(start as usize);
+        rest.take(usize::from(ask.top) + 1).collect()
     };
-    let total = wanted
-        .as_ref()
-        .map_or(call.world.live(call.day), |w| w.len() as u32);
-    let mut page = Page::open(
-        call,
-        select,
-        usize::from(top),
-        (counted && first_page).then_some(total),
-    );
-    let next = match &wanted {
-        Some(ids) => page.fill(
-            call,
-            top,
-            ids.iter()
-                .copied()
-                .enumerate()
-                .skip(start as usize)
-                .map(|(n, i)| (n as u32, i)),
-        ),
-        None => page.fill(
-            call,
-            top,
-            (start..call.world.limit(call.day)).map(|i| (i, i)),
-        ),
+    let everybody = start..call.world.limit(call.day);
+    let next = match &hits {
+        Hits::All => page.fill(call, ask.top, everybody.map(|i| (i, i))),
+        Hits::Matching(matcher) => {
+            let matching = everybody.filter(|i| matcher.matches(call, *i));
+            page.fill(call, ask.top, matching.map(|i| (i, i)))
+        }
+        Hits::Ids(ids) => page.fill(call, ask.top, listed(ids).into_iter()),
+        Hits::Sorted(sorted) => page.fill(call, ask.top, listed(sorted).into_iter()),
     };
-    let next = next.map(|position| {
-        let link = link(call, Purpose::Page, position, top, select);
-        let mut url = format!("{}/v1.0/users?", call.base);
-        if query.select.is_some() || !first_page {
-            url.push_str(&format!("$select={}&", select.names()));
-        }
-        if let Some(filter) = &query.filter {
-            url.push_str(&format!(
-                "$filter={}&",
-                filter.replace(' ', "%20").replace('\'', "%27")
-            ));
-        }
-        if query.count {
-            url.push_str("$count=true&");
-        }
-        url.push_str(&format!(
-            "$top={top}&$skiptoken={}",
-            link.seal(call.sim.key())
-        ));
-        url
-    });
+    let next = next.map(|position| next_link(call, query, &ask, position));
     Ok(page.close(next.map(|url| ("@odata.nextLink", url))))
 }
 
-/// `GET /users/{id}`
+/// The query as it was, with the place where it goes on.
+fn next_link(call: &Call, query: &Query, ask: &Ask, position: u32) -> String {
+    let link = Link {
+        bind: ask.bind,
+        ..link(call, Purpose::Page, position, ask.top, ask.select)
+    };
+    let mut url = format!("{}/v1.0/users?", call.base);
+    if query.select.is_some() || query.skip_token.is_some() {
+        url.push_str(&format!("$select={}&", ask.select.names()));
+    }
+    for (name, value) in [
+        ("$filter", &query.filter),
+        ("$search", &query.search),
+        ("$orderby", &query.order),
+        ("$expand", &query.expand),
+    ] {
+        if let Some(value) = value {
+            url.push_str(&format!("{name}={}&", query::encode(value)));
+        }
+    }
+    if query.count {
+        url.push_str("$count=true&");
+    }
+    let (top, token) = (ask.top, link.seal(call.sim.key()));
+    url.push_str(&format!("$top={top}&$skiptoken={token}"));
+    url
+}
+
+/// `GET /users/{id}`; the id may be a `userPrincipalName`, but not for what is read from the reporting store.
 pub(crate) fn single(call: &Call, id: &str, query: &Query) -> Result<Reply, Failure> {
-    let select = query.user_select()?;
-    let guid = guid::parse(id).ok_or_else(|| Failure::missing(id))?;
-    let user = find(call, guid).ok_or_else(|| Failure::missing(id))?;
+    query.only(&["$select", "$expand"])?;
+    let select = visible(call, query, query.user_select()?)?;
+    if let Some(expand) = &query.expand {
+        user_query::check_expand(expand)?;
+    }
+    let guid = guid::parse(id);
+    if select.has("signInActivity") {
+        query::check_guarded(select, call.roles)?;
+        user_query::premium(call)?;
+        if guid.is_none() {
+            let message = "Get By Key only supports UserId and the key has to be a valid Guid";
+            return Err(Failure::new(400, "BadRequest", message));
+        }
+    }
+    let user = match guid {
+        Some(guid) => user_query::find(call, guid),
+        None => user_query::by_name(call, id),
+    };
+    let user = user.ok_or_else(|| Failure::missing(id))?;
     let mut body = Vec::with_capacity(ABOUT + 400);
     body.extend_from_slice(b"{\"@odata.context\":");
     json::string(
@@ -108,6 +120,7 @@ pub(crate) fn single(call: &Call, id: &str, query: &Query) -> Result<Reply, Fail
 
 /// `GET /users/$count`
 pub(crate) fn count(call: &Call, query: &Query) -> Result<Reply, Failure> {
+    query.only(&["$filter", "$search"])?;
     if !call.asked.eventual {
         return Err(Failure::bad("$count is not currently supported."));
     }
@@ -118,34 +131,39 @@ pub(crate) fn count(call: &Call, query: &Query) -> Result<Reply, Failure> {
             "Requested content type is not supported.",
         ));
     }
-    let number = match &query.filter {
-        Some(filter) => by_ids(call, filter, true)?.len() as u32,
-        None => call.world.live(call.day),
+    let ask = Ask::read_count(call, query)?;
+    Ok(Reply::text(ask.hits(call)?.count(call).to_string()))
+}
+
+/// With `User.ReadBasic.All` alone only the basic profile is shown: asking for more is refused.
+fn visible(call: &Call, query: &Query, select: Select) -> Result<Select, Failure> {
+    if !access::only_basic(call.roles) {
+        return Ok(select);
+    }
+    let basic = Select(select.0 & user_query::BASIC.0);
+    if query.select.is_some() && basic != select {
+        return Err(access::denied());
+    }
+    Ok(basic)
+}
+
+/// The place that a token names; it belongs to one query, one tenant, and some minutes.
+fn open(call: &Call, token: &str, ask: &Ask) -> Result<Link, Failure> {
+    let young = |link: &Link| {
+        let age = call.sim.now().as_secs().saturating_sub(link.at);
+        call.sim
+            .page_token_life()
+            .is_none_or(|life| age <= life.as_secs())
     };
-    Ok(Reply::text(number.to_string()))
-}
-
-fn find(call: &Call, guid: u128) -> Option<crate::person::User> {
-    let index = guid::index(call.who.key, Kind::User, guid)?;
-    call.world.user(u32::try_from(index).ok()?, call.day)
-}
-
-/// The indices of the users that a filter names and that live; the others are silently left out.
-fn by_ids(call: &Call, filter: &str, advanced: bool) -> Result<Vec<u32>, Failure> {
-    let guids = query::ids(filter, advanced)?;
-    let mut found: Vec<u32> = guids
-        .into_iter()
-        .filter_map(|g| find(call, g))
-        .map(|u| u.index)
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-fn open(call: &Call, token: &str) -> Result<Link, Failure> {
+    let fits = |link: &Link| {
+        link.purpose == Purpose::Page
+            && usize::from(link.tenant) == call.tenant
+            && (link.top, link.bind) == (ask.top, ask.bind)
+            && (link.select == ask.select || access::only_basic(call.roles))
+            && !ask.forgets
+    };
     let link = Link::open(call.sim.key(), token);
-    link.filter(|l| l.purpose == Purpose::Page && usize::from(l.tenant) == call.tenant).ok_or_else(|| {
+    link.filter(|l| fits(l) && young(l)).ok_or_else(|| {
         let message = "The specified page token value has expired and can no longer be included in your request.";
         Failure::new(400, "Directory_ExpiredPageToken", message)
     })
@@ -164,6 +182,7 @@ pub(crate) fn link(call: &Call, purpose: Purpose, position: u32, top: u16, selec
         full: false,
         at: call.sim.now().as_secs(),
         select,
+        bind: 0,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::throttle::Throttling;
+
 /// Settings of a simulation. Start from [`Config::default`] and change what matters.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -27,6 +29,10 @@ pub struct Config {
     pub page_token_life: Option<Duration>,
     /// Tenants without Entra ID P1 or P2, by position: no sign-in data there.
     pub without_premium: Vec<usize>,
+    /// How much faster than the wall clock simulated time runs, where it runs with it.
+    pub speed: f64,
+    /// Budgets of requests. None: no throttling.
+    pub throttling: Option<Throttling>,
     /// How many requests the log keeps.
     pub log_capacity: usize,
 }
@@ -47,6 +53,8 @@ impl Default for Config {
             wall_clock: false,
             page_token_life: None,
             without_premium: Vec::new(),
+            speed: 1.0,
+            throttling: None,
             log_capacity: 100_000,
         }
     }

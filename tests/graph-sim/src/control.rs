@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::fault::Fault;
 use crate::sim::Sim;
+use crate::throttle::Throttling;
 
 /// More days at once than anybody needs; a typing error must not fill the memory.
 const MOST_DAYS: u32 = 3_650;
@@ -29,11 +30,19 @@ struct Seconds {
     seconds: u64,
 }
 
+#[derive(Deserialize)]
+struct Off {
+    /// Seconds, negative for late.
+    off: i64,
+}
+
 pub(crate) fn router() -> Router<Sim> {
     Router::new()
         .route("/advance", post(advance))
         .route("/tick", post(tick))
         .route("/faults", post(arm).delete(clear))
+        .route("/throttling", post(throttle).delete(throttle_no_more))
+        .route("/clock", post(put_clock_off))
         .route("/log", get(async |State(sim): State<Sim>| Json(sim.log())))
         .route(
             "/stats",
@@ -72,6 +81,21 @@ async fn arm(State(sim): State<Sim>, Json(fault): Json<Fault>) -> Response {
 
 async fn clear(State(sim): State<Sim>) -> StatusCode {
     sim.clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+async fn throttle(State(sim): State<Sim>, Json(how): Json<Throttling>) -> StatusCode {
+    sim.throttle(Some(how));
+    StatusCode::NO_CONTENT
+}
+
+async fn throttle_no_more(State(sim): State<Sim>) -> StatusCode {
+    sim.throttle(None);
+    StatusCode::NO_CONTENT
+}
+
+async fn put_clock_off(State(sim): State<Sim>, Query(Off { off }): Query<Off>) -> StatusCode {
+    sim.put_clock_off(off);
     StatusCode::NO_CONTENT
 }
 

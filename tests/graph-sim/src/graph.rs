@@ -7,7 +7,7 @@ use crate::reply::{Failure, Reply};
 use crate::sim::Sim;
 use crate::stock;
 use crate::tenant::Identity;
-use crate::units::units;
+use crate::throttle::Asker;
 use crate::world::World;
 use crate::{access, batch, delta, headers, users};
 
@@ -36,6 +36,8 @@ pub(crate) struct Asked {
     pub(crate) page: Option<u16>,
     /// `Accept` insists on JSON.
     pub(crate) json: bool,
+    /// `x-ms-throttle-priority: low`
+    pub(crate) low_priority: bool,
     pub(crate) client_request_id: Option<String>,
 }
 
@@ -45,6 +47,7 @@ impl Asked {
         match name.to_ascii_lowercase().as_str() {
             "consistencylevel" => self.eventual = value.eq_ignore_ascii_case("eventual"),
             "accept" => self.json = value.starts_with("application/json"),
+            "x-ms-throttle-priority" => self.low_priority = value.eq_ignore_ascii_case("low"),
             "client-request-id" if value.len() <= 100 => {
                 self.client_request_id = Some(value.to_owned())
             }
@@ -98,9 +101,6 @@ fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Rep
             "Access token validation failure. Invalid audience.",
         ));
     }
-    if let Some(fault) = sim.failure(request.path) {
-        return Err(broken(&fault, request));
-    }
     let path: Vec<String> = request
         .path
         .split('/')
@@ -108,6 +108,30 @@ fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Rep
         .map(query::decode)
         .collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let told = sim.admit(&Asker {
+        app: &claims.appid,
+        tenant: position,
+        tenant_id: &claims.tid,
+        size: sim.size(),
+        low_priority: request.asked.low_priority,
+        method: request.method,
+        path: &path,
+        query: request.query,
+    })?;
+    if let Some(fault) = sim.failure(request.path) {
+        return Err(broken(&fault, request));
+    }
+    dispatch(sim, request, &claims, position, &path).map(|reply| told.add_to(reply))
+}
+
+/// Answers a request that has a good token and a budget.
+fn dispatch(
+    sim: &Sim,
+    request: &Request,
+    claims: &Claims,
+    position: usize,
+    path: &[&str],
+) -> Result<Reply, Failure> {
     if path == ["$batch"] {
         return if request.batched {
             Err(Failure::segment("$batch"))
@@ -115,7 +139,7 @@ fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Rep
             batch::answer(sim, request)
         };
     }
-    let resource = match path.as_slice() {
+    let resource = match path {
         ["organization", ..] => Resource::Organization,
         ["subscribedSkus", ..] => Resource::SubscribedSkus,
         ["directory", "subscriptions", ..] => Resource::Subscriptions,
@@ -145,8 +169,7 @@ fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Rep
         day: sim.seen_day(&worlds, request.seq),
         today,
     };
-    let cost = units(&path, &query);
-    route(&call, &path, &query).map(|reply| reply.header("x-ms-resource-unit", cost.to_string()))
+    route(&call, path, &query)
 }
 
 fn route(call: &Call, path: &[&str], query: &Query) -> Result<Reply, Failure> {

@@ -14,9 +14,10 @@ use crate::graph::Request;
 use crate::log::{LogEntry, Ring};
 use crate::order::Orders;
 use crate::query;
-use crate::reply::{Ids, Reply};
+use crate::reply::{Failure, Ids, Reply};
 use crate::rng::mix;
 use crate::tenant::{self, Identity, TenantInfo};
+use crate::throttle::{Asker, Moment, Size, Throttle, Throttling, Told};
 use crate::world::{Consumed, World};
 
 /// A running simulation; clones are the same one.
@@ -36,6 +37,7 @@ struct Inner {
     faults: Mutex<Faults>,
     log: Mutex<Ring>,
     orders: Orders,
+    throttle: Mutex<Throttle>,
     requests: AtomicU64,
     objects: AtomicU64,
 }
@@ -98,7 +100,8 @@ impl Sim {
             at_start: identities.iter().map(|_| OnceLock::new()).collect(),
             identities,
             key,
-            clock: Clock::new(config.wall_clock),
+            clock: Clock::new(config.wall_clock, config.speed),
+            throttle: Mutex::new(Throttle::new(config.throttling.clone())),
             faults: Mutex::default(),
             log: Mutex::new(Ring::new(config.log_capacity)),
             orders: Orders::default(),
@@ -137,9 +140,14 @@ impl Sim {
         self.0.clock.tick(by);
     }
 
+    /// Puts the dates of answers and tokens off by some seconds, as a server does whose clock is wrong.
+    pub fn put_clock_off(&self, seconds: i64) {
+        self.0.clock.put_off(seconds);
+    }
+
     /// Simulated time since the start.
     pub fn now(&self) -> Duration {
-        Duration::from_secs(self.0.clock.now())
+        self.0.clock.now()
     }
 
     /// The simulated day, which starts at 0.
@@ -155,6 +163,34 @@ impl Sim {
     /// Disarms all faults.
     pub fn clear_faults(&self) {
         self.faults().clear();
+    }
+
+    /// Throttles from now on as this says, with all budgets full; none: no more.
+    pub fn throttle(&self, how: Option<Throttling>) {
+        *self.throttle_state() = Throttle::new(how);
+    }
+
+    /// Charges a request to its budgets.
+    pub(crate) fn admit(&self, asker: &Asker) -> Result<Told, Failure> {
+        let clock = &self.0.clock;
+        let moment = Moment {
+            millis: clock.millis(),
+            unix: clock.unix(),
+            speed: clock.speed(),
+        };
+        self.throttle_state().admit(asker, moment)
+    }
+
+    fn throttle_state(&self) -> MutexGuard<'_, Throttle> {
+        self.0
+            .throttle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The size that decides on a tenant's budgets.
+    pub(crate) fn size(&self) -> Size {
+        Size::of(self.0.config.users)
     }
 
     /// The newest requests, oldest first.

@@ -122,6 +122,16 @@ pub(crate) enum Resource {
     SubscribedSkus,
     Subscriptions,
     Users,
+    Groups,
+    /// Who is in a group, and of whom it can't license.
+    Members,
+    LicenceErrors,
+    Domains,
+    DeletedUsers,
+    DeletedGroups,
+    /// One deleted object of any kind.
+    DeletedItems,
+    LicenceDetails,
 }
 
 impl Resource {
@@ -146,6 +156,45 @@ impl Resource {
                 "Organization.Read.All",
                 "Directory.Read.All",
                 "Organization.ReadWrite.All",
+                "Directory.ReadWrite.All",
+            ],
+            Self::Groups | Self::Members => &[
+                "GroupMember.Read.All",
+                "Group.Read.All",
+                "Group.ReadWrite.All",
+                "Directory.Read.All",
+                "Directory.ReadWrite.All",
+            ],
+            // Not published; this is what reading groups with licences is known to take.
+            Self::LicenceErrors => &[
+                "Group.Read.All",
+                "Group.ReadWrite.All",
+                "Directory.Read.All",
+                "Directory.ReadWrite.All",
+            ],
+            Self::Domains => &[
+                "Domain.Read.All",
+                "Domain.ReadWrite.All",
+                "Directory.Read.All",
+            ],
+            Self::DeletedUsers => &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All"],
+            Self::DeletedItems => &[
+                "Group.Read.All",
+                "Group.ReadWrite.All",
+                "User.Read.All",
+                "User.ReadWrite.All",
+                "Directory.Read.All",
+            ],
+            Self::DeletedGroups => &[
+                "Group.Read.All",
+                "Group.ReadWrite.All",
+                "Directory.Read.All",
+            ],
+            Self::LicenceDetails => &[
+                "LicenseAssignment.Read.All",
+                "User.Read.All",
+                "User.ReadWrite.All",
+                "Directory.Read.All",
                 "Directory.ReadWrite.All",
             ],
             Self::Users => &[

@@ -2,8 +2,11 @@
 
 use std::sync::LazyLock;
 
-/// How many SKUs a tenant holds; the last one applies to the company and is never assigned.
-pub(crate) const SKUS: usize = 11;
+/// How many SKUs a tenant holds.
+pub(crate) const SKUS: usize = 16;
+
+/// The first so many SKUs are what people are given from day to day.
+pub(crate) const GIVEN: u32 = 10;
 
 /// Positions in the table, in the order of `data/skus.tsv`.
 pub(crate) mod sku {
@@ -17,7 +20,14 @@ pub(crate) mod sku {
     pub(crate) const EMS: u8 = 7;
     pub(crate) const FLOW_FREE: u8 = 8;
     pub(crate) const COPILOT: u8 = 9;
+    /// Covers the company; never assigned.
     pub(crate) const STORE: u8 = 10;
+    pub(crate) const M365_E3_NO_TEAMS: u8 = 11;
+    pub(crate) const TEAMS: u8 = 12;
+    pub(crate) const UNATTENDED: u8 = 13;
+    /// Licenses devices by a group; no user holds it.
+    pub(crate) const APPS_DEVICE: u8 = 14;
+    pub(crate) const ROOMS: u8 = 15;
 }
 
 /// One product.
@@ -83,13 +93,15 @@ mod tests {
             (sku::M365_F3, "SPE_F1"),
             (sku::COPILOT, "Microsoft_365_Copilot"),
             (sku::STORE, "WINDOWS_STORE"),
+            (sku::TEAMS, "Microsoft_Teams_Enterprise_New"),
+            (sku::ROOMS, "Microsoft_Teams_Rooms_Pro"),
         ] {
             assert_eq!(get(position).part_number, part_number);
         }
         for sku in all() {
             assert!(crate::guid::parse(sku.id).is_some());
             assert!(
-                sku.plans.len() >= 2
+                !sku.plans.is_empty()
                     && sku.plans.iter().all(|p| crate::guid::parse(p.id).is_some())
             );
         }

@@ -1,6 +1,6 @@
 //! What happens to users: one change is small, and applying it is a pure function.
 
-use crate::catalog::SKUS;
+use crate::catalog::GIVEN;
 use crate::licence::{ERRORS, Path, State, assigned};
 use crate::mix;
 use crate::names::{DEPARTMENTS, LAST};
@@ -21,13 +21,35 @@ pub(crate) struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     Joined,
+    /// Deleted, and restorable for 30 days.
     Left,
+    Restored,
+    /// Deleted for good.
+    Purged,
+    /// The group through which a path leads now licenses another SKU.
+    Flipped {
+        group: u8,
+        sku: u8,
+    },
     Given(Path),
-    Taken { at: u8 },
-    MadeDirect { at: u8 },
-    Turned { at: u8, state: State, error: u8 },
-    Moved { department: u8, job: u8 },
-    Renamed { last: u8 },
+    Taken {
+        at: u8,
+    },
+    MadeDirect {
+        at: u8,
+    },
+    Turned {
+        at: u8,
+        state: State,
+        error: u8,
+    },
+    Moved {
+        department: u8,
+        job: u8,
+    },
+    Renamed {
+        last: u8,
+    },
     Disabled,
 }
 
@@ -49,7 +71,7 @@ pub(crate) fn draw(user: &User, draw: Draw, day: u32, rng: &mut Rng) -> Option<W
         |wanted: &dyn Fn(&Path) -> bool| user.paths.iter().position(wanted).map(|at| at as u8);
     Some(match draw {
         Draw::Given => {
-            let sku = rng.below(SKUS as u32 - 1) as u8;
+            let sku = rng.below(GIVEN) as u8;
             let mut paths = user.paths;
             let new = Path {
                 sku,
@@ -95,10 +117,11 @@ pub(crate) fn draw(user: &User, draw: Draw, day: u32, rng: &mut Rng) -> Option<W
     })
 }
 
-/// Makes the change; joining and leaving change nothing of the person.
+/// Makes the change; joining, leaving and coming back change nothing of the person.
 pub(crate) fn apply(user: &mut User, what: What, day: u32) {
     match what {
-        What::Joined | What::Left => {}
+        What::Joined | What::Left | What::Restored | What::Purged => {}
+        What::Flipped { group, sku } => user.paths.flip(group, sku, day as i32),
         What::Given(path) => {
             user.paths.add(path);
         }

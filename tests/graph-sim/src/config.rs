@@ -33,6 +33,9 @@ pub struct Config {
     pub speed: f64,
     /// Budgets of requests. None: no throttling.
     pub throttling: Option<Throttling>,
+    /// Whether a delta token that is too old is answered with 410 and the URL of a fresh round, as after a reset of
+    /// the server; else with 400 `syncStateNotFound`. Which of them Graph sends is not certain.
+    pub delta_gone: bool,
     /// How many requests the log keeps.
     pub log_capacity: usize,
 }
@@ -55,6 +58,7 @@ impl Default for Config {
             without_premium: Vec::new(),
             speed: 1.0,
             throttling: None,
+            delta_gone: false,
             log_capacity: 100_000,
         }
     }

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::fault::Fault;
 use crate::sim::Sim;
 use crate::throttle::Throttling;
+use crate::storm::Storm;
 
 /// More days at once than anybody needs; a typing error must not fill the memory.
 const MOST_DAYS: u32 = 3_650;
@@ -40,6 +41,7 @@ pub(crate) fn router() -> Router<Sim> {
     Router::new()
         .route("/advance", post(advance))
         .route("/tick", post(tick))
+        .route("/storm", post(storm))
         .route("/faults", post(arm).delete(clear))
         .route("/throttling", post(throttle).delete(throttle_no_more))
         .route("/clock", post(put_clock_off))
@@ -62,6 +64,26 @@ async fn advance(State(sim): State<Sim>, Query(Days { days }): Query<Days>) -> R
     }
     match tokio::task::spawn_blocking(move || sim.advance(days)).await {
         Ok(day) => Json(json!({ "day": day })).into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+    }
+}
+
+/// Which tenant a storm meets; the first one if none is named.
+#[derive(Deserialize)]
+struct Place {
+    #[serde(default)]
+    tenant: usize,
+}
+
+async fn storm(
+    State(sim): State<Sim>,
+    Query(Place { tenant }): Query<Place>,
+    Json(storm): Json<Storm>,
+) -> Response {
+    let day = sim.clone();
+    match tokio::task::spawn_blocking(move || sim.storm(tenant, storm)).await {
+        Ok(Some(users)) => Json(json!({ "day": day.day(), "users": users })).into_response(),
+        Ok(None) => (StatusCode::NOT_FOUND, "no such tenant").into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
     }
 }

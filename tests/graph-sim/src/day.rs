@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::change::{self, Change, Draw, What};
 use crate::property::Select;
 use crate::rng::{self, Rng};
-use crate::world::World;
+use crate::world::{Life, RETENTION, World};
 
 /// Share of each kind among a day's changes in per cent, and how many happen at least.
 const KINDS: [(Draw, u32, u32); 7] = [
@@ -19,6 +19,8 @@ const KINDS: [(Draw, u32, u32); 7] = [
 ];
 const JOINERS: u32 = 14;
 const LEAVERS: u32 = 11;
+/// Deletions that are undone or made final.
+const RETURNS: u32 = 1;
 /// How many users are asked before a change that fits nobody is dropped.
 const TRIES: u32 = 400;
 
@@ -70,6 +72,35 @@ pub(crate) fn make(world: &World, day: u32) -> Vec<(u32, Change)> {
         ));
     }
     shuffle(&mut changes, &mut rng);
+    changes.extend(returns(world, day, total));
+    changes
+}
+
+/// Deleted users that come back, and those that are forgotten after their time.
+fn returns(world: &World, day: u32, total: u32) -> Vec<(u32, Change)> {
+    let mut rng = Rng::new(rng::mix(world.key() ^ 0x4e70, u64::from(day)));
+    let change = |index: u32, what: What| {
+        let touched = Select(u128::MAX);
+        (index, Change { day, what, touched })
+    };
+    let deleted = world.deleted(day - 1);
+    let (over, waiting): (Vec<u32>, Vec<u32>) = deleted.into_iter().partition(|i| {
+        world.life(*i, day - 1) == Life::Deleted(day.saturating_sub(RETENTION)) && day > RETENTION
+    });
+    let mut changes: Vec<_> = over.into_iter().map(|i| change(i, What::Purged)).collect();
+    let mut seen = HashSet::new();
+    for _ in 0..part(total, RETURNS, &mut rng) {
+        let at = rng.below(waiting.len() as u32) as usize;
+        // Not everything can wait: some are deleted for good before their time.
+        let what = if rng.chance(800) {
+            What::Restored
+        } else {
+            What::Purged
+        };
+        if let Some(index) = waiting.get(at).filter(|i| seen.insert(**i)) {
+            changes.push(change(*index, what));
+        }
+    }
     changes
 }
 
@@ -152,7 +183,8 @@ mod tests {
                 let unique: HashSet<_> = world.changed(day).iter().collect();
                 prop_assert_eq!(unique.len(), world.changed(day).len());
                 for index in 0..world.limit(day) {
-                    let same = world.user(index, day) == world.user(index, day - 1);
+                    let state = |day| (world.user(index, day), world.life(index, day) == Life::Purged);
+                    let same = state(day) == state(day - 1);
                     prop_assert_eq!(!same, unique.contains(&index), "user {} on day {}", index, day);
                 }
             }

@@ -1,6 +1,7 @@
 //! `GET /users/delta`: what changed between two days, read from the log of changes.
 
 use crate::access;
+use crate::expired;
 use crate::graph::Call;
 use crate::property::{Prop, Select};
 use crate::query::{self, Query};
@@ -11,9 +12,6 @@ use crate::users::{self, Page};
 
 /// Graph decides how many objects a page of delta holds.
 const PAGE: u16 = 200;
-/// Days and seconds after which a token is forgotten.
-const LIFE_DAYS: u32 = 7;
-const LIFE_SECONDS: u64 = 7 * 86_400;
 
 /// One page of a round: the first without a token, or what a link asks for.
 pub(crate) fn round(call: &Call, query: &Query) -> Result<Reply, Failure> {
@@ -114,7 +112,8 @@ fn everything(call: &Call, link: &Link, page: &mut Page) -> Option<Link> {
 
 /// A later round: each user that changed, once, at its last change.
 fn changes(call: &Call, link: &Link, page: &mut Page) -> Option<Link> {
-    let relevant = link.select.without(Prop::Id);
+    // The id counts too: no change touches it but coming and going.
+    let relevant = link.select;
     for day in link.day..=link.to {
         let skipped = if day == link.day { link.position } else { 0 };
         for (position, index) in call
@@ -148,7 +147,7 @@ fn changes(call: &Call, link: &Link, page: &mut Page) -> Option<Link> {
                     };
                     user_json::write(body, call.who, &user, select, true);
                 }
-                None => users::removed(body, call, *index),
+                None => users::removed(body, call, *index, link.to),
             });
         }
     }
@@ -168,13 +167,6 @@ fn open(call: &Call, token: &str, purpose: Purpose) -> Result<Link, Failure> {
     let link = Link::open(call.sim.key(), token);
     let link = link.filter(|l| l.purpose == purpose && usize::from(l.tenant) == call.tenant);
     let link = link.ok_or_else(|| Failure::bad("Badly formed token."))?;
-    let now = call.sim.now().as_secs();
-    // A token from the future was made before the simulator was started anew.
-    let old = call.today.saturating_sub(link.to) > LIFE_DAYS
-        || now.saturating_sub(link.at) > LIFE_SECONDS;
-    if old || link.to > call.today {
-        let message = "The sync state generation is not found; the sync state token has expired. Please perform a full synchronization.";
-        return Err(Failure::new(400, "syncStateNotFound", message));
-    }
+    expired::check(call, "users/delta", link.to, link.at)?;
     Ok(link)
 }

@@ -9,7 +9,7 @@ use crate::stock;
 use crate::tenant::Identity;
 use crate::throttle::Asker;
 use crate::world::World;
-use crate::{access, batch, delta, headers, users};
+use crate::{access, batch, datasets, delta, headers, users};
 
 /// One request, from outside or from a batch.
 pub(crate) struct Request<'a> {
@@ -140,6 +140,7 @@ fn dispatch(
         };
     }
     let resource = match path {
+        path if let Some(resource) = datasets::resource(path) => resource,
         ["organization", ..] => Resource::Organization,
         ["subscribedSkus", ..] => Resource::SubscribedSkus,
         ["directory", "subscriptions", ..] => Resource::Subscriptions,
@@ -173,6 +174,10 @@ fn dispatch(
 }
 
 fn route(call: &Call, path: &[&str], query: &Query) -> Result<Reply, Failure> {
+    if let Some(answer) = datasets::route(call, path, query) {
+        return answer;
+    }
+    query.check_format()?;
     match path {
         ["organization"] => stock::organization(call, query, None),
         ["organization", id] => stock::organization(call, query, Some(id)),

@@ -98,6 +98,20 @@ impl Paths {
         }
     }
 
+    /// Lets the paths through `group` give `sku` from `day` on, as if newly assigned.
+    pub(crate) fn flip(&mut self, group: u8, sku: u8, day: i32) {
+        let len = usize::from(self.len);
+        for path in self.items[..len].iter_mut().filter(|p| p.group == group) {
+            *path = Path {
+                sku,
+                group,
+                since: day,
+                ..Self::NONE
+            };
+            path.state = State::Active;
+        }
+    }
+
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Path> {
         self.items[..usize::from(self.len)].iter()
     }

@@ -1,10 +1,11 @@
 //! Who holds which licences: a company that has grown, not noise.
 
 use crate::catalog::sku::{
-    COPILOT, EMS, FLOW_FREE, M365_E3, M365_E5, M365_F3, OFFICE_E3, POWER_BI, PROJECT, VISIO,
+    COPILOT, EMS, FLOW_FREE, M365_E3, M365_E3_NO_TEAMS, M365_E5, M365_F3, OFFICE_E3, POWER_BI,
+    PROJECT, ROOMS, TEAMS, UNATTENDED, VISIO,
 };
 use crate::licence::{ERRORS, Path, Paths, State};
-use crate::names::{DEPARTMENTS, ENGINEERING, FINANCE, IT, SALES};
+use crate::names::{DEPARTMENTS, ENGINEERING, FINANCE, IT, LEGAL, MARKETING, SALES};
 use crate::person::Kind;
 use crate::rng::Rng;
 
@@ -14,6 +15,8 @@ pub(crate) struct Holder {
     pub(crate) enabled: bool,
     pub(crate) department: u8,
     pub(crate) first_day: i32,
+    /// A meeting room's account.
+    pub(crate) room: bool,
 }
 
 /// Groups of a tenant: each SKU has two, "everybody" and "pilot".
@@ -45,8 +48,31 @@ pub(crate) fn licences(holder: &Holder, rng: &mut Rng) -> (Paths, Option<u8>) {
         Kind::Member if holder.enabled || rng.chance(550) => member(&mut paths, holder, rng),
         Kind::Member => {}
     }
+    special(&mut paths, holder, rng);
     let orphan = (holder.kind == Kind::Member && rng.below(2_000) < 3).then_some(FLOW_FREE);
     (paths, orphan)
+}
+
+/// What few hold: rooms, robots, and suites that are sold without Teams, with it bought beside or not.
+fn special(paths: &mut Paths, holder: &Holder, rng: &mut Rng) {
+    // A stream of its own: what everybody holds does not depend on it.
+    let rng = &mut Rng::new(rng.clone().next() ^ 0x5bec);
+    match holder.kind {
+        Kind::Service if holder.room => give(paths, ROOMS, 0, holder, rng),
+        Kind::Service if rng.chance(60) => give(paths, UNATTENDED, 0, holder, rng),
+        // Teams is in the suite already.
+        Kind::Member
+            if holder.department == SALES
+                && paths.iter().any(|p| p.sku == M365_E3)
+                && rng.chance(80) =>
+        {
+            give(paths, TEAMS, 0, holder, rng);
+        }
+        Kind::Member if paths.iter().any(|p| p.sku == M365_E3_NO_TEAMS) && rng.chance(700) => {
+            give(paths, TEAMS, group(TEAMS, false), holder, rng);
+        }
+        _ => {}
+    }
 }
 
 fn member(paths: &mut Paths, holder: &Holder, rng: &mut Rng) {
@@ -115,6 +141,7 @@ pub(crate) fn base(department: u8, rng: &mut Rng) -> u8 {
         return M365_F3;
     }
     match rng.below(100) {
+        0..72 if matches!(department, LEGAL | MARKETING) => M365_E3_NO_TEAMS,
         0..72 => M365_E3,
         72..86 => M365_E5,
         _ => OFFICE_E3,
@@ -122,14 +149,19 @@ pub(crate) fn base(department: u8, rng: &mut Rng) -> u8 {
 }
 
 fn give(paths: &mut Paths, sku: u8, group: u8, holder: &Holder, rng: &mut Rng) {
-    let (state, error) = match rng.below(1000) {
+    let draw = rng.below(1000);
+    let (state, error) = match draw {
+        // More members than units are left: the group can't license them all.
+        _ if sku == VISIO && group != 0 && draw.is_multiple_of(4) => (State::Error, 0),
         0..12 => (State::Error, rng.below(ERRORS.len() as u32) as u8),
         12..18 => (State::Disabled, 0),
         18..26 => (State::ActiveWithError, 2 + rng.below(4) as u8),
         _ => (State::Active, 0),
     };
     let since = -1 - rng.below(holder.first_day.unsigned_abs().clamp(1, 900)) as i32;
-    let off = off(rng);
+    // Through a group everybody has the same plans switched off.
+    let drawn = off(rng);
+    let off = if group == 0 { drawn } else { group_off(group) };
     paths.add(Path {
         sku,
         group,
@@ -138,6 +170,15 @@ fn give(paths: &mut Paths, sku: u8, group: u8, holder: &Holder, rng: &mut Rng) {
         off,
         since: since.max(holder.first_day),
     });
+}
+
+/// The plans that a group switches off: those of pilots, and of one suite.
+pub(crate) const fn group_off(group: u8) -> u8 {
+    match group {
+        g if g == self::group(M365_F3, false) => 0b0000_0100,
+        g if g % 2 == 0 => 0b0000_0110,
+        _ => 0,
+    }
 }
 
 /// Plans switched off: mostly none, else a few of the first eight.

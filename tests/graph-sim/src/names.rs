@@ -98,6 +98,8 @@ pub(crate) const IT: u8 = 0;
 pub(crate) const FINANCE: u8 = 1;
 pub(crate) const ENGINEERING: u8 = 2;
 pub(crate) const SALES: u8 = 3;
+pub(crate) const LEGAL: u8 = 8;
+pub(crate) const MARKETING: u8 = 9;
 
 pub(crate) const DEPARTMENTS: &[Department] = &[
     dep(

@@ -130,6 +130,7 @@ pub(crate) fn make(key: u64, index: u32, joined: Option<u32>) -> User {
         enabled: user.enabled,
         department: user.department,
         first_day: created,
+        room: user.is_room(),
     };
     (user.paths, user.orphan) = mix::licences(&holder, &mut rng);
     user
@@ -143,6 +144,11 @@ impl User {
             first: self.first,
             last: self.last_in_address,
         }
+    }
+
+    /// A meeting room's account.
+    pub(crate) fn is_room(&self) -> bool {
+        self.kind == Kind::Service && SERVICES[usize::from(self.first)].1 == "svc-room"
     }
 
     pub(crate) fn partner(&self) -> &'static str {

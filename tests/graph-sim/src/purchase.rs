@@ -1,7 +1,7 @@
 //! What a tenant has bought: plausible against what it uses, and never quite right.
 
 use crate::catalog::sku::{
-    COPILOT, EMS, FLOW_FREE, M365_E3, M365_F3, OFFICE_E3, PROJECT, STORE, VISIO,
+    APPS_DEVICE, COPILOT, EMS, FLOW_FREE, M365_E3, M365_F3, OFFICE_E3, PROJECT, STORE, VISIO,
 };
 use crate::rng::mix;
 
@@ -48,7 +48,7 @@ pub(crate) fn of(key: u64, sku: u8, used: i64) -> Vec<Purchase> {
             (up(used * 105 / 100, 5), "Enabled", false),
             (25, "Enabled", true),
         ],
-        STORE => vec![(25, "Enabled", false)],
+        STORE | APPS_DEVICE => vec![(25, "Enabled", false)],
         _ => vec![(up(used * 112 / 100, 5), "Enabled", false)],
     };
     let one = |(n, (units, status, trial)): (usize, (i64, &'static str, bool))| {

@@ -15,6 +15,7 @@ pub(crate) struct Query {
     pub(crate) order: Option<String>,
     pub(crate) search: Option<String>,
     pub(crate) expand: Option<String>,
+    pub(crate) format: Option<String>,
 }
 
 impl Query {
@@ -43,12 +44,7 @@ impl Query {
                 "$orderby" => query.order = Some(value),
                 "$search" => query.search = Some(value),
                 "$expand" => query.expand = Some(value),
-                "$format" if value.eq_ignore_ascii_case("json") => {}
-                "$format" => {
-                    return Err(Failure::bad(format!(
-                        "Invalid value '{value}' for $format query option found."
-                    )));
-                }
+                "$format" => query.format = Some(value),
                 other if other.starts_with('$') => {
                     let message = format!("The query parameter '{name}' is not supported.");
                     return Err(Failure::new(400, "BadRequest", message));
@@ -57,6 +53,16 @@ impl Query {
             }
         }
         Ok(query)
+    }
+
+    /// Refuses a format other than JSON.
+    pub(crate) fn check_format(&self) -> Result<(), Failure> {
+        match self.format.as_deref() {
+            Some(value) if !value.eq_ignore_ascii_case("json") => Err(Failure::bad(format!(
+                "Invalid value '{value}' for $format query option found."
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses options that a resource doesn't have.

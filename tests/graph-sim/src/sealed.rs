@@ -133,7 +133,7 @@ pub(crate) fn digest(text: &str) -> u64 {
     checksum(0, text.as_bytes())
 }
 
-fn checksum(key: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(key: u64, bytes: &[u8]) -> u64 {
     bytes
         .chunks(8)
         .fold(mix(key, bytes.len() as u64), |sum, chunk| {

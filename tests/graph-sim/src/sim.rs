@@ -16,6 +16,7 @@ use crate::order::Orders;
 use crate::query;
 use crate::reply::{Failure, Ids, Reply};
 use crate::rng::mix;
+use crate::storm::Storm;
 use crate::tenant::{self, Identity, TenantInfo};
 use crate::throttle::{Asker, Moment, Size, Throttle, Throttling, Told};
 use crate::world::{Consumed, World};
@@ -52,6 +53,13 @@ pub(crate) struct Worlds {
 impl Worlds {
     pub(crate) fn today(&self) -> u32 {
         self.day_at.len() as u32
+    }
+
+    /// Begins the day that was made last.
+    fn dawn(&mut self, now: u64) {
+        // Later days never happen before earlier ones, whatever the clock says.
+        let now = now.max(self.day_at.last().copied().unwrap_or(0));
+        self.day_at.push(now);
     }
 
     /// The day that was current at a time.
@@ -125,14 +133,32 @@ impl Sim {
             .unwrap_or_else(PoisonError::into_inner);
         for _ in 0..days {
             worlds.tenants.iter_mut().for_each(World::next_day);
-            // Later days never happen before earlier ones, whatever the clock says.
-            let now = self
-                .now()
-                .as_secs()
-                .max(worlds.day_at.last().copied().unwrap_or(0));
-            worlds.day_at.push(now);
+            worlds.dawn(self.now().as_secs());
         }
         worlds.today()
+    }
+
+    /// Lets one day pass that is stormy for one tenant and ordinary for the others.
+    /// Returns how many users the storm touched; none if there is no such tenant.
+    pub fn storm(&self, tenant: usize, storm: Storm) -> Option<usize> {
+        let mut worlds = self
+            .0
+            .worlds
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if tenant >= worlds.tenants.len() {
+            return None;
+        }
+        let mut touched = 0;
+        for (position, world) in worlds.tenants.iter_mut().enumerate() {
+            if position == tenant {
+                touched = world.stormy_day(storm);
+            } else {
+                world.next_day();
+            }
+        }
+        worlds.dawn(self.now().as_secs());
+        Some(touched)
     }
 
     /// Moves simulated time, without any change of users.
@@ -262,6 +288,11 @@ impl Sim {
 
     pub(crate) fn configured_base(&self) -> Option<&str> {
         self.0.config.base.as_deref()
+    }
+
+    /// Whether old delta tokens are answered with 410.
+    pub(crate) fn resets_delta(&self) -> bool {
+        self.0.config.delta_gone
     }
 
     /// The consumed units of day 0, counted once.

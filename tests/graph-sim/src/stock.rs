@@ -4,11 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::calendar::{self, DAY_ZERO};
 use crate::catalog;
+use crate::directory;
 use crate::graph::Call;
 use crate::guid::{self, Kind};
 use crate::purchase::{self, Purchase};
 use crate::query::{self, Query};
 use crate::reply::{Failure, Reply};
+use crate::shape::Object;
 use crate::sim::Sim;
 use crate::tenant::Identity;
 use crate::world::{Consumed, World};
@@ -114,10 +116,25 @@ pub(crate) fn organization_value(who: &Identity) -> Value {
         "provisionedPlans": [
             {"capabilityStatus": "Enabled", "provisioningStatus": "Success", "service": "exchange"},
         ],
-        "verifiedDomains": [
-            {"capabilities": "Email, OfficeCommunicationsOnline", "isDefault": true, "isInitial": true, "name": who.domain, "type": "Managed"},
-        ],
+        "verifiedDomains": verified(who),
     })
+}
+
+fn verified(who: &Identity) -> Vec<Value> {
+    let domains = directory::domain_values(who).into_iter();
+    let one = |d: Object| {
+        json!({
+            "capabilities": if d["isInitial"] == true { "Email, OfficeCommunicationsOnline" } else { "Email" },
+            "isDefault": d["isDefault"],
+            "isInitial": d["isInitial"],
+            "name": d["id"],
+            "type": d["authenticationType"],
+        })
+    };
+    domains
+        .filter(|d| d["isVerified"] == true)
+        .map(one)
+        .collect()
 }
 
 /// The tenant's SKUs on a day.

@@ -11,6 +11,7 @@ use crate::reply::{Failure, Reply};
 use crate::sealed::{Link, Purpose};
 use crate::user_json;
 use crate::user_query::{self, Ask, Hits};
+use crate::world::Life;
 
 /// Bytes that a user takes in an answer with all of an inventory's properties, for the first allocation.
 const ABOUT: usize = 1_900;
@@ -286,10 +287,13 @@ impl Page {
 pub(crate) const TRUTH: Select = Select::INVENTORY;
 
 /// A removed user as delta names it.
-pub(crate) fn removed(out: &mut Vec<u8>, call: &Call, index: u32) {
+pub(crate) fn removed(out: &mut Vec<u8>, call: &Call, index: u32, day: u32) {
     out.extend_from_slice(b"{\"id\":\"");
     guid::write(out, guid::of(call.who.key, Kind::User, u64::from(index)));
-    out.extend_from_slice(b"\",\"@removed\":{\"reason\":\"changed\"}}");
+    out.extend_from_slice(match call.world.life(index, day) {
+        Life::Purged => b"\",\"@removed\":{\"reason\":\"deleted\"}}",
+        _ => b"\",\"@removed\":{\"reason\":\"changed\"}}",
+    });
 }
 
 /// What delta can track of a selection: never the paths of licences, always the id.

@@ -6,8 +6,14 @@ use std::collections::HashMap;
 use crate::catalog::SKUS;
 use crate::change::{self, Change, What};
 use crate::day;
+use crate::group_day;
+use crate::group_log::GroupLog;
 use crate::licence::{Assigned, assigned};
 use crate::person::{self, User};
+use crate::storm::{self, Storm};
+
+/// Days for which a deleted user or group can be restored.
+pub(crate) const RETENTION: u32 = 30;
 
 /// How many users hold each SKU.
 pub(crate) type Consumed = [i64; SKUS];
@@ -19,6 +25,7 @@ pub(crate) struct World {
     log: HashMap<u32, Vec<Change>>,
     /// Entry d - 1 is day d.
     days: Vec<Day>,
+    pub(crate) groups: GroupLog,
 }
 
 /// The sums of one day.
@@ -32,6 +39,16 @@ pub(crate) struct Day {
     pub(crate) consumed: Consumed,
 }
 
+/// Where a user is between joining and being forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    Unborn,
+    Lives,
+    /// Soft-deleted on this day.
+    Deleted(u32),
+    Purged,
+}
+
 impl World {
     pub(crate) fn new(key: u64, users: u32) -> Self {
         Self {
@@ -39,11 +56,17 @@ impl World {
             users,
             log: HashMap::new(),
             days: Vec::new(),
+            groups: GroupLog::new(users),
         }
     }
 
     pub(crate) fn key(&self) -> u64 {
         self.key
+    }
+
+    /// The number of users on day 0.
+    pub(crate) fn at_first(&self) -> u32 {
+        self.users
     }
 
     /// One above the highest index on a day.
@@ -73,28 +96,58 @@ impl World {
 
     /// Whether user `index` lives on `day`.
     pub(crate) fn lives(&self, index: u32, day: u32) -> bool {
+        self.life(index, day) == Life::Lives
+    }
+
+    /// Where user `index` is on `day`.
+    pub(crate) fn life(&self, index: u32, day: u32) -> Life {
         let log = self.log.get(&index).map_or(&[][..], Vec::as_slice);
-        let past = || log.iter().take_while(|c| c.day <= day);
-        let came = index < self.users || past().any(|c| c.what == What::Joined);
-        came && !past().any(|c| c.what == What::Left)
+        self.life_in(log, index, day)
+    }
+
+    fn life_in(&self, log: &[Change], index: u32, day: u32) -> Life {
+        let mut life = if index < self.users {
+            Life::Lives
+        } else {
+            Life::Unborn
+        };
+        for change in log.iter().take_while(|c| c.day <= day) {
+            life = match change.what {
+                What::Joined | What::Restored => Life::Lives,
+                What::Left => Life::Deleted(change.day),
+                What::Purged => Life::Purged,
+                _ => life,
+            };
+        }
+        life
     }
 
     /// User `index` on `day`, or none if it doesn't live then.
     pub(crate) fn user(&self, index: u32, day: u32) -> Option<User> {
         let log = self.log.get(&index).map_or(&[][..], Vec::as_slice);
-        let past = log.iter().take_while(|c| c.day <= day);
-        if !self.lives(index, day) {
-            return None;
-        }
+        (self.life_in(log, index, day) == Life::Lives).then(|| self.made(log, index, day))
+    }
+
+    /// User `index` on `day` if it lives or can be restored: who is deleted stays a member of groups.
+    pub(crate) fn known(&self, index: u32, day: u32) -> Option<User> {
+        let log = self.log.get(&index).map_or(&[][..], Vec::as_slice);
+        matches!(
+            self.life_in(log, index, day),
+            Life::Lives | Life::Deleted(_)
+        )
+        .then(|| self.made(log, index, day))
+    }
+
+    fn made(&self, log: &[Change], index: u32, day: u32) -> User {
         let joined = log
             .first()
             .filter(|c| c.what == What::Joined)
             .map(|c| c.day);
         let mut user = person::make(self.key, index, joined);
-        for change in past {
+        for change in log.iter().take_while(|c| c.day <= day) {
             change::apply(&mut user, change.what, change.day);
         }
-        Some(user)
+        user
     }
 
     /// The changes of user `index` after day `from` up to day `to`.
@@ -108,10 +161,37 @@ impl World {
         self.sums(day).map_or(&[], |d| &d.changed)
     }
 
+    /// The users that are soft-deleted on a day, in the order in which they were deleted.
+    pub(crate) fn deleted(&self, day: u32) -> Vec<u32> {
+        let first = day.saturating_sub(RETENTION).max(1);
+        let deleted_then = |d: u32| {
+            let users = self.changed(d).iter().copied();
+            users.filter(move |i| self.life(*i, day) == Life::Deleted(d))
+        };
+        (first..=day).flat_map(deleted_then).collect()
+    }
+
     /// Makes the day after the last one.
     pub(crate) fn next_day(&mut self) {
         let day = self.days.len() as u32 + 1;
         let made = day::make(self, day);
+        self.live_through(day, made);
+    }
+
+    /// Makes the day after the last one a stormy one; returns how many users it touched.
+    pub(crate) fn stormy_day(&mut self, storm: Storm) -> usize {
+        let day = self.days.len() as u32 + 1;
+        let made = storm::make(self, day, storm);
+        let touched = made.users.len();
+        self.live_through(day, made.users);
+        for (number, what) in made.groups {
+            self.groups.add(day, number, what);
+        }
+        touched
+    }
+
+    /// Makes the day after the last one of exactly these changes, each of another user.
+    fn live_through(&mut self, day: u32, made: Vec<(u32, Change)>) {
         let mut sums = Day {
             changed: Vec::with_capacity(made.len()),
             limit: self.limit(day - 1),
@@ -136,6 +216,8 @@ impl World {
             sums.changed.push(index);
         }
         self.days.push(sums);
+        let made = group_day::make(self, day);
+        self.groups.live_through(day, made);
     }
 
     fn sums(&self, day: u32) -> Option<&Day> {

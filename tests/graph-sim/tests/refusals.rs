@@ -278,7 +278,7 @@ async fn faults_hit_the_next_matching_requests() {
         ),
     )
     .await;
-    assert_eq!(skus.body.iter().filter(|b| **b == b'\n').count(), 11);
+    assert_eq!(skus.body.iter().filter(|b| **b == b'\n').count(), 16);
     assert_eq!(
         send(&client.sim, control("GET", "truth/7/users", ""))
             .await

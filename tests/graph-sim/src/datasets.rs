@@ -1,0 +1,64 @@
+//! Which dataset a path below the version root names, beside those of [`crate::graph`].
+
+use crate::access::Resource;
+use crate::directory::{self, Deleted};
+use crate::graph::Call;
+use crate::groups;
+use crate::query::Query;
+use crate::reply::{Failure, Reply};
+
+const DELTA: [&str; 4] = [
+    "delta",
+    "delta()",
+    "microsoft.graph.delta",
+    "microsoft.graph.delta()",
+];
+
+/// What has to be readable for a path; none for a path that is not of these datasets.
+pub(crate) fn resource(path: &[&str]) -> Option<Resource> {
+    Some(match path {
+        ["groups", _, "membersWithLicenseErrors", ..] => Resource::LicenceErrors,
+        ["groups", _, _, ..] => Resource::Members,
+        ["groups", ..] => Resource::Groups,
+        ["domains", ..] => Resource::Domains,
+        ["directory", "deletedItems", "microsoft.graph.user", ..] => Resource::DeletedUsers,
+        ["directory", "deletedItems", "microsoft.graph.group", ..] => Resource::DeletedGroups,
+        ["directory", "deletedItems", ..] => Resource::DeletedItems,
+        ["users", _, "licenseDetails", ..] => Resource::LicenceDetails,
+        _ => return None,
+    })
+}
+
+/// The answer, if the path is of these datasets.
+pub(crate) fn route(call: &Call, path: &[&str], query: &Query) -> Option<Result<Reply, Failure>> {
+    Some(match path {
+        ["groups"] => groups::list(call, query),
+        ["groups", "$count"] => groups::count(call, query),
+        ["groups", delta] if DELTA.contains(delta) => crate::group_delta::round(call, query),
+        ["groups", id] => groups::single(call, id, query),
+        ["groups", id, rest @ ..] => groups::related(call, id, rest, query),
+        ["domains"] => directory::domains(call, query),
+        ["domains", name] => directory::domain(call, name, query),
+        ["directory", "deletedItems", rest @ ..] => deleted(call, rest, query),
+        ["users", id, "licenseDetails"] => directory::licence_details(call, id, query),
+        _ => return None,
+    })
+}
+
+fn deleted(call: &Call, rest: &[&str], query: &Query) -> Result<Reply, Failure> {
+    let of = |cast: &str| match cast {
+        "microsoft.graph.user" => Some(Deleted::Users),
+        "microsoft.graph.group" => Some(Deleted::Groups),
+        _ => None,
+    };
+    match rest {
+        [] => Err(Failure::bad(
+            "The request must name a type: directory/deletedItems/microsoft.graph.user.",
+        )),
+        [cast] if let Some(of) = of(cast) => directory::deleted(call, query, of),
+        [cast, "$count"] if let Some(of) = of(cast) => directory::deleted_count(call, of),
+        [cast] if cast.starts_with("microsoft.graph.") => Err(Failure::segment(cast)),
+        [id] => directory::deleted_item(call, id, query),
+        [_, segment, ..] => Err(Failure::segment(segment)),
+    }
+}

@@ -146,7 +146,8 @@ impl Filter {
 
 /// Graph lost the place of a link, or never had it.
 pub(crate) fn expired_page() -> Failure {
-    let message = "The specified page token value has expired and can no longer be included in your request.";
+    let message =
+        "The specified page token value has expired and can no longer be included in your request.";
     Failure::new(400, "Directory_ExpiredPageToken", message)
 }
 

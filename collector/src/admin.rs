@@ -65,8 +65,9 @@ impl CollectorAdmin for Admin {
                     .await
                 {
                     Ok(_) => datasets += 1,
-                    // A tenant that was taken out before it was ever read has no rows.
-                    Err(Error::Fenced) => {}
+                    // A tenant that was taken out before it was ever read has no rows; what a newer release reads is
+                    // left alone, and the state says so.
+                    Err(Error::Fenced | Error::Newer { .. }) => {}
                     Err(e) => return Err(Status::internal(e.problem().to_string())),
                 }
             }

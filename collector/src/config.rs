@@ -34,7 +34,7 @@ impl Default for Config {
                 .unwrap_or_else(|_| unreachable!("a constant")),
             concurrent_tenants: 4,
             lateness_seconds: 600,
-            lease_seconds: 30,
+            lease_seconds: 15,
             verdict_within_seconds: 1800,
             publish_window: 8,
             scheduled: true,

@@ -4,6 +4,7 @@ use bus::PublishError;
 use runtime::Problem;
 
 use crate::graph_error::GraphError;
+use crate::run::{Rules, State};
 
 /// Why a run could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +24,30 @@ pub enum Error {
     /// Another process has the tenant now, or the run is no longer the open one.
     #[error("the lease on the tenant was lost")]
     Fenced,
+    /// A newer release has read this dataset by a newer declaration.
+    #[error(
+        "the dataset was last read by a newer release (its declaration has version {theirs}, here it is {ours})"
+    )]
+    Newer {
+        /// Of the stored cursor.
+        theirs: u32,
+        /// Of this release.
+        ours: u32,
+    },
     /// The page chain started again too often.
     #[error("Graph let the continuation of a page expire {0} times in a row")]
     Restarts(u32),
 }
 
 impl Error {
+    /// That a newer release reads this dataset.
+    pub(crate) fn newer(state: &State, rules: &Rules) -> Error {
+        Error::Newer {
+            theirs: state.cursor.declaration,
+            ours: rules.declaration,
+        }
+    }
+
     /// What an operator reads.
     pub fn problem(&self) -> Problem {
         let chain = runtime::error::Chain(self).to_string();
@@ -49,6 +68,12 @@ impl Error {
                 "LW-4053",
                 format!("{chain}."),
                 "nothing: the other process goes on",
+            ),
+            Error::Newer { .. } => Problem::new(
+                "LW-4054",
+                format!("{chain}."),
+                "nothing while an upgrade is under way; to go back for good, delete the dataset's row from the \
+                 collector's database: everything is read again",
             ),
             Error::Restarts(_) => Problem::new(
                 "LW-3008",

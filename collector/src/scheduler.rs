@@ -257,8 +257,8 @@ impl Inner {
         Duration::from_secs(self.shared.config.lease_seconds.max(3))
     }
 
-    /// Works for one tenant while it has something due, under one lease. Returns the tenant when another collector
-    /// has that.
+    /// Works for one tenant while it has something due, under one lease. Returns the tenant when what is due is
+    /// another collector's.
     async fn tenant(&self, id: TenantId, stop: CancellationToken) -> Option<TenantId> {
         let tenant = self.tenants.read().await.get(&id).cloned()?;
         let (store, lease) = (&self.shared.store, self.lease());
@@ -271,15 +271,18 @@ impl Inner {
                 return None;
             }
         };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.beat(id, attempt, lease) => tracing::warn!(tenant = %id, "the lease on the tenant was lost"),
-            () = self.datasets(id, &tenant, attempt) => {}
-        }
+        let left = tokio::select! {
+            () = stop.cancelled() => false,
+            () = self.beat(id, attempt, lease) => {
+                tracing::warn!(tenant = %id, "the lease on the tenant was lost");
+                false
+            }
+            left = self.datasets(id, &tenant, attempt) => left,
+        };
         // Err: the lease ends by itself.
         let _ = store.release(id, attempt).await;
         self.shared.touch();
-        None
+        left.then_some(id)
     }
 
     /// Renews the lease; returns when it was lost.
@@ -297,7 +300,9 @@ impl Inner {
         }
     }
 
-    async fn datasets(&self, id: TenantId, tenant: &Tenant, attempt: Attempt) {
+    /// Works on every dataset that is due. True when one was left to a newer release.
+    async fn datasets(&self, id: TenantId, tenant: &Tenant, attempt: Attempt) -> bool {
+        let mut left = false;
         for declaration in &tenant.datasets {
             let now = self.shared.now();
             if !self
@@ -311,10 +316,15 @@ impl Inner {
             }
             match worker::work(&self.shared, id, tenant, declaration, attempt).await {
                 Ok(()) => {}
-                Err(Error::Fenced) => return,
+                Err(Error::Fenced) => break,
+                Err(e @ Error::Newer { .. }) => {
+                    tracing::warn!(tenant = %id, dataset = declaration.name, problem = %e.problem(), "left to a newer release");
+                    left = true;
+                }
                 Err(e) => self.failed(id, declaration, attempt, &e).await,
             }
         }
+        left
     }
 
     async fn failed(

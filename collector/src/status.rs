@@ -34,16 +34,15 @@ fn describe(inner: &Inner, row: &Row, now: Timestamp) -> DatasetStatus {
     let Row {
         state, schedule, ..
     } = row;
-    let next_at = catalog::find(row.dataset.as_str()).map_or(Timestamp(0), |d| {
-        schedule.wake_at(
-            state,
-            &inner.shared.config.rules(d),
-            inner.shared.config.scheduled,
-            now,
-        )
+    let rules = catalog::find(row.dataset.as_str()).map(|d| inner.shared.config.rules(d));
+    let scheduled = inner.shared.config.scheduled;
+    let next_at = rules.map_or(Timestamp(0), |rules| {
+        schedule.wake_at(state, &rules, scheduled, now)
     });
+    let newer = rules.filter(|rules| state.is_newer(rules));
     let rests = schedule.rest_until > now && !schedule.problem.is_empty();
     let phase = match (&state.open, &state.sealed) {
+        _ if newer.is_some() => "failed",
         _ if rests && schedule.skipped => "skipped",
         _ if rests => "failed",
         (Some(open), _) if open.todo == Todo::Nothing => "sealed",
@@ -69,7 +68,10 @@ fn describe(inner: &Inner, row: &Row, now: Timestamp) -> DatasetStatus {
         sealed_at: state.sealed.as_ref().map_or(0, |s| s.at.0),
         next_at: next_at.0,
         waiting_ids: u32::try_from(state.waiting_ids()).unwrap_or(u32::MAX),
-        problem: schedule.problem.clone(),
+        problem: newer.map_or_else(
+            || schedule.problem.clone(),
+            |rules| Error::newer(state, &rules).problem().to_string(),
+        ),
         closed_runs: schedule.closed_runs,
         complete: schedule.complete,
     }

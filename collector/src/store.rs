@@ -230,7 +230,8 @@ impl Store {
         Ok(w.commit().await?)
     }
 
-    /// Changes one dataset in a transaction. With a `fence` only while that attempt holds the tenant's lease.
+    /// Changes one dataset in a transaction. With a `fence` only while that attempt holds the tenant's lease; never
+    /// where a newer release reads it.
     pub async fn update<T: Send>(
         &self,
         tenant: TenantId,
@@ -257,6 +258,9 @@ impl Store {
             .await?
             .ok_or(Error::Fenced)?;
         let mut row = read(&row)?;
+        if row.state.is_newer(rules) {
+            return Err(Error::newer(&row.state, rules));
+        }
         let out = change(&mut row);
         if row.forget {
             query("DELETE FROM dataset WHERE tenant = ? AND dataset = ?")

@@ -17,6 +17,9 @@ pub struct Config {
     /// How often the heads of all ledgers are asked for, in seconds: announcements may get lost.
     #[serde(with = "seconds")]
     pub poll: Duration,
+    /// How long a lease on a sink lasts without a heartbeat, where several exporters share a database, in seconds.
+    #[serde(with = "seconds")]
+    pub lease: Duration,
 }
 
 impl Default for Config {
@@ -24,6 +27,7 @@ impl Default for Config {
         Config {
             sinks: Vec::new(),
             poll: Duration::from_secs(60),
+            lease: Duration::from_secs(15),
         }
     }
 }

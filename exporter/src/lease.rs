@@ -12,9 +12,6 @@ use runtime::{CancellationToken, Clock};
 
 use crate::error::Error;
 
-/// Without a heartbeat, another exporter takes over after this time.
-const LASTS: Duration = Duration::from_secs(15);
-
 /// The leases of one exporter.
 #[derive(Clone)]
 pub(crate) struct Leases {
@@ -22,6 +19,8 @@ pub(crate) struct Leases {
     /// Names this process.
     pub holder: String,
     pub clock: Clock,
+    /// Without a heartbeat, another exporter takes over after this time.
+    pub lasts: Duration,
 }
 
 /// What became of work under a lease.
@@ -69,7 +68,7 @@ impl Leases {
     async fn take(&self, sink: &str, tenant: &str) -> Result<bool, Error> {
         let mut write = self.db.write().await.map_err(Error::Store)?;
         let now = write.now(self.clock.micros()).await.map_err(Error::Store)?;
-        let lasts = u64::try_from(LASTS.as_micros()).unwrap_or(u64::MAX);
+        let lasts = u64::try_from(self.lasts.as_micros()).unwrap_or(u64::MAX);
         let sql = "INSERT INTO sink_lease (sink, tenant_id, holder, until) VALUES (?, ?, ?, ?)
             ON CONFLICT (sink, tenant_id) DO UPDATE SET holder = excluded.holder, until = excluded.until
             WHERE sink_lease.holder = excluded.holder OR sink_lease.until <= ?";
@@ -89,7 +88,7 @@ impl Leases {
     /// Prolongs the lease; returns when it was lost.
     async fn beat(&self, sink: &str, tenant: &str) {
         loop {
-            tokio::time::sleep(LASTS / 3).await;
+            tokio::time::sleep(self.lasts / 3).await;
             match self.take(sink, tenant).await {
                 Ok(true) => {}
                 Ok(false) => {

@@ -33,6 +33,9 @@ pub struct Settings {
     /// How often the heads of all ledgers are asked for: announcements may get lost.
     #[serde(default = "default_poll")]
     pub poll_seconds: u64,
+    /// How long a lease on a sink lasts without a heartbeat; then another exporter takes over.
+    #[serde(default = "default_lease")]
+    pub lease_seconds: u64,
     /// Where the inventory goes.
     #[serde(default)]
     pub sinks: Vec<SinkConfig>,
@@ -59,11 +62,16 @@ fn default_poll() -> u64 {
     Config::default().poll.as_secs()
 }
 
+fn default_lease() -> u64 {
+    Config::default().lease.as_secs()
+}
+
 impl Settings {
     fn exporter(&self) -> Config {
         Config {
             sinks: self.sinks.clone(),
             poll: Duration::from_secs(self.poll_seconds),
+            lease: Duration::from_secs(self.lease_seconds.max(3)),
         }
     }
 }

@@ -117,6 +117,7 @@ impl Exporter {
                     db: self.deps.db.clone(),
                     holder: self.deps.holder.clone(),
                     clock: self.deps.clock.clone(),
+                    lasts: self.config.lease,
                 },
                 others: BTreeSet::new(),
             };

@@ -12,8 +12,8 @@ use serde_json::Value;
 /// The programs of the services.
 pub const SERVICES: [&str; 4] = ["token-broker", "collector", "normalizer", "exporter"];
 
-/// A program of this workspace, as Cargo builds it in the profile of this test.
-pub fn program(name: &str) -> Command {
+/// Builds the programs of this workspace as Cargo builds them in the profile of this test. Returns where they are.
+pub fn built() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     let mut build = Command::new(env!("CARGO"));
@@ -37,8 +37,16 @@ pub fn program(name: &str) -> Command {
         build.arg("--release");
     }
     // Nothing to do for Cargo when it is built already.
-    assert!(build.status().unwrap().success(), "{name} can't be built");
-    let mut command = Command::new(profile.join(name));
+    assert!(
+        build.status().unwrap().success(),
+        "the programs can't be built"
+    );
+    profile.to_owned()
+}
+
+/// A program of this workspace.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(built().join(name));
     command
         .env_remove("LEASTWISE_CONFIG")
         .env_remove("LEASTWISE_LOG");

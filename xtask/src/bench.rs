@@ -20,9 +20,9 @@ pub struct Args {
     /// Print as the last line `{"bench":NAME,"figures":{...}}`
     #[arg(long)]
     json: bool,
-    /// How often each case is run; the median counts
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
+    /// How often each case is run; the median counts [default: 3, or 1 where a run is made of many]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
 }
 
 /// Runs a case as often as the arguments say and returns the medians.

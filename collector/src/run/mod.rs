@@ -155,6 +155,12 @@ impl Open {
 }
 
 impl State {
+    /// Whether a newer release reads this dataset by a newer declaration. An older one leaves it alone: each would take
+    /// the other's link for none, and read everything again and again.
+    pub fn is_newer(&self, rules: &Rules) -> bool {
+        self.cursor.declaration > rules.declaration
+    }
+
     /// The newest run, open, sealed or closed.
     pub fn newest(&self) -> Option<&Open> {
         self.open.as_ref().or(self.sealed.as_ref().map(|s| &s.read))

@@ -71,6 +71,7 @@ impl Rig {
         let config = Config {
             sinks,
             poll: Duration::from_secs(3_600),
+            ..Config::default()
         };
         let bus = Bus::new(
             Arc::new(Memory::new(Topology::of_pools([]))),

@@ -283,6 +283,21 @@ mod tests {
     }
 
     #[test]
+    fn a_message_of_a_later_version_says_which() {
+        let keys = Keys::generate();
+        let mut later = page().label().unwrap();
+        later.version += 1;
+        let refused = keys.open(&sealed_as(&keys, &later)).unwrap_err();
+        assert_eq!(refused.reason(), "format");
+        assert!(
+            refused
+                .to_string()
+                .contains("has version 2, this release reads 1"),
+            "{refused}"
+        );
+    }
+
+    #[test]
     fn a_key_opens_what_it_may_and_for_a_rotation_what_came_before() {
         let keys = Keys::generate();
         let envelope = keys.seal(&page()).unwrap();

@@ -15,8 +15,8 @@ use serde_json::json;
 
 use crate::fault::Fault;
 use crate::sim::Sim;
-use crate::throttle::Throttling;
 use crate::storm::Storm;
+use crate::throttle::Throttling;
 
 /// More days at once than anybody needs; a typing error must not fill the memory.
 const MOST_DAYS: u32 = 3_650;

@@ -22,6 +22,12 @@ pub(super) async fn simulator(users: u32, tenants: u16) -> Result<(Sim, JoinSet<
         wall_clock: true,
         ..graph_sim::Config::default()
     });
+    let serving = serve(&sim, listener);
+    Ok((sim, serving))
+}
+
+/// It answers as long as the set lives.
+pub(super) fn serve(sim: &Sim, listener: TcpListener) -> JoinSet<()> {
     let mut serving = JoinSet::new();
     let server = sim.clone();
     serving.spawn(async move {
@@ -30,7 +36,7 @@ pub(super) async fn simulator(users: u32, tenants: u16) -> Result<(Sim, JoinSet<
             .await
             .unwrap()
     });
-    Ok((sim, serving))
+    serving
 }
 
 pub(super) async fn measure(

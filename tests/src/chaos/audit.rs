@@ -2,6 +2,8 @@
 //!
 //! Triggers of the kill test, made by the superuser. The services know nothing of them, and can't read them.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use sqlx::{AssertSqlSafe, PgPool, Row as _};
 
@@ -38,13 +40,25 @@ END $attach$;
 CREATE EVENT TRIGGER audit_attach ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION audit_attach();
 ";
 
+/// Writes down the pages that the ledger took in.
+const PAGES: &str = r"
+CREATE TABLE audit_page (tenant BIGINT, dataset TEXT, run BIGINT, attempt BIGINT, sequence BIGINT,
+    UNIQUE (tenant, dataset, run, attempt, sequence));
+CREATE FUNCTION audit_page() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+    INSERT INTO audit_page SELECT tenant, dataset, run, attempt, sequence FROM new_rows ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_page AFTER INSERT ON inbox_page REFERENCING NEW TABLE AS new_rows EXECUTE FUNCTION audit_page();
+";
+
 /// Writes down the seals that the collector stored as published.
 const SEALS: &str = r"
 CREATE TABLE audit_seal (tenant TEXT, dataset TEXT, sealed JSONB, UNIQUE (tenant, dataset, sealed));
 CREATE FUNCTION audit_seal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     IF NEW.sealed IS NOT NULL AND (NEW.sealed::jsonb ->> 'published')::boolean THEN
         INSERT INTO audit_seal VALUES (NEW.tenant, NEW.dataset,
-            jsonb_build_object('run', NEW.sealed::jsonb #> '{read,run}', 'attempt', NEW.sealed::jsonb -> 'by'))
+            jsonb_build_object('run', NEW.sealed::jsonb #> '{read,run}', 'attempt', NEW.sealed::jsonb -> 'by',
+                'pages', NEW.sealed::jsonb #> '{read,pages}'))
             ON CONFLICT DO NOTHING;
     END IF;
     RETURN NULL;
@@ -56,7 +70,7 @@ CREATE TRIGGER audit_seal AFTER UPDATE ON dataset FOR EACH ROW EXECUTE FUNCTION 
 pub async fn watch(ledger: &PgPool, sink: &PgPool, collector: &PgPool) -> Result<()> {
     let notes = |tenant: &str| NOTES.replace("{tenant}", tenant);
     let scripts = [
-        (ledger, notes("tenant") + TELL),
+        (ledger, notes("tenant") + TELL + PAGES),
         // The sink makes its tables when it is written to for the first time.
         (
             sink,
@@ -111,19 +125,34 @@ pub async fn removed(sink: &PgPool) -> Result<Vec<(String, String, String)>> {
         .collect())
 }
 
-/// Seals that the queue confirmed and that the ledger never closed.
+/// What the queue confirmed and the ledger never had: seals without a closing, and pages of a seal.
 pub async fn lost(collector: &PgPool, ledger: &PgPool) -> Result<Vec<String>> {
-    let closed: Vec<String> = sqlx::query_scalar(
-        "SELECT t.tenant || ' ' || c.dataset || ' ' || c.run || ' ' || c.attempt
-         FROM closing c JOIN tenant t ON t.id = c.tenant",
-    )
-    .fetch_all(ledger)
-    .await?;
-    let sealed: Vec<String> = sqlx::query_scalar(
-        "SELECT tenant || ' ' || dataset || ' ' || (sealed ->> 'run') || ' ' || (sealed ->> 'attempt') FROM audit_seal",
-    )
-    .fetch_all(collector)
-    .await?;
-    let closed: std::collections::BTreeSet<String> = closed.into_iter().collect();
-    Ok(sealed.into_iter().filter(|s| !closed.contains(s)).collect())
+    let closed = "SELECT t.tenant || ' ' || c.dataset || ' ' || c.run || ' ' || c.attempt
+        FROM closing c JOIN tenant t ON t.id = c.tenant";
+    let sealed = "SELECT tenant || ' ' || dataset || ' ' || (sealed ->> 'run') || ' ' || (sealed ->> 'attempt')
+        FROM audit_seal";
+    let taken = "SELECT t.tenant || ' ' || p.dataset || ' ' || p.run || ' ' || p.attempt || ' ' || p.sequence
+        FROM audit_page p JOIN tenant t ON t.id = p.tenant";
+    let pages = "SELECT tenant || ' ' || dataset || ' ' || (sealed ->> 'run') || ' ' || (range ->> 0) || ' ' || n
+        FROM audit_seal, jsonb_array_elements(sealed -> 'pages') AS range,
+            generate_series((range ->> 1)::bigint, (range ->> 2)::bigint) AS n";
+    let mut lost = without(
+        names(collector, sealed).await?,
+        &names(ledger, closed).await?,
+    );
+    let taken = names(ledger, taken).await?;
+    let missing = without(names(collector, pages).await?, &taken);
+    lost.extend(missing.into_iter().map(|page| format!("page {page}")));
+    Ok(lost)
+}
+
+async fn names(pool: &PgPool, sql: &'static str) -> Result<BTreeSet<String>> {
+    let names: Vec<String> = sqlx::query_scalar(sql).fetch_all(pool).await?;
+    Ok(names.into_iter().collect())
+}
+
+fn without(all: BTreeSet<String>, those: &BTreeSet<String>) -> Vec<String> {
+    all.into_iter()
+        .filter(|name| !those.contains(name))
+        .collect()
 }

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use super::audit;
 use crate::inventory::{self, KINDS, Records};
-use crate::truth::Truth;
+use crate::truth::{Truth, without_states};
 use crate::world::name_taken;
 
 /// Where the results of a round are.
@@ -76,13 +76,32 @@ impl Results<'_> {
             let lost = audit::lost(self.collector, self.ledger).await?;
             wrong.extend(
                 lost.into_iter()
-                    .map(|s| format!("sealed and confirmed, but never closed: {s}")),
+                    .map(|s| format!("confirmed by the queue, but lost: {s}")),
             );
         }
         wrong.extend(self.conservation().await?);
         match wrong.is_empty() {
             true => Ok(()),
             false => bail!("{}", wrong.join("\n")),
+        }
+    }
+
+    /// Fails where a user isn't as it is, apart from what a delta doesn't track: nothing of that may wait for the
+    /// next weekly reading.
+    pub async fn tracked(&self, now: &Truth) -> Result<()> {
+        let stripped = |records: Records| -> Records {
+            let each = records.into_iter();
+            each.map(|(k, v)| (k, without_states(&v))).collect()
+        };
+        let expected = stripped(now.records("user"));
+        let shown = stripped(self.in_postgres("user").await?);
+        match inventory::difference(
+            "postgres, user, before the weekly reading",
+            &expected,
+            &shown,
+        ) {
+            None => Ok(()),
+            Some(wrong) => bail!("{wrong}"),
         }
     }
 

@@ -8,10 +8,13 @@ mod round;
 mod strike;
 mod tally;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use tokio::time::Instant;
 
 use crate::cluster::Servers;
 use plan::Plan;
@@ -23,6 +26,9 @@ pub struct Args {
     /// Rounds to go
     #[arg(long, default_value_t = 10)]
     rounds: u64,
+    /// Rounds at the same time, each with servers of its own
+    #[arg(long, default_value_t = 1)]
+    jobs: u64,
     /// Equal seeds plan equal rounds
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -32,6 +38,9 @@ pub struct Args {
     /// Goes on from this file, and notes there what is done
     #[arg(long)]
     state: Option<PathBuf>,
+    /// Only this round, as a failed one printed it
+    #[arg(long, value_name = "JSON")]
+    plan: Option<Plan>,
     /// Takes a rule of the protocol out of every process: the test has to find that
     #[arg(long, value_name = "RULE")]
     bug: Option<String>,
@@ -52,63 +61,108 @@ pub struct Args {
 /// When the servers can't be started, or a process can't.
 #[expect(clippy::print_stdout, reason = "what the command prints")]
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let servers = Servers::start()?;
-    let mut tally = match &args.state {
+    let tally = match &args.state {
         Some(path) => Tally::load(path, args.seed)?,
         None => Tally::default(),
     };
     let first = args.first.unwrap_or(tally.rounds);
-    let mut failed = 0_u32;
-    for round in first..first + args.rounds {
-        let plan = Plan::of(args.seed, round, &tally);
-        let started = tokio::time::Instant::now();
-        match runtime.block_on(round::run(&servers, &plan, args, &mut tally)) {
-            Ok(()) => {
-                let strikes: Vec<String> = plan
-                    .days
-                    .iter()
-                    .flatten()
-                    .map(|s| format!("{} at the {}", s.fault, s.stage.service()))
-                    .collect();
-                println!(
-                    "round {round}: {} ({:.1} s)",
-                    strikes.join(", "),
-                    started.elapsed().as_secs_f64()
-                );
-            }
-            Err(e) => {
-                failed += 1;
-                println!("round {round} FAILED: {e:#}\n  the plan: {:?}", plan.days);
-                println!(
-                    "  again: cargo xtask chaos --seed {} --first {round} --rounds 1 --keep{}",
-                    args.seed,
-                    args.bug
-                        .as_ref()
-                        .map(|b| format!(" --bug {b}"))
-                        .unwrap_or_default()
-                );
-                if args.bug.is_some() {
-                    println!("the bug was found in round {round}");
-                    return Ok(ExitCode::SUCCESS);
-                }
-            }
-        }
-        tally.rounds = round + 1;
-        if let Some(path) = &args.state {
-            tally.save(path, args.seed)?;
-        }
-    }
+    let rounds = args.plan.as_ref().map_or(args.rounds, |_| 1);
+    let campaign = Campaign {
+        args,
+        rounds: Mutex::new(first..first + rounds),
+        score: Mutex::new(Score { tally, failed: 0 }),
+    };
+    std::thread::scope(|scope| {
+        let fronts: Vec<_> = (0..args.jobs.clamp(1, rounds.max(1)))
+            .map(|_| scope.spawn(|| campaign.front()))
+            .collect();
+        let mut ended = fronts.into_iter().map(|front| front.join());
+        ended.try_for_each(|e| e.unwrap_or_else(|_| bail!("a front broke down")))
+    })?;
+    let Score { tally, failed } = campaign
+        .score
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     println!(
         "\nstruck with work in flight, after {} rounds:\n{}",
         tally.rounds,
         tally.table()
     );
-    println!("{} rounds, {failed} failed", args.rounds);
-    Ok(match (failed, &args.bug) {
-        (0, None) => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    println!("{rounds} rounds, {failed} failed");
+    // A bug has to be found.
+    Ok(match (failed > 0) == args.bug.is_some() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
+}
+
+/// Rounds that are fought on several fronts, each with servers of its own.
+struct Campaign<'a> {
+    args: &'a Args,
+    rounds: Mutex<Range<u64>>,
+    score: Mutex<Score>,
+}
+
+struct Score {
+    tally: Tally,
+    failed: u32,
+}
+
+impl Campaign<'_> {
+    fn front(&self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        let servers = Servers::start()?;
+        while let Some(round) = self.next() {
+            let planned = || Plan::of(self.args.seed, round, &lock(&self.score).tally);
+            let plan = self.args.plan.clone().unwrap_or_else(planned);
+            let (mut hits, started) = (Tally::default(), Instant::now());
+            let outcome = runtime.block_on(round::run(&servers, &plan, self.args, &mut hits));
+            self.note(round, &plan, &hits, started, outcome)?;
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Option<u64> {
+        let found = self.args.bug.is_some() && lock(&self.score).failed > 0;
+        lock(&self.rounds).next().filter(|_| !found)
+    }
+
+    #[expect(clippy::print_stdout, reason = "what the command prints")]
+    fn note(
+        &self,
+        round: u64,
+        plan: &Plan,
+        hits: &Tally,
+        started: Instant,
+        outcome: Result<()>,
+    ) -> Result<()> {
+        let mut score = lock(&self.score);
+        score.tally.add(hits);
+        score.tally.rounds += 1;
+        let seconds = started.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => println!("round {round}: {} ({seconds:.1} s)", plan.strikes()),
+            Err(e) => {
+                score.failed += 1;
+                println!("round {round} FAILED: {e:#}");
+                let bug: String = self
+                    .args
+                    .bug
+                    .iter()
+                    .map(|b| format!(" --bug {b}"))
+                    .collect();
+                println!("  again: cargo xtask chaos --keep{bug} --plan '{plan}'");
+            }
+        }
+        match &self.args.state {
+            Some(path) => score.tally.save(path, self.args.seed),
+            None => Ok(()),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

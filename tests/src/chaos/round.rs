@@ -21,9 +21,9 @@ use crate::cluster::{Cluster, Servers, Tuning};
 use crate::truth::Truth;
 
 /// How late Graph is reckoned to be, in seconds.
-const LATENESS: u64 = 2;
+const LATENESS: u64 = 3;
 /// How late its replicas really are.
-const LAG: Duration = Duration::from_secs(1);
+const LAG: Duration = Duration::from_millis(2_500);
 /// An installation that works comes to rest in a fraction of this.
 const REST_WITHIN: Duration = Duration::from_secs(120);
 
@@ -86,6 +86,8 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
     for (day, strikes) in plan.days.iter().enumerate() {
         if day > 0 {
             field.sim.advance(1);
+            field.changes_then_everything().await?;
+            field.sim.advance(1);
         }
         field.dump(day > 0).await?;
         field.make_due().await?;
@@ -93,22 +95,6 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
             field.strike(*strike, tally).await?;
         }
     }
-    let outcome = rest(field).await;
-    let dead = field.cluster.dead();
-    if !dead.is_empty() {
-        bail!("{}", dead.join("\n"));
-    }
-    outcome?;
-    let faults: Vec<Fault> = plan.days.iter().flatten().map(|s| s.fault).collect();
-    let lossy = [
-        Fault::QueuesDeleted,
-        Fault::LedgerRestored,
-        Fault::CollectorRestored,
-    ];
-    let round = Round {
-        lossy: faults.iter().any(|f| lossy.contains(f)),
-        restored: faults.contains(&Fault::LedgerRestored),
-    };
     let (files, sqlite) = (field.cluster.files(), field.cluster.sqlite());
     let results = Results {
         ledger: &ledger,
@@ -117,11 +103,22 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
         files: &files,
         sqlite: &sqlite,
     };
+    let outcome = rest(field, &results).await;
+    let dead = field.cluster.dead();
+    if !dead.is_empty() {
+        bail!("{}", dead.join("\n"));
+    }
+    outcome?;
+    let faults: Vec<Fault> = plan.days.iter().flatten().map(|s| s.fault).collect();
+    let round = Round {
+        lossy: faults.iter().any(|f| f.loses()),
+        restored: faults.contains(&Fault::LedgerRestored),
+    };
     results.hold(&before, &Truth::of(&field.sim), round).await
 }
 
 /// Passes as `leastwise sync` makes them, until nothing is left to be asked again.
-async fn rest(field: &mut Field<'_>) -> Result<()> {
+async fn rest(field: &mut Field<'_>, results: &Results<'_>) -> Result<()> {
     for service in crate::cluster::SERVICES {
         field
             .cluster
@@ -147,8 +144,8 @@ async fn rest(field: &mut Field<'_>) -> Result<()> {
                     if week_is_over {
                         return Ok(());
                     }
-                    sleep(Duration::from_secs(LATENESS)).await;
-                    week_is_over = next_week(field).await;
+                    results.tracked(&Truth::of(&field.sim)).await?;
+                    week_is_over = field.next_week().await;
                     continue;
                 }
             }
@@ -158,13 +155,6 @@ async fn rest(field: &mut Field<'_>) -> Result<()> {
         sleep(Duration::from_secs(LATENESS)).await;
     }
     Ok(())
-}
-
-/// What no delta names (a licence's state, for one) comes with the next weekly reading: that is due now.
-async fn next_week(field: &Field<'_>) -> bool {
-    let sql = "UPDATE dataset SET cursor = jsonb_set(cursor::jsonb, '{last_full}', '1')::text";
-    let collector = field.cluster.pool("collector");
-    sqlx::query(sql).execute(collector).await.is_ok()
 }
 
 fn nothing_waits(status: &CollectorStatus) -> bool {

@@ -162,6 +162,24 @@ impl Field<'_> {
         self.graph.stall(on);
     }
 
+    /// What no delta names (a licence's state, for one) comes with the next weekly reading: that is due now.
+    pub async fn next_week(&self) -> bool {
+        let sql = "UPDATE dataset SET cursor = jsonb_set(cursor::jsonb, '{last_full}', '1')::text";
+        let collector = self.cluster.pool("collector");
+        sqlx::query(sql).execute(collector).await.is_ok()
+    }
+
+    /// Reads what has just changed, and everything right after that: from replicas that don't know it yet.
+    pub async fn changes_then_everything(&self) -> Result<()> {
+        let closed = "SELECT NOT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND
+            (open IS NOT NULL OR sealed IS NOT NULL OR schedule LIKE '%\"forced\":true%'))";
+        self.waits(PATIENCE, closed).await;
+        self.make_due().await?;
+        self.waits(PATIENCE, closed).await;
+        self.next_week().await;
+        self.make_due().await
+    }
+
     /// Asks for everything to be read now; whichever collector answers.
     pub async fn make_due(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(30);

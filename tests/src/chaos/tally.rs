@@ -23,6 +23,13 @@ impl Tally {
         *self.hits.entry((fault, stage)).or_default() += 1;
     }
 
+    /// Counts on.
+    pub fn add(&mut self, other: &Tally) {
+        for (pair, n) in &other.hits {
+            *self.hits.entry(*pair).or_default() += n;
+        }
+    }
+
     /// How often it did.
     pub fn hits(&self, fault: Fault, stage: Stage) -> u32 {
         self.hits.get(&(fault, stage)).copied().unwrap_or(0)

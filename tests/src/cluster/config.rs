@@ -105,7 +105,11 @@ pub(super) fn write(
                 }
                 _ => {
                     if service == "exporter" {
-                        text += "poll_seconds = 5\n";
+                        _ = writeln!(
+                            text,
+                            "poll_seconds = 5\nlease_seconds = {}",
+                            cluster.tuning.lease
+                        );
                     }
                     let (queue, database) = (
                         through(servers.rabbit.port())?,

@@ -19,10 +19,11 @@ pub fn run(args: &Args) -> Result<Figures> {
         bail!("leastwise does not build");
     }
     let mut figures = Figures::default();
+    let count = args.runs.unwrap_or(3);
     for users in USERS {
         let mut runs = Vec::new();
-        for run in 1..=args.runs {
-            eprintln!("demo with {users} users, run {run} of {}", args.runs);
+        for run in 1..=count {
+            eprintln!("demo with {users} users, run {run} of {count}");
             runs.push(sample(users)?);
         }
         figures.add(format!("{users} users"), &runs);

@@ -9,7 +9,7 @@ use crate::command::passes_with_output;
 /// Each ratio is the median of interleaved pairs within one run; `--runs` repeats the whole.
 pub fn run(args: &Args) -> Result<Figures> {
     let mut runs = Vec::new();
-    for _ in 0..args.runs {
+    for _ in 0..args.runs.unwrap_or(1) {
         let (ok, printed) = passes_with_output(crate::distributed::program(true)?.arg("bench"))?;
         if !ok {
             bail!("the bench failed");

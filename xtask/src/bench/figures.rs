@@ -33,7 +33,10 @@ impl Figures {
         let cell = |sample: &Sample, name| {
             sample
                 .get(name)
-                .map_or("-".to_owned(), |value| format!("{value:.2}"))
+                .map_or("-".to_owned(), |value| match value.abs() < 0.1 {
+                    true => format!("{value:.4}"),
+                    false => format!("{value:.2}"),
+                })
         };
         rows.extend(
             names

@@ -8,6 +8,7 @@ use tests::cluster::{Cluster, Servers, Tuning};
 use tests::process::built;
 use tests::truth::Truth;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// Passes until one is whole, or until one fails with this code.
 async fn passes(cluster: &Cluster, code: Option<&str>) -> Outcome {
@@ -40,7 +41,8 @@ async fn what_a_newer_release_reads_is_left_alone_and_said() {
         ..graph_sim::Config::default()
     });
     let server = sim.clone();
-    let serving = tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { server.serve(listener, std::future::pending()).await });
     let tuning = Tuning {
         replicas: 1,
         sqlite_sink: false,
@@ -91,5 +93,4 @@ async fn what_a_newer_release_reads_is_left_alone_and_said() {
         tests::inventory::read(&files, "user").len(),
         Truth::of(&sim).records("user").len()
     );
-    serving.abort();
 }

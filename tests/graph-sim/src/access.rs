@@ -132,6 +132,12 @@ pub(crate) enum Resource {
     /// One deleted object of any kind.
     DeletedItems,
     LicenceDetails,
+    Devices,
+    /// Intune's devices and applications.
+    Managed,
+    MailboxSettings,
+    Reports,
+    ReportSettings,
 }
 
 impl Resource {
@@ -190,6 +196,20 @@ impl Resource {
                 "Group.ReadWrite.All",
                 "Directory.Read.All",
             ],
+            Self::Devices => &[
+                "Device.Read.All",
+                "Device.ReadWrite.All",
+                "Directory.Read.All",
+            ],
+            Self::Managed => &[
+                "DeviceManagementManagedDevices.Read.All",
+                "DeviceManagementManagedDevices.ReadWrite.All",
+                "DeviceManagementConfiguration.Read.All",
+                "DeviceManagementConfiguration.ReadWrite.All",
+            ],
+            Self::Reports => &["Reports.Read.All"],
+            Self::ReportSettings => &["ReportSettings.Read.All", "ReportSettings.ReadWrite.All"],
+            Self::MailboxSettings => &["MailboxSettings.Read", "MailboxSettings.ReadWrite"],
             Self::LicenceDetails => &[
                 "LicenseAssignment.Read.All",
                 "User.Read.All",

@@ -139,7 +139,7 @@ pub(crate) fn apply(user: &mut User, what: What, day: u32) {
         }
         What::Moved { department, job } => (user.department, user.job) = (department, job),
         What::Renamed { last } => user.last = last,
-        What::Disabled => user.enabled = false,
+        What::Disabled => (user.enabled, user.disabled_on) = (false, Some(day)),
     }
 }
 

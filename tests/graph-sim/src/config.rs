@@ -36,6 +36,10 @@ pub struct Config {
     /// Whether a delta token that is too old is answered with 410 and the URL of a fresh round, as after a reset of
     /// the server; else with 400 `syncStateNotFound`. Which of them Graph sends is not certain.
     pub delta_gone: bool,
+    /// Whether usage reports conceal who is who, as they do unless an administrator changes it.
+    pub concealed_names: bool,
+    /// Days that usage reports are behind.
+    pub report_lag: u32,
     /// How many requests the log keeps.
     pub log_capacity: usize,
 }
@@ -59,6 +63,8 @@ impl Default for Config {
             speed: 1.0,
             throttling: None,
             delta_gone: false,
+            concealed_names: true,
+            report_lag: 2,
             log_capacity: 100_000,
         }
     }

@@ -42,6 +42,7 @@ pub(crate) fn router() -> Router<Sim> {
         .route("/advance", post(advance))
         .route("/tick", post(tick))
         .route("/storm", post(storm))
+        .route("/reports", post(reports))
         .route("/faults", post(arm).delete(clear))
         .route("/throttling", post(throttle).delete(throttle_no_more))
         .route("/clock", post(put_clock_off))
@@ -66,6 +67,20 @@ async fn advance(State(sim): State<Sim>, Query(Days { days }): Query<Days>) -> R
         Ok(day) => Json(json!({ "day": day })).into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
     }
+}
+
+#[derive(Deserialize)]
+struct Reports {
+    /// Whether names are concealed.
+    concealed: bool,
+}
+
+async fn reports(
+    State(sim): State<Sim>,
+    Query(Reports { concealed }): Query<Reports>,
+) -> StatusCode {
+    sim.conceal_names(concealed);
+    StatusCode::NO_CONTENT
 }
 
 /// Which tenant a storm meets; the first one if none is named.

@@ -6,6 +6,7 @@ use crate::graph::Call;
 use crate::groups;
 use crate::query::Query;
 use crate::reply::{Failure, Reply};
+use crate::{detected, devices, mailbox, reports};
 
 const DELTA: [&str; 4] = [
     "delta",
@@ -25,6 +26,11 @@ pub(crate) fn resource(path: &[&str]) -> Option<Resource> {
         ["directory", "deletedItems", "microsoft.graph.group", ..] => Resource::DeletedGroups,
         ["directory", "deletedItems", ..] => Resource::DeletedItems,
         ["users", _, "licenseDetails", ..] => Resource::LicenceDetails,
+        ["users", _, "mailboxSettings", ..] => Resource::MailboxSettings,
+        ["reports", ..] | ["copilot", "reports", ..] => Resource::Reports,
+        ["admin", "reportSettings", ..] => Resource::ReportSettings,
+        ["devices", ..] => Resource::Devices,
+        ["deviceManagement", "managedDevices" | "detectedApps", ..] => Resource::Managed,
         _ => return None,
     })
 }
@@ -41,8 +47,33 @@ pub(crate) fn route(call: &Call, path: &[&str], query: &Query) -> Option<Result<
         ["domains", name] => directory::domain(call, name, query),
         ["directory", "deletedItems", rest @ ..] => deleted(call, rest, query),
         ["users", id, "licenseDetails"] => directory::licence_details(call, id, query),
+        ["users", id, "mailboxSettings"] => mailbox::settings(call, id, query, false),
+        ["users", id, "mailboxSettings", "userPurpose"] => mailbox::settings(call, id, query, true),
+        ["reports", ..] | ["copilot", "reports", ..] => reports::report(call, path, query),
+        ["admin", "reportSettings"] => reports::settings(call, query),
+        ["devices"] => devices::list(call, query),
+        ["devices", "$count"] => devices::count(call, query),
+        ["devices", id] => devices::single(call, id, query),
+        ["devices", id, name] => devices::people(call, id, name, query),
+        ["deviceManagement", rest @ ..] => intune(call, rest, query),
         _ => return None,
     })
+}
+
+fn intune(call: &Call, path: &[&str], query: &Query) -> Result<Reply, Failure> {
+    match path {
+        [_, "$count"] => {
+            let message = "No OData route exists that match template ~/singleton/navigation/$count with http verb GET.";
+            Err(Failure::new(400, "BadRequest", message))
+        }
+        ["managedDevices"] => devices::managed(call, query),
+        ["managedDevices", id] => devices::managed_single(call, id, query),
+        ["detectedApps"] => detected::list(call, query),
+        ["detectedApps", id] => detected::single(call, id, query),
+        ["detectedApps", id, "managedDevices"] => detected::devices(call, id, query),
+        [.., segment] => Err(Failure::segment(segment)),
+        [] => Err(Failure::segment("deviceManagement")),
+    }
 }
 
 fn deleted(call: &Call, rest: &[&str], query: &Query) -> Result<Reply, Failure> {

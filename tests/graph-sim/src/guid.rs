@@ -16,6 +16,11 @@ pub(crate) enum Kind {
     Subscription,
     Commerce,
     Request,
+    SignIn,
+    Device,
+    DeviceId,
+    Managed,
+    App,
 }
 
 /// The GUID of `index` under `key`.

@@ -8,12 +8,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
-use axum::routing::any;
+use axum::routing::{any, get};
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use crate::config::DEFAULT_BASE;
 use crate::control;
+use crate::download;
 use crate::entra::{self, Refusal};
 use crate::graph::{self, Asked, Request};
 use crate::headers;
@@ -28,6 +29,7 @@ impl Sim {
     pub fn router(&self) -> Router {
         Router::new()
             .nest("/_control", control::router())
+            .route("/data/download/{token}", get(download::serve))
             .fallback(any(handle))
             .with_state(self.clone())
     }

@@ -40,6 +40,12 @@ pub(crate) struct User {
     pub(crate) located: bool,
     pub(crate) paths: Paths,
     pub(crate) orphan: Option<u8>,
+    /// Whether the first department works at desks; habits outlast a move.
+    pub(crate) desk: bool,
+    /// The day of which this is the state.
+    pub(crate) day: u32,
+    /// Day on which the account was switched off, if it was on at first.
+    pub(crate) disabled_on: Option<u32>,
 }
 
 /// What the address of a user is made of; it never changes.
@@ -124,7 +130,11 @@ pub(crate) fn make(key: u64, index: u32, joined: Option<u32>) -> User {
         located: member || rng.chance(400),
         paths: Paths::new(),
         orphan: None,
+        desk: true,
+        day: joined.unwrap_or(0),
+        disabled_on: None,
     };
+    user.desk = !DEPARTMENTS[usize::from(user.department)].frontline;
     let holder = Holder {
         kind,
         enabled: user.enabled,

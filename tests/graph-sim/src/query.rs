@@ -58,9 +58,11 @@ impl Query {
     /// Refuses a format other than JSON.
     pub(crate) fn check_format(&self) -> Result<(), Failure> {
         match self.format.as_deref() {
-            Some(value) if !value.eq_ignore_ascii_case("json") => Err(Failure::bad(format!(
-                "Invalid value '{value}' for $format query option found."
-            ))),
+            Some(value) if !value.eq_ignore_ascii_case("json") && value != "application/json" => {
+                Err(Failure::bad(format!(
+                    "Invalid value '{value}' for $format query option found."
+                )))
+            }
             _ => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! The simulation as a whole.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ struct Inner {
     throttle: Mutex<Throttle>,
     requests: AtomicU64,
     objects: AtomicU64,
+    concealed: AtomicBool,
 }
 
 /// All tenants' histories.
@@ -115,6 +116,7 @@ impl Sim {
             orders: Orders::default(),
             requests: AtomicU64::new(0),
             objects: AtomicU64::new(0),
+            concealed: AtomicBool::new(config.concealed_names),
             config,
         }))
     }
@@ -288,6 +290,20 @@ impl Sim {
 
     pub(crate) fn configured_base(&self) -> Option<&str> {
         self.0.config.base.as_deref()
+    }
+
+    /// Lets usage reports conceal names from now on, or show them.
+    pub fn conceal_names(&self, conceal: bool) {
+        self.0.concealed.store(conceal, Ordering::Relaxed);
+    }
+
+    pub(crate) fn conceals_names(&self) -> bool {
+        self.0.concealed.load(Ordering::Relaxed)
+    }
+
+    /// Days that usage reports are behind.
+    pub(crate) fn report_lag(&self) -> u32 {
+        self.0.config.report_lag.min(1_000)
     }
 
     /// Whether old delta tokens are answered with 410.

@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     DeltaPage,
     /// The start of the next delta round.
     Delta,
+    /// A report that was prepared.
+    Download,
 }
 
 /// The inside of a token.

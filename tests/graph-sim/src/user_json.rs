@@ -1,5 +1,7 @@
 //! A user as Graph writes it: only what is selected, straight into the answer.
 
+use std::sync::LazyLock;
+
 use crate::calendar;
 use crate::catalog;
 use crate::guid::{self, Kind as Guid};
@@ -7,8 +9,12 @@ use crate::json;
 use crate::licence::{ERRORS, State, assigned};
 use crate::names::{COUNTRIES, DEPARTMENTS, FIRST, LAST, SERVICES};
 use crate::person::{Kind, Named, User};
-use crate::property::{Class, Prop, Select, table};
+use crate::property::{self, Class, Prop, Select, table};
+use crate::signin;
 use crate::tenant::Identity;
+
+/// The number of `signInActivity`.
+static SIGN_IN: LazyLock<Option<u8>> = LazyLock::new(|| property::number("signInActivity"));
 
 /// Appends one user; with `omit_nulls` (delta) a property without a value is left out.
 pub(crate) fn write(
@@ -26,7 +32,7 @@ pub(crate) fn write(
         let mark = out.len();
         out.extend_from_slice(&property.key);
         let some = match property.class {
-            Class::Filled => value(out, who, user, number as u8),
+            Class::Filled | Class::Guarded => value(out, who, user, number as u8),
             Class::List => {
                 out.extend_from_slice(b"[]");
                 true
@@ -34,7 +40,8 @@ pub(crate) fn write(
             _ => false,
         };
         if !some {
-            if omit_nulls {
+            // Who never signed in has no such property at all.
+            if omit_nulls || Some(number as u8) == *SIGN_IN {
                 out.truncate(mark);
             } else {
                 out.extend_from_slice(b"null");
@@ -148,6 +155,7 @@ pub(crate) fn value(out: &mut Vec<u8>, who: &Identity, user: &User, number: u8) 
         x if x == n(Prop::PreferredLanguage) && user.employee => {
             json::string(out, country.language)
         }
+        x if Some(x) == *SIGN_IN => return signin::write(out, who, user),
         x if x == n(Prop::BusinessPhones) => out.extend_from_slice(b"[]"),
         _ => return false,
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::apps;
 use crate::catalog::SKUS;
 use crate::change::{self, Change, What};
 use crate::day;
@@ -26,6 +27,7 @@ pub(crate) struct World {
     /// Entry d - 1 is day d.
     days: Vec<Day>,
     pub(crate) groups: GroupLog,
+    pub(crate) apps: apps::Cache,
 }
 
 /// The sums of one day.
@@ -57,6 +59,7 @@ impl World {
             log: HashMap::new(),
             days: Vec::new(),
             groups: GroupLog::new(users),
+            apps: apps::Cache::default(),
         }
     }
 
@@ -147,7 +150,19 @@ impl World {
         for change in log.iter().take_while(|c| c.day <= day) {
             change::apply(&mut user, change.what, change.day);
         }
+        user.day = day;
         user
+    }
+
+    /// User `index` as it was at first, if it came until `day`; it may have left.
+    pub(crate) fn first(&self, index: u32, day: u32) -> Option<User> {
+        let log = self.log.get(&index).map_or(&[][..], Vec::as_slice);
+        let joined = log
+            .first()
+            .filter(|c| c.what == What::Joined)
+            .map(|c| c.day);
+        let came = joined.map_or(index < self.users, |on| on <= day);
+        came.then(|| person::make(self.key, index, joined))
     }
 
     /// The changes of user `index` after day `from` up to day `to`.

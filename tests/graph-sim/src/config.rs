@@ -36,6 +36,8 @@ pub struct Config {
     /// Whether a delta token that is too old is answered with 410 and the URL of a fresh round, as after a reset of
     /// the server; else with 400 `syncStateNotFound`. Which of them Graph sends is not certain.
     pub delta_gone: bool,
+    /// Whether a delta round names objects several times, within a page and on the next one, as Graph may.
+    pub delta_replays: bool,
     /// Whether usage reports conceal who is who, as they do unless an administrator changes it.
     pub concealed_names: bool,
     /// Days that usage reports are behind.
@@ -63,6 +65,7 @@ impl Default for Config {
             speed: 1.0,
             throttling: None,
             delta_gone: false,
+            delta_replays: false,
             concealed_names: true,
             report_lag: 2,
             log_capacity: 100_000,

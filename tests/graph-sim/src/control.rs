@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::sim::Sim;
 use crate::storm::Storm;
 use crate::throttle::Throttling;
+use crate::truth_kinds;
 
 /// More days at once than anybody needs; a typing error must not fill the memory.
 const MOST_DAYS: u32 = 3_650;
@@ -55,7 +56,9 @@ pub(crate) fn router() -> Router<Sim> {
             "/tenants",
             get(async |State(sim): State<Sim>| Json(sim.tenants().to_vec())),
         )
+        .route("/truth", get(truth_of_day))
         .route("/truth/{tenant}/{dataset}", get(truth))
+        .route("/delta", post(delta))
 }
 
 async fn advance(State(sim): State<Sim>, Query(Days { days }): Query<Days>) -> Response {
@@ -67,6 +70,67 @@ async fn advance(State(sim): State<Sim>, Query(Days { days }): Query<Days>) -> R
         Ok(day) => Json(json!({ "day": day })).into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
     }
+}
+
+/// What delta does that it need not; what is not named stays.
+#[derive(Deserialize)]
+struct Delta {
+    /// Whether old tokens are answered with 410.
+    gone: Option<bool>,
+    /// Whether objects come several times.
+    replays: Option<bool>,
+}
+
+async fn delta(State(sim): State<Sim>, Query(Delta { gone, replays }): Query<Delta>) -> StatusCode {
+    gone.into_iter().for_each(|on| sim.reset_delta(on));
+    replays.into_iter().for_each(|on| sim.replay_delta(on));
+    StatusCode::NO_CONTENT
+}
+
+/// Which truth is asked for.
+#[derive(Deserialize)]
+struct Truth {
+    /// Id or position.
+    #[serde(default)]
+    tenant: String,
+    kind: String,
+    /// Today, unless an earlier day is named.
+    day: Option<u32>,
+}
+
+/// One JSON object a line, made while they are sent.
+async fn truth_of_day(State(sim): State<Sim>, Query(asked): Query<Truth>) -> Response {
+    let tenant = if asked.tenant.is_empty() {
+        "0"
+    } else {
+        &asked.tenant
+    };
+    let Some(tenant) = position(&sim, tenant) else {
+        return (StatusCode::NOT_FOUND, "no such tenant").into_response();
+    };
+    if asked.day.is_some_and(|day| day > sim.day()) {
+        return (StatusCode::BAD_REQUEST, "that day is still to come").into_response();
+    }
+    if !truth_kinds::known(&asked.kind) {
+        return (StatusCode::NOT_FOUND, "no such kind").into_response();
+    }
+    let chunks = stream::unfold(Some(0), move |from| {
+        let (sim, kind, day) = (sim.clone(), asked.kind.clone(), asked.day);
+        async move {
+            let from = from?;
+            let work = move || sim.truth_lines(tenant, &kind, day, from);
+            let (lines, next) = tokio::task::spawn_blocking(work).await.ok()??;
+            Some((Ok::<_, Infallible>(Bytes::from(lines)), next))
+        }
+    });
+    let ndjson = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (ndjson, Body::from_stream(chunks)).into_response()
+}
+
+/// The tenant that an id or a position names.
+fn position(sim: &Sim, name: &str) -> Option<usize> {
+    let named = |(n, t): (usize, &crate::TenantInfo)| t.id == name || n.to_string() == name;
+    sim.tenants().iter().enumerate().position(named)
 }
 
 #[derive(Deserialize)]
@@ -141,8 +205,7 @@ async fn truth(
     State(sim): State<Sim>,
     Path((tenant, dataset)): Path<(String, String)>,
 ) -> Response {
-    let named = |(n, t): (usize, &crate::TenantInfo)| t.id == tenant || n.to_string() == tenant;
-    let Some(tenant) = sim.tenants().iter().enumerate().position(named) else {
+    let Some(tenant) = position(&sim, &tenant) else {
         return (StatusCode::NOT_FOUND, "no such tenant").into_response();
     };
     let ndjson = [(header::CONTENT_TYPE, "application/x-ndjson")];

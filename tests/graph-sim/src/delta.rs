@@ -114,6 +114,9 @@ fn everything(call: &Call, link: &Link, page: &mut Page) -> Option<Link> {
 fn changes(call: &Call, link: &Link, page: &mut Page) -> Option<Link> {
     // The id counts too: no change touches it but coming and going.
     let relevant = link.select;
+    let replays = call.sim.replays_delta();
+    // What was named last on this page, and how many there were.
+    let (mut last, mut named) = (None, 0);
     for day in link.day..=link.to {
         let skipped = if day == link.day { link.position } else { 0 };
         for (position, index) in call
@@ -131,24 +134,31 @@ fn changes(call: &Call, link: &Link, page: &mut Page) -> Option<Link> {
             if !matching(day - 1, day) || matching(day, link.to) {
                 continue;
             }
+            let here = Link {
+                day,
+                position: position as u32,
+                ..*link
+            };
             if page.objects() >= u32::from(link.top) {
-                return Some(Link {
-                    day,
-                    position: position as u32,
-                    ..*link
+                // Some pages begin with what the one before ended with.
+                let again = replays && named > 1 && index.is_multiple_of(2);
+                return last.filter(|_| again).or(Some(here));
+            }
+            (last, named) = (Some(here), named + 1);
+            let twice = replays && index.is_multiple_of(5);
+            for _ in 0..=u32::from(twice) {
+                page.object(*index, |body| match call.world.user(*index, link.to) {
+                    Some(user) => {
+                        let select = if call.asked.minimal {
+                            touched(call, link, *index)
+                        } else {
+                            link.select
+                        };
+                        user_json::write(body, call.who, &user, select, true);
+                    }
+                    None => users::removed(body, call, *index, link.to),
                 });
             }
-            page.object(*index, |body| match call.world.user(*index, link.to) {
-                Some(user) => {
-                    let select = if call.asked.minimal {
-                        touched(call, link, *index)
-                    } else {
-                        link.select
-                    };
-                    user_json::write(body, call.who, &user, select, true);
-                }
-                None => users::removed(body, call, *index, link.to),
-            });
         }
     }
     None

@@ -164,6 +164,20 @@ pub(crate) fn deleted_item(call: &Call, id: &str, query: &Query) -> Result<Reply
     Err(Failure::missing(id))
 }
 
+/// All deleted objects of a kind that can be restored on a day.
+pub(crate) fn all(who: &Identity, world: &World, day: u32, of: Deleted) -> Vec<Object> {
+    let shown = Shown {
+        user: Select::DEFAULT,
+        names: None,
+    };
+    let places = places(who.key, world, day, of).into_iter();
+    let one = |(index, on)| match of {
+        Deleted::Users => shown.user(who, world, day, index, on),
+        Deleted::Groups => shown.group(who, world, day, index, on),
+    };
+    places.filter_map(one).collect()
+}
+
 /// What was deleted and can be restored on a day, with the day of its deletion.
 fn places(key: u64, world: &World, day: u32, of: Deleted) -> Vec<(u32, i32)> {
     let (start, number) = match of {

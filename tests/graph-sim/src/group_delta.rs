@@ -206,6 +206,10 @@ impl Round<'_> {
                 continue;
             };
             let gone = object.contains_key("@removed");
+            // The same group again, before its members are told.
+            if self.call.sim.replays_delta() && number.is_multiple_of(3) {
+                values.push(object.clone().into());
+            }
             let taken: Vec<Value> = entries
                 .iter()
                 .skip(skipped)

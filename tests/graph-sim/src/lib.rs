@@ -64,6 +64,7 @@ mod tenant;
 mod throttle;
 mod ticket;
 mod truth;
+mod truth_kinds;
 mod units;
 mod usage;
 mod user_json;

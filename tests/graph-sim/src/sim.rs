@@ -42,6 +42,8 @@ struct Inner {
     requests: AtomicU64,
     objects: AtomicU64,
     concealed: AtomicBool,
+    delta_gone: AtomicBool,
+    delta_replays: AtomicBool,
 }
 
 /// All tenants' histories.
@@ -117,6 +119,8 @@ impl Sim {
             requests: AtomicU64::new(0),
             objects: AtomicU64::new(0),
             concealed: AtomicBool::new(config.concealed_names),
+            delta_gone: AtomicBool::new(config.delta_gone),
+            delta_replays: AtomicBool::new(config.delta_replays),
             config,
         }))
     }
@@ -306,9 +310,24 @@ impl Sim {
         self.0.config.report_lag.min(1_000)
     }
 
+    /// Lets old delta tokens be answered with 410 from now on, or with 400.
+    pub fn reset_delta(&self, gone: bool) {
+        self.0.delta_gone.store(gone, Ordering::Relaxed);
+    }
+
     /// Whether old delta tokens are answered with 410.
     pub(crate) fn resets_delta(&self) -> bool {
-        self.0.config.delta_gone
+        self.0.delta_gone.load(Ordering::Relaxed)
+    }
+
+    /// Lets delta name objects several times from now on, or once.
+    pub fn replay_delta(&self, replay: bool) {
+        self.0.delta_replays.store(replay, Ordering::Relaxed);
+    }
+
+    /// Whether delta names objects several times.
+    pub(crate) fn replays_delta(&self) -> bool {
+        self.0.delta_replays.load(Ordering::Relaxed)
     }
 
     /// The consumed units of day 0, counted once.

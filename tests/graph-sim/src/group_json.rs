@@ -88,6 +88,23 @@ pub(crate) fn values(who: &Identity, group: &Group, day: u32) -> Object {
     if sort == Sort::Team {
         set("resourceProvisioningOptions", json!(["Team"]));
     }
+    if sort.unified() {
+        // What Graph shows of one group only.
+        for name in [
+            "allowExternalSenders",
+            "autoSubscribeNewMembers",
+            "hideFromAddressLists",
+            "hideFromOutlookClients",
+            "isSubscribedByMail",
+        ] {
+            set(name, false.into());
+        }
+        set("unseenCount", 0.into());
+        if group.number.is_multiple_of(3) {
+            // Where a policy lets groups expire.
+            set("expirationDateTime", date(day as i32 + 90).into());
+        }
+    }
     if let Some(rule) = rule(sort) {
         set("membershipRule", rule.into());
         set("membershipRuleProcessingState", "On".into());

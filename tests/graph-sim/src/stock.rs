@@ -181,15 +181,17 @@ pub(crate) fn subscription_values(sim: &Sim, tenant: usize) -> Vec<Value> {
     let zero: Consumed = sim.consumed_at_start(tenant);
     let one = |bought: Purchase| {
         let sku = catalog::get(bought.sku);
+        let partner = (bought.sku == catalog::sku::EMS).then_some(who.key ^ 0x0c59);
         json!({
             "id": guid::text(guid::of(who.key, Kind::Subscription, bought.number)),
             "commerceSubscriptionId": commerce_id(who, &bought),
             "createdDateTime": date(bought.created),
             "isTrial": bought.trial,
             "nextLifecycleDateTime": date(bought.next),
-            "ownerId": null,
-            "ownerTenantId": null,
-            "ownerType": null,
+            // Set where a partner made the subscription.
+            "ownerId": partner.map(|n| guid::text(guid::of(n, Kind::User, 0))),
+            "ownerTenantId": partner.map(|n| guid::text(guid::of(n, Kind::Tenant, 0))),
+            "ownerType": partner.map(|_| "User"),
             "serviceStatus": plans(sku),
             "skuId": sku.id,
             "skuPartNumber": sku.part_number,

@@ -64,7 +64,7 @@ async fn main() {
     measure("pages", client.sim.stats().objects as usize, bytes, start);
     let start = (cpu(), Instant::now());
     let skus = client.get("/subscribedSkus").await;
-    measure("subscribedSkus, first time", 11, skus.body.len(), start);
+    measure("subscribedSkus, first time", 16, skus.body.len(), start);
     let start = (cpu(), Instant::now());
     client.sim.advance(10);
     measure("ten days", users as usize / 20, 0, start);

@@ -61,8 +61,20 @@ pub(crate) fn router() -> Router<Sim> {
         .route("/delta", post(delta))
 }
 
-async fn advance(State(sim): State<Sim>, Query(Days { days }): Query<Days>) -> Response {
-    let days = days.unwrap_or(1);
+/// The days stand in the query or in a body of JSON; one without either.
+async fn advance(
+    State(sim): State<Sim>,
+    Query(Days { days }): Query<Days>,
+    body: Bytes,
+) -> Response {
+    let in_body = match body.is_empty() {
+        true => None,
+        false => match serde_json::from_slice::<Days>(&body) {
+            Ok(Days { days }) => days,
+            Err(e) => return (StatusCode::BAD_REQUEST, e.to_string()).into_response(),
+        },
+    };
+    let days = days.or(in_body).unwrap_or(1);
     if days > MOST_DAYS {
         return (StatusCode::BAD_REQUEST, format!("at most {MOST_DAYS} days")).into_response();
     }

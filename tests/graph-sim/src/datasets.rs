@@ -6,7 +6,7 @@ use crate::graph::Call;
 use crate::groups;
 use crate::query::Query;
 use crate::reply::{Failure, Reply};
-use crate::{detected, devices, mailbox, reports};
+use crate::{detected, devices, mailbox, manager, reports, stock};
 
 const DELTA: [&str; 4] = [
     "delta",
@@ -29,6 +29,7 @@ pub(crate) fn resource(path: &[&str]) -> Option<Resource> {
         ["users", _, "mailboxSettings", ..] => Resource::MailboxSettings,
         ["reports", ..] | ["copilot", "reports", ..] => Resource::Reports,
         ["admin", "reportSettings", ..] => Resource::ReportSettings,
+        ["directory", key] if by_commerce(key).is_some() => Resource::Subscriptions,
         ["devices", ..] => Resource::Devices,
         ["deviceManagement", "managedDevices" | "detectedApps", ..] => Resource::Managed,
         _ => return None,
@@ -47,6 +48,12 @@ pub(crate) fn route(call: &Call, path: &[&str], query: &Query) -> Option<Result<
         ["domains", name] => directory::domain(call, name, query),
         ["directory", "deletedItems", rest @ ..] => deleted(call, rest, query),
         ["users", id, "licenseDetails"] => directory::licence_details(call, id, query),
+        ["users", id, "manager"] => manager::single(call, id, query),
+        ["subscribedSkus", id] => stock::subscribed_sku(call, query, id),
+        ["directory", "subscriptions", id] => stock::subscription(call, query, "id", id),
+        ["directory", key] if let Some(id) = by_commerce(key) => {
+            stock::subscription(call, query, "commerceSubscriptionId", id)
+        }
         ["users", id, "mailboxSettings"] => mailbox::settings(call, id, query, false),
         ["users", id, "mailboxSettings", "userPurpose"] => mailbox::settings(call, id, query, true),
         ["reports", ..] | ["copilot", "reports", ..] => reports::report(call, path, query),
@@ -58,6 +65,12 @@ pub(crate) fn route(call: &Call, path: &[&str], query: &Query) -> Option<Result<
         ["deviceManagement", rest @ ..] => intune(call, rest, query),
         _ => return None,
     })
+}
+
+/// The id in `subscriptions(commerceSubscriptionId='…')`.
+fn by_commerce(segment: &str) -> Option<&str> {
+    let key = segment.strip_prefix("subscriptions(commerceSubscriptionId='")?;
+    key.strip_suffix("')")
 }
 
 fn intune(call: &Call, path: &[&str], query: &Query) -> Result<Reply, Failure> {

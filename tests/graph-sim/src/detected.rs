@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::apps;
 use crate::collection::{self, Item, Items, Set};
 use crate::devices;
 use crate::directory::object;
 use crate::graph::Call;
+use crate::installed;
 use crate::query::Query;
 use crate::reply::{Failure, Reply};
 use crate::shape::{self, Object};
@@ -29,7 +29,7 @@ pub(crate) fn list(call: &Call, query: &Query) -> Result<Reply, Failure> {
         page: call.asked.page.map_or(PAGE, |n| n.min(MOST)),
         most: MOST,
     };
-    let found = apps::all(call.world, call.day);
+    let found = installed::all(call.world, call.day);
     let items = |start: u32| -> Items<'_> {
         let found = found.iter().zip(0..).skip(start as usize);
         let one = |((number, devices), place): (&(u64, u32), u32)| {
@@ -65,7 +65,7 @@ pub(crate) fn devices(call: &Call, id: &str, query: &Query) -> Result<Reply, Fai
         most: MOST,
     };
     let items = |start: u32| -> Items<'_> {
-        let found = apps::devices(call.world, number, start, call.day);
+        let found = installed::devices(call.world, number, start, call.day);
         Box::new(found.map(|d| {
             let values = devices::managed_values(call, &d, false);
             (d.place, Item::Values(chosen.pick(values)))
@@ -75,8 +75,8 @@ pub(crate) fn devices(call: &Call, id: &str, query: &Query) -> Result<Reply, Fai
 }
 
 fn find(call: &Call, id: &str) -> Result<(u64, u32), Failure> {
-    let found = apps::all(call.world, call.day);
-    apps::number(call.who.key, id)
+    let found = installed::all(call.world, call.day);
+    installed::number(call.who.key, id)
         .and_then(|number| {
             let at = found.binary_search_by_key(&number, |(n, _)| *n).ok()?;
             found.get(at).copied()
@@ -86,7 +86,7 @@ fn find(call: &Call, id: &str) -> Result<(u64, u32), Failure> {
 
 /// All values of an application.
 pub(crate) fn values(key: u64, number: u64, devices: u32) -> Object {
-    let app = apps::app(key, number);
+    let app = installed::app(key, number);
     object(json!({
         "id": app.id,
         "displayName": app.name,

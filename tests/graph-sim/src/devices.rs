@@ -195,13 +195,8 @@ fn by_id(call: &Call, kind: Kind, id: &str) -> Result<Device, Failure> {
 /// A user as a directory object.
 fn person(call: &Call, index: u32, select: Select) -> Option<Item> {
     let user = call.world.user(index, call.day)?;
-    let mut text = b"{\"@odata.type\":\"#microsoft.graph.user\"".to_vec();
-    let at = text.len();
-    user_json::write(&mut text, call.who, &user, select, false);
-    // The object's own brace becomes the comma after its type.
-    if let Some(brace) = text.get_mut(at) {
-        *brace = b',';
-    }
+    let mut text = Vec::with_capacity(300);
+    user_json::typed(&mut text, call.who, &user, select);
     Some(Item::Text(text))
 }
 

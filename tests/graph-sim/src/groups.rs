@@ -254,14 +254,10 @@ impl Shown {
 
     fn user(&self, call: &Call, user: &User) -> Item {
         let mut text = Vec::with_capacity(400);
-        user_json::write(&mut text, call.who, user, self.user, false);
         if self.typed {
-            let kind: &[u8] = if text.len() > 2 {
-                b"{\"@odata.type\":\"#microsoft.graph.user\","
-            } else {
-                b"{\"@odata.type\":\"#microsoft.graph.user\""
-            };
-            text.splice(0..1, kind.iter().copied());
+            user_json::typed(&mut text, call.who, user, self.user);
+        } else {
+            user_json::write(&mut text, call.who, user, self.user, false);
         }
         Item::Text(text)
     }

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
-mod apps;
+
 mod batch;
 mod calendar;
 mod catalog;
@@ -34,10 +34,12 @@ mod groups;
 mod guid;
 mod headers;
 mod http;
+mod installed;
 mod json;
 mod licence;
 mod log;
 mod mailbox;
+mod manager;
 mod mix;
 mod names;
 mod order;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::calendar::{self, DAY_ZERO};
 use crate::catalog;
+use crate::collection;
 use crate::directory;
 use crate::graph::Call;
 use crate::guid::{self, Kind};
@@ -40,6 +41,54 @@ pub(crate) fn subscribed_skus(call: &Call, query: &Query) -> Result<Reply, Failu
 pub(crate) fn subscriptions(call: &Call, query: &Query) -> Result<Reply, Failure> {
     let values = subscription_values(call.sim, call.tenant);
     reply(call, query, "companySubscription", values)
+}
+
+/// `GET /subscribedSkus/{id}`
+pub(crate) fn subscribed_sku(call: &Call, query: &Query, id: &str) -> Result<Reply, Failure> {
+    let all = sku_values(call.sim, call.tenant, call.world, call.day);
+    one(
+        call,
+        query,
+        ("subscribedSku", "subscribedSkus"),
+        all,
+        ("id", id),
+    )
+}
+
+/// `GET /directory/subscriptions/{id}`, or by another key
+pub(crate) fn subscription(
+    call: &Call,
+    query: &Query,
+    key: &str,
+    id: &str,
+) -> Result<Reply, Failure> {
+    let all = subscription_values(call.sim, call.tenant);
+    one(
+        call,
+        query,
+        ("companySubscription", "directory/subscriptions"),
+        all,
+        (key, id),
+    )
+}
+
+/// The object of a collection that has a value.
+fn one(
+    call: &Call,
+    query: &Query,
+    (kind, set): (&str, &str),
+    all: Vec<Value>,
+    (key, id): (&str, &str),
+) -> Result<Reply, Failure> {
+    // What can't be an id is a path that doesn't exist, such as `delta`.
+    if !id.contains('-') {
+        return Err(Failure::segment(id));
+    }
+    query.only(&["$select"])?;
+    let same = |v: &Value| v[key].as_str().is_some_and(|k| k.eq_ignore_ascii_case(id));
+    let found = all.into_iter().find(same);
+    let found = selected(query, kind, found.ok_or_else(|| Failure::missing(id))?)?;
+    Ok(collection::entity(call, set, found))
 }
 
 fn reply(call: &Call, query: &Query, kind: &str, values: Vec<Value>) -> Result<Reply, Failure> {

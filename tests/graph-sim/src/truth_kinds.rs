@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::apps;
 use crate::detected;
 use crate::device;
 use crate::device_json;
 use crate::directory::{self, Deleted};
 use crate::group_json;
 use crate::guid::{self, Kind as Guid};
+use crate::installed;
 use crate::licence::assigned;
 use crate::mailbox;
 use crate::person::User;
@@ -103,7 +103,7 @@ impl Teller<'_> {
             "deletedUsers" => Some(values(directory::all(who, world, day, Deleted::Users))),
             "deletedGroups" => Some(values(directory::all(who, world, day, Deleted::Groups))),
             "detectedApps" => {
-                let found = apps::all(world, day);
+                let found = installed::all(world, day);
                 let one = |(n, devices): &(u64, u32)| detected::values(who.key, *n, *devices);
                 Some(values(found.iter().map(one)))
             }

@@ -56,6 +56,19 @@ pub(crate) fn write(
     out.push(b'}');
 }
 
+/// Appends a user as a directory object, which says its type.
+pub(crate) fn typed(out: &mut Vec<u8>, who: &Identity, user: &User, select: Select) {
+    out.extend_from_slice(b"{\"@odata.type\":\"#microsoft.graph.user\"");
+    let at = out.len();
+    write(out, who, user, select, false);
+    if out.len() == at + 2 {
+        // Nothing is shown: the empty object's first brace goes.
+        out.remove(at);
+    } else if let Some(brace) = out.get_mut(at) {
+        *brace = b',';
+    }
+}
+
 /// Appends a value; false when there is none.
 pub(crate) fn value(out: &mut Vec<u8>, who: &Identity, user: &User, number: u8) -> bool {
     const fn n(prop: Prop) -> u8 {

@@ -348,7 +348,7 @@ pub(crate) fn premium(call: &Call) -> Result<(), Failure> {
     ))
 }
 
-/// One relation at a time, and here nobody has a manager: the property is left out, as Graph leaves it out.
+/// One relation at a time; here it is the manager.
 pub(crate) fn check_expand(expand: &str) -> Result<(), Failure> {
     const RELATIONS: [&str; 12] = [
         "manager",

@@ -5,6 +5,7 @@ use crate::filter::Mode;
 use crate::graph::Call;
 use crate::guid::{self, Kind};
 use crate::json;
+use crate::manager;
 use crate::property::{Prop, Select};
 use crate::query::{self, Query};
 use crate::reply::{Failure, Reply};
@@ -35,6 +36,10 @@ pub(crate) fn list(call: &Call, query: &Query) -> Result<Reply, Failure> {
     let hits = ask.hits(call)?;
     let total = (ask.mode == Mode::Advanced && first_page).then(|| hits.count(call));
     let mut page = Page::open(call, ask.select, usize::from(ask.top), total);
+    page.manager = match &query.expand {
+        Some(expand) => Some(manager::shown(call, expand)?),
+        None => None,
+    };
     let listed = |list: &[u32]| -> Vec<(u32, u32)> {
         let rest = (0..).zip(list.iter().copied()).skip(start as usize);
         rest.take(usize::from(ask.top) + 1).collect()
@@ -85,9 +90,13 @@ fn next_link(call: &Call, query: &Query, ask: &Ask, position: u32) -> String {
 pub(crate) fn single(call: &Call, id: &str, query: &Query) -> Result<Reply, Failure> {
     query.only(&["$select", "$expand"])?;
     let select = visible(call, query, query.user_select()?)?;
-    if let Some(expand) = &query.expand {
-        user_query::check_expand(expand)?;
-    }
+    let above = match &query.expand {
+        Some(expand) => {
+            user_query::check_expand(expand)?;
+            Some(manager::shown(call, expand)?)
+        }
+        None => None,
+    };
     let guid = guid::parse(id);
     if select.has("signInActivity") {
         query::check_guarded(select, call.roles)?;
@@ -111,6 +120,9 @@ pub(crate) fn single(call: &Call, id: &str, query: &Query) -> Result<Reply, Fail
     // The object's own brace becomes the comma after the context.
     let at = body.len();
     user_json::write(&mut body, call.who, &user, select, false);
+    if let Some(shown) = above {
+        manager::expand(call, &user, shown, &mut body);
+    }
     if let Some(brace) = body.get_mut(at) {
         *brace = b',';
     }
@@ -201,6 +213,8 @@ pub(crate) struct Page {
     /// Where the link goes once it is known.
     gap: usize,
     select: Select,
+    /// What is shown of the users' managers, if they are expanded.
+    manager: Option<Select>,
     objects: u32,
     first: Option<u32>,
 }
@@ -225,6 +239,7 @@ impl Page {
             body,
             gap,
             select,
+            manager: None,
             objects: 0,
             first: None,
         }
@@ -243,9 +258,12 @@ impl Page {
                     return Some(place);
                 }
             } else if let Some(user) = call.world.user(index, call.day) {
-                let select = self.select;
+                let (select, above) = (self.select, self.manager);
                 self.object(index, |body| {
-                    user_json::write(body, call.who, &user, select, false)
+                    user_json::write(body, call.who, &user, select, false);
+                    if let Some(shown) = above {
+                        manager::expand(call, &user, shown, body);
+                    }
                 });
             }
         }

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use crate::apps;
 use crate::catalog::SKUS;
 use crate::change::{self, Change, What};
 use crate::day;
 use crate::group_day;
 use crate::group_log::GroupLog;
+use crate::installed;
 use crate::licence::{Assigned, assigned};
 use crate::person::{self, User};
 use crate::storm::{self, Storm};
@@ -27,7 +27,7 @@ pub(crate) struct World {
     /// Entry d - 1 is day d.
     days: Vec<Day>,
     pub(crate) groups: GroupLog,
-    pub(crate) apps: apps::Cache,
+    pub(crate) apps: installed::Cache,
 }
 
 /// The sums of one day.
@@ -59,7 +59,7 @@ impl World {
             log: HashMap::new(),
             days: Vec::new(),
             groups: GroupLog::new(users),
-            apps: apps::Cache::default(),
+            apps: installed::Cache::default(),
         }
     }
 

@@ -145,3 +145,67 @@ async fn licence_details_are_those_that_are_assigned() {
     }
     assert!(disabled > 0);
 }
+
+#[tokio::test]
+async fn people_have_managers_up_to_the_top() {
+    let client = Client::new(config(500)).await;
+    client.sim.advance(3);
+    let path = "/users?$expand=manager($select=id,displayName)&$select=id,department";
+    let users = by_id(client.pages(path).await.0);
+    let mut top = 0;
+    for (id, user) in &users {
+        let employed = user["department"].is_string();
+        assert!(employed || user.get("manager").is_none());
+        top += usize::from(employed && user.get("manager").is_none());
+        // Every chain ends.
+        let (mut at, mut steps) = (id.as_str(), 0);
+        while let Some(above) = users[at].get("manager") {
+            assert_eq!(above.as_object().unwrap().len(), 3);
+            at = above["id"].as_str().unwrap();
+            steps += 1;
+            assert!(steps < 9);
+        }
+        if steps == 1 {
+            let single = client
+                .get(&format!("/users/{id}/manager?$select=id"))
+                .await
+                .json();
+            assert_eq!(single["id"], at);
+            let one = client
+                .get(&format!("/users/{id}?$expand=manager"))
+                .await
+                .json();
+            assert_eq!(one["manager"]["id"], at);
+        }
+    }
+    assert!((1..9).contains(&top), "{top}");
+    let guest = users
+        .iter()
+        .find(|(_, u)| u["department"].is_null())
+        .unwrap()
+        .0;
+    assert_eq!(
+        client.get(&format!("/users/{guest}/manager")).await.status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn stock_is_read_one_by_one_too() {
+    let client = Client::new(config(50)).await;
+    for set in ["subscribedSkus", "directory/subscriptions"] {
+        let all = client.get(&format!("/{set}")).await.json();
+        let first = &all["value"][2];
+        let id = first["id"].as_str().unwrap();
+        let one = client.get(&format!("/{set}/{id}")).await.json();
+        assert_eq!(one["skuPartNumber"], first["skuPartNumber"]);
+        let gone = client
+            .get(&format!("/{set}/00000000-0000-4000-8000-000000000000"))
+            .await;
+        assert_eq!(gone.status, 404);
+        if let Some(commerce) = first["commerceSubscriptionId"].as_str() {
+            let path = format!("/{set}(commerceSubscriptionId='{commerce}')?$select=id");
+            assert_eq!(client.get(&path).await.json()["id"], id);
+        }
+    }
+}

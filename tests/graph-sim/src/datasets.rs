@@ -60,6 +60,9 @@ pub(crate) fn route(call: &Call, path: &[&str], query: &Query) -> Option<Result<
         ["admin", "reportSettings"] => reports::settings(call, query),
         ["devices"] => devices::list(call, query),
         ["devices", "$count"] => devices::count(call, query),
+        ["devices", delta] if DELTA.contains(delta) => Err(Failure::unsupported(
+            "The simulator has no delta of devices.",
+        )),
         ["devices", id] => devices::single(call, id, query),
         ["devices", id, name] => devices::people(call, id, name, query),
         ["deviceManagement", rest @ ..] => intune(call, rest, query),

@@ -134,6 +134,7 @@ pub(crate) fn related(
         "members" => (false, false),
         "transitiveMembers" => (true, false),
         "membersWithLicenseErrors" => (false, true),
+        "owners" => (false, false),
         other => return Err(Failure::segment(other)),
     };
     let group = by_id(call, id)?;
@@ -155,10 +156,13 @@ pub(crate) fn related(
     let reading = Reading {
         call,
         group: group.number,
-        audience: Audience::of(call.world, group.number, call.day, transitive),
+        audience: match name {
+            "owners" => Audience::owners(call.world, group.number, call.day),
+            _ => Audience::of(call.world, group.number, call.day, transitive),
+        },
         failing,
         users: kinds.0,
-        groups: if kinds.1 {
+        groups: if kinds.1 && name != "owners" {
             roster::inside(call.world, group.number, call.day)
         } else {
             Vec::new()

@@ -77,6 +77,16 @@ impl Audience {
         audience
     }
 
+    /// The owners of a group: the first two in its list that live. The other groups have none.
+    pub(crate) fn owners(world: &World, number: u32, day: u32) -> Self {
+        let members = list(world, number, day).into_iter();
+        let living = members.filter(|m| world.lives(*m, day));
+        Self {
+            rules: Vec::new(),
+            listed: living.take(2).collect(),
+        }
+    }
+
     fn take(&mut self, world: &World, number: u32, day: u32) {
         match Sort::of(number) {
             Some(sort) if sort.derived() => self.rules.push((sort, number)),

@@ -126,6 +126,12 @@ async fn groups_are_of_every_kind() {
     let id = groups[3]["id"].as_str().unwrap();
     let one = client.get(&format!("/groups/{id}")).await.json();
     assert_eq!(one["displayName"], groups[3]["displayName"]);
+    let (owners, _) = client.pages(&format!("/groups/{id}/owners")).await;
+    assert!(owners.is_empty(), "licensing groups have none");
+    let id = groups[groups.len() - 3]["id"].as_str().unwrap();
+    let (owners, _) = client.pages(&format!("/groups/{id}/owners")).await;
+    let (members, _) = client.pages(&format!("/groups/{id}/members")).await;
+    assert!(owners.len() <= 2 && owners.iter().all(|o| members.contains(o)));
     let gone = client
         .get("/groups/00000000-0000-4000-8000-000000000000/members")
         .await;

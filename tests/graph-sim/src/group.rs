@@ -12,7 +12,8 @@ const GUESTS: u32 = 81;
 const COMPANY: u32 = 82;
 const EMPTY: u32 = 83;
 const LARGE: u32 = 84;
-const DEVICES: u32 = 85;
+/// Its members are shared computers.
+pub(crate) const DEVICES: u32 = 85;
 /// Groups that people have made start at this number.
 pub(crate) const GROWN: u32 = 128;
 

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::day::shuffle;
+use crate::device;
 use crate::graph::Call;
-use crate::group::{GROWN, Sort, What};
+use crate::group::{self, GROWN, Sort, What};
 use crate::group_json;
 use crate::group_log::Life;
 use crate::guid::{self, Kind};
@@ -165,7 +166,10 @@ impl Round<'_> {
                 .holds(&user)
                 .then_some((inner + index, Kind::User, index))
         });
-        for (place, kind, index) in groups.filter(|(p, ..)| *p >= start).chain(users) {
+        let devices = roster::devices(world, number, day, start);
+        let devices = devices.map(|d| (d.place, Kind::Device, d.place));
+        let groups = groups.filter(|(p, ..)| *p >= start);
+        for (place, kind, index) in groups.chain(users).chain(devices) {
             if members.len() >= room {
                 return (members, Some(place));
             }
@@ -210,16 +214,18 @@ impl Round<'_> {
             if self.call.sim.replays_delta() && number.is_multiple_of(3) {
                 values.push(object.clone().into());
             }
-            let taken: Vec<Value> = entries
-                .iter()
-                .skip(skipped)
-                .take(room)
-                .map(|(index, came)| self.member(Kind::User, *index, *came))
-                .collect();
-            if !taken.is_empty() && !gone {
-                room -= taken.len();
-                let rest = skipped + taken.len();
-                object.insert("members@delta".to_owned(), taken.into());
+            let kind = match *number {
+                group::DEVICES => Kind::Device,
+                _ => Kind::User,
+            };
+            let some = entries.iter().skip(skipped).take(room);
+            let taken = some.len();
+            let mut members = self.inside_when_new(*number, skipped);
+            members.extend(some.map(|(index, came)| self.member(kind, *index, *came)));
+            if !members.is_empty() && !gone {
+                room -= taken;
+                let rest = skipped + taken;
+                object.insert("members@delta".to_owned(), members.into());
                 if rest < entries.len() {
                     values.push(object.into());
                     return (values, Some((place as u32, rest as u32)));
@@ -228,6 +234,19 @@ impl Round<'_> {
             values.push(object.into());
         }
         (values, None)
+    }
+
+    /// The groups inside a group that is new: they come with it.
+    fn inside_when_new(&self, number: u32, skipped: usize) -> Vec<Value> {
+        let (world, from) = (self.call.world, self.ticket.from);
+        let new = world.groups.life(number, from) == Life::Unborn;
+        if skipped > 0 || !new || !self.members_wanted() {
+            return Vec::new();
+        }
+        let inside = roster::inside(world, number, self.ticket.to).into_iter();
+        inside
+            .map(|g| self.member(Kind::Group, g.number, true))
+            .collect()
     }
 
     /// A group that changed, as the round names it; none if nothing that is selected differs.
@@ -276,10 +295,10 @@ impl Round<'_> {
 
     fn member(&self, kind: Kind, index: u32, came: bool) -> Value {
         let id = guid::text(guid::of(self.call.who.key, kind, u64::from(index)));
-        let kind = if kind == Kind::Group {
-            "#microsoft.graph.group"
-        } else {
-            "#microsoft.graph.user"
+        let kind = match kind {
+            Kind::Group => "#microsoft.graph.group",
+            Kind::Device => "#microsoft.graph.device",
+            _ => "#microsoft.graph.user",
         };
         if came {
             json!({"@odata.type": kind, "id": id})
@@ -338,10 +357,18 @@ impl Round<'_> {
     }
 }
 
-/// Who came into which group (true) and who left it between two days, by group and user.
+/// Who came into which group (true) and who left it between two days, by group and user; devices by place.
 pub(crate) fn moves(call: &Call, from: u32, to: u32) -> BTreeMap<u32, BTreeMap<u32, bool>> {
     let world = call.world;
     let mut moves: BTreeMap<u32, BTreeMap<u32, bool>> = BTreeMap::new();
+    // A new computer is there the day after its first user, and stays.
+    for owner in (from..=to).flat_map(|day| world.changed(day).iter().copied()) {
+        let devices = device::of_user(world, owner, to).filter(|d| d.shared && d.registered);
+        let new = devices.filter(|d| d.since > from as i32 && d.since <= to as i32);
+        for place in new.map(|d| d.place) {
+            moves.entry(group::DEVICES).or_default().insert(place, true);
+        }
+    }
     let users: BTreeSet<u32> = (from + 1..=to)
         .flat_map(|day| world.changed(day).iter().copied())
         .collect();

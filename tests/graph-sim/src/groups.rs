@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::collection::{self, Filter, Item, Items, Set};
+use crate::device::Device;
+use crate::device_json;
 use crate::filter::{Mode, Rules};
 use crate::graph::Call;
 use crate::group::Group;
@@ -167,6 +169,7 @@ pub(crate) fn related(
         } else {
             Vec::new()
         },
+        devices: !failing && name != "owners" && cast.is_none_or(|c| c == "microsoft.graph.device"),
         shown: Shown::new(query, cast.is_none())?,
     };
     let total = || reading.items(0).count() as u32;
@@ -190,7 +193,7 @@ pub(crate) fn related(
     collection::page(call, query, &set, total, |start| reading.items(start))
 }
 
-/// Members while they are read: the groups inside first, then the users.
+/// Members while they are read: the groups inside first, then the users, then devices.
 struct Reading<'a> {
     call: &'a Call<'a>,
     group: u32,
@@ -198,6 +201,7 @@ struct Reading<'a> {
     failing: bool,
     users: bool,
     groups: Vec<Group>,
+    devices: bool,
     shown: Shown,
 }
 
@@ -219,7 +223,14 @@ impl Reading<'_> {
                 self.audience.holds(&user) && (!self.failing || roster::fails(self.group, &user));
             is_in.then(|| (inner + index, self.shown.user(self.call, &user)))
         });
-        Box::new(groups.chain(users))
+        // The group of devices has neither groups nor users, so the places don't meet.
+        let (world, day) = (self.call.world, self.call.day);
+        let devices = self
+            .devices
+            .then(|| roster::devices(world, self.group, day, start));
+        let devices = devices.into_iter().flatten();
+        let devices = devices.map(move |d| (d.place, self.shown.device(self.call, &d)));
+        Box::new(groups.chain(users).chain(devices))
     }
 }
 
@@ -227,17 +238,19 @@ impl Reading<'_> {
 struct Shown {
     user: Select,
     group: Chosen,
+    device: Chosen,
     /// Whether each object says its type.
     typed: bool,
 }
 
 impl Shown {
     fn new(query: &Query, typed: bool) -> Result<Self, Failure> {
-        let group = shape::of("group");
+        let (group, device) = (shape::of("group"), shape::of("device"));
         let Some(list) = &query.select else {
             return Ok(Self {
                 user: Select::DEFAULT,
                 group: group.default(),
+                device: device.default(),
                 typed,
             });
         };
@@ -245,13 +258,14 @@ impl Shown {
         for name in list.split(',').map(str::trim) {
             match Select::parse(name) {
                 Ok(one) => user.0 |= one.0,
-                Err(_) if group.has(name) || shape::of("device").has(name) => {}
+                Err(_) if group.has(name) || device.has(name) => {}
                 Err(_) => return Err(query::unknown_property(name, "directoryObject")),
             }
         }
         Ok(Self {
             user,
             group: group.some(list.split(',').map(str::trim)),
+            device: device.some(list.split(',').map(str::trim)),
             typed,
         })
     }
@@ -264,6 +278,14 @@ impl Shown {
             user_json::write(&mut text, call.who, user, self.user, false);
         }
         Item::Text(text)
+    }
+
+    fn device(&self, call: &Call, device: &Device) -> Item {
+        let mut object = self.device.pick(device_json::entra(call.who, device));
+        if self.typed {
+            object.insert("@odata.type".to_owned(), "#microsoft.graph.device".into());
+        }
+        Item::Values(object)
     }
 
     fn group(&self, call: &Call, group: &Group) -> Item {

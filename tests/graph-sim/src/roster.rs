@@ -1,6 +1,7 @@
 //! Who is in which group. Groups of licences, departments and the like follow from the users themselves, so that both
 //! directions always agree; the others have a list.
 
+use crate::device::{self, Device};
 use crate::group::{self, Group, Sort, What};
 use crate::group_log;
 use crate::guid::{self, Kind as Guid};
@@ -113,6 +114,20 @@ impl Audience {
             Box::new(start..world.limit(day))
         }
     }
+}
+
+/// The devices in a group, by place from `start` on: shared computers in the group that licenses them.
+pub(crate) fn devices(
+    world: &World,
+    number: u32,
+    day: u32,
+    start: u32,
+) -> Box<dyn Iterator<Item = Device> + '_> {
+    if number != group::DEVICES {
+        return Box::new(std::iter::empty());
+    }
+    let shared = |d: &Device| d.shared && d.registered;
+    Box::new(device::from(world, start, day).filter(shared))
 }
 
 /// The living groups inside a group.

@@ -234,6 +234,12 @@ impl Teller<'_> {
                 &json!({"groupId": id, "memberId": self.id(Guid::Group, inner.number), "type": "group"}),
             );
         }
+        for device in roster::devices(world, number, day, 0) {
+            line(
+                out,
+                &json!({"groupId": id, "memberId": self.id(Guid::Device, device.place), "type": "device"}),
+            );
+        }
         let audience = Audience::of(world, number, day, false);
         for index in audience.candidates(world, day, 0) {
             if world.user(index, day).is_some_and(|u| audience.holds(&u)) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::config::MOST_USERS;
-use crate::{Config, Sim};
+use crate::{Config, Scenario, Sim};
 
 /// Microsoft Graph v1.0 and the Entra ID token endpoint, simulated.
 #[derive(Debug, clap::Parser)]
@@ -27,12 +27,20 @@ pub struct Args {
     /// Seconds that replicas may be late; without it all answers are current.
     #[arg(long)]
     pub lag: Option<u64>,
+    /// What the simulation does to its clients: a TOML or JSON file, see docs/trouble.md.
+    #[arg(long, value_parser = scenario)]
+    pub scenario: Option<Scenario>,
+}
+
+fn scenario(path: &str) -> Result<Scenario, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    Scenario::parse(&text)
 }
 
 impl Args {
     /// The simulation that was asked for, reached at `base`. Its time runs with the clock on the wall.
     pub fn sim(&self, base: &str) -> Sim {
-        Sim::new(Config {
+        let mut config = Config {
             users: self.users,
             tenants: self.tenants,
             seed: self.seed,
@@ -40,7 +48,11 @@ impl Args {
             base: Some(base.to_owned()),
             wall_clock: true,
             ..Config::default()
-        })
+        };
+        if let Some(scenario) = self.scenario.clone() {
+            scenario.apply(&mut config);
+        }
+        Sim::new(config)
     }
 }
 
@@ -63,4 +75,25 @@ pub async fn stop() {
         return;
     }
     let _ = interrupt.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn scenarios_that_come_along_are_good() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/scenarios");
+        let mut read = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let args = Args::try_parse_from(["graph-sim", "--scenario", path.to_str().unwrap()]);
+            assert!(!args.unwrap().scenario.unwrap().about.is_empty());
+            read += 1;
+        }
+        assert!(read >= 4);
+        let missing = Args::try_parse_from(["graph-sim", "--scenario", "nowhere.toml"]);
+        assert!(missing.is_err());
+    }
 }

@@ -17,12 +17,12 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new(wall: bool, speed: f64) -> Self {
+    pub(crate) fn new(wall: bool, speed: f64, off: i64) -> Self {
         Self {
             ticked: Mutex::default(),
             started: wall.then(Instant::now),
             speed,
-            off: AtomicI64::new(0),
+            off: AtomicI64::new(off),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::throttle::Throttling;
+use crate::trouble::Trouble;
 
 /// Settings of a simulation. Start from [`Config::default`] and change what matters.
 #[derive(Clone, Debug)]
@@ -16,6 +17,10 @@ pub struct Config {
     pub seed: u64,
     /// Late replicas: a read may be answered from the state up to this long ago. None: always current.
     pub lag: Option<Duration>,
+    /// Filters and searches are answered from an index that knows the state of so long ago. None: the current one.
+    pub filter_lag: Option<Duration>,
+    /// A day passes after so many requests, so that objects change while they are read. None: only on request.
+    pub day_every_requests: Option<u32>,
     /// Application permissions that are stamped into the tokens.
     pub roles: Vec<String>,
     /// Other permissions for single tenants, by the tenant's position.
@@ -42,6 +47,14 @@ pub struct Config {
     pub concealed_names: bool,
     /// Days that usage reports are behind.
     pub report_lag: u32,
+    /// What goes wrong.
+    pub trouble: Vec<Trouble>,
+    /// Equal seeds give equal trouble to equal requests.
+    pub trouble_seed: u64,
+    /// Seconds by which dates in answers and tokens are wrong.
+    pub clock_off: i64,
+    /// Whether answers are compressed for clients that accept gzip.
+    pub gzip: bool,
     /// How many requests the log keeps.
     pub log_capacity: usize,
 }
@@ -53,6 +66,8 @@ impl Default for Config {
             tenants: 1,
             seed: 1,
             lag: None,
+            filter_lag: None,
+            day_every_requests: None,
             roles: vec![
                 "User.Read.All".to_owned(),
                 "Organization.Read.All".to_owned(),
@@ -68,6 +83,10 @@ impl Default for Config {
             delta_replays: false,
             concealed_names: true,
             report_lag: 2,
+            trouble: Vec::new(),
+            trouble_seed: 1,
+            clock_off: 0,
+            gzip: false,
             log_capacity: 100_000,
         }
     }

@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::sim::Sim;
 use crate::storm::Storm;
 use crate::throttle::Throttling;
+use crate::trouble::Trouble;
 use crate::truth_kinds;
 
 /// More days at once than anybody needs; a typing error must not fill the memory.
@@ -45,9 +46,22 @@ pub(crate) fn router() -> Router<Sim> {
         .route("/storm", post(storm))
         .route("/reports", post(reports))
         .route("/faults", post(arm).delete(clear))
+        .route(
+            "/trouble",
+            get(async |State(sim): State<Sim>| Json(sim.armed()))
+                .post(arm_trouble)
+                .delete(clear_trouble),
+        )
         .route("/throttling", post(throttle).delete(throttle_no_more))
         .route("/clock", post(put_clock_off))
-        .route("/log", get(async |State(sim): State<Sim>| Json(sim.log())))
+        .route(
+            "/log",
+            get(async |State(sim): State<Sim>| Json(sim.log())).delete(clear_log),
+        )
+        .route(
+            "/log/summary",
+            get(async |State(sim): State<Sim>| Json(sim.summary())),
+        )
         .route(
             "/stats",
             get(async |State(sim): State<Sim>| Json(sim.stats())),
@@ -194,6 +208,23 @@ async fn arm(State(sim): State<Sim>, Json(fault): Json<Fault>) -> Response {
 
 async fn clear(State(sim): State<Sim>) -> StatusCode {
     sim.clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+async fn arm_trouble(State(sim): State<Sim>, Json(trouble): Json<Trouble>) -> Response {
+    match sim.trouble(trouble) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(what) => (StatusCode::BAD_REQUEST, what).into_response(),
+    }
+}
+
+async fn clear_log(State(sim): State<Sim>) -> StatusCode {
+    sim.clear_log();
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_trouble(State(sim): State<Sim>) -> StatusCode {
+    sim.clear_trouble();
     StatusCode::NO_CONTENT
 }
 

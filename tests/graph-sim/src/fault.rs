@@ -65,11 +65,14 @@ impl Faults {
 
 impl Fault {
     fn matches(&self, path: &str) -> bool {
-        let relative = path.strip_prefix("/v1.0").unwrap_or(path);
-        self.path
-            .as_ref()
-            .is_none_or(|p| relative.starts_with(p.as_str()) || path.ends_with(p.as_str()))
+        concerns(self.path.as_deref(), path)
     }
+}
+
+/// Whether a path below the version root starts with this, or ends with it; none concerns all.
+pub(crate) fn concerns(wanted: Option<&str>, path: &str) -> bool {
+    let relative = path.strip_prefix("/v1.0").unwrap_or(path);
+    wanted.is_none_or(|p| relative.starts_with(p) || path.ends_with(p))
 }
 
 #[cfg(test)]

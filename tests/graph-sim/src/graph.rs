@@ -1,5 +1,7 @@
 //! Graph's front door: token, path, permission, then the answer of one resource.
 
+use std::sync::Arc;
+
 use crate::access::{Claims, Resource};
 use crate::fault::Fault;
 use crate::query::{self, Query};
@@ -8,6 +10,7 @@ use crate::sim::Sim;
 use crate::stock;
 use crate::tenant::Identity;
 use crate::throttle::Asker;
+use crate::trouble::{Page, Refused};
 use crate::world::World;
 use crate::{access, batch, datasets, delta, headers, users};
 
@@ -77,24 +80,34 @@ pub(crate) struct Call<'a> {
     /// The day that the answering replica knows; with late replicas it may be behind `today`.
     pub(crate) day: u32,
     pub(crate) today: u32,
+    /// The day that the index of filters and searches knows.
+    pub(crate) indexed: u32,
 }
 
 /// Answers a request; also says whose it was.
 pub(crate) fn answer(sim: &Sim, request: &Request) -> (Reply, Option<usize>) {
     let ids = sim.ids(request.seq, request.asked.client_request_id.as_deref());
-    let mut tenant = None;
-    let reply = serve(sim, request, &mut tenant).unwrap_or_else(|failure| failure.reply(&ids));
+    let mut seen = Seen::default();
+    let reply = serve(sim, request, &mut seen).unwrap_or_else(|failure| failure.reply(&ids));
     let reply = headers::common(reply, &ids);
-    sim.note(request, tenant, &reply);
-    (reply, tenant)
+    sim.note(request, &seen, &reply);
+    (reply, seen.tenant)
 }
 
-fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Reply, Failure> {
+/// What a good token says.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    pub(crate) tenant: Option<usize>,
+    pub(crate) roles: Arc<[String]>,
+}
+
+fn serve(sim: &Sim, request: &Request, seen: &mut Seen) -> Result<Reply, Failure> {
     let claims = Claims::verify(sim.key(), request.token, sim.unix())?;
     let position = sim
         .position(&claims.tid)
         .ok_or_else(|| access::unauthorised("Access token validation failure."))?;
-    *tenant = Some(position);
+    seen.tenant = Some(position);
+    seen.roles = claims.roles.as_slice().into();
     let graph = sim.tenants().get(position).map_or("", |t| t.graph.as_str());
     if !access::is_audience(&claims.aud, &[request.base, graph]) {
         return Err(access::unauthorised(
@@ -121,7 +134,52 @@ fn serve(sim: &Sim, request: &Request, tenant: &mut Option<usize>) -> Result<Rep
     if let Some(fault) = sim.failure(request.path) {
         return Err(broken(&fault, request));
     }
-    dispatch(sim, request, &claims, position, &path).map(|reply| told.add_to(reply))
+    let paged = request.query.contains("skiptoken=");
+    let refused = sim
+        .troubles()
+        .refusal(request.path, paged, sim.now().as_secs());
+    if let Some(refused) = refused {
+        return Err(broken(&refused.into(), request));
+    }
+    let reply = dispatch(sim, request, &claims, position, &path)?;
+    let reply = troubled(sim, request, reply, |request| {
+        dispatch(sim, request, &claims, position, &path)
+    });
+    Ok(told.add_to(reply))
+}
+
+/// Does to a good answer what trouble wants; `read` answers another request of the same kind.
+fn troubled(
+    sim: &Sim,
+    request: &Request,
+    mut reply: Reply,
+    read: impl Fn(&Request) -> Result<Reply, Failure>,
+) -> Reply {
+    if sim.troubles().armed().is_empty() || request.method != "GET" {
+        return reply;
+    }
+    let Some(mut page) = Page::read(&reply.body) else {
+        return reply;
+    };
+    let twists = sim.troubles().twists(request.path, &page);
+    if twists.is_empty() {
+        return reply;
+    }
+    let own = format!("{}/v1.0{}?{}", request.base, request.path, request.query);
+    for twist in &twists {
+        page.twist(twist, own.trim_end_matches('?'), |next| {
+            let (_, query) = next.split_once('?')?;
+            let request = Request {
+                query,
+                asked: request.asked.clone(),
+                ..*request
+            };
+            Page::read(&read(&request).ok()?.body)
+        });
+    }
+    reply.body = page.bytes();
+    reply.objects = page.len();
+    reply
 }
 
 /// Answers a request that has a good token and a budget.
@@ -169,6 +227,7 @@ fn dispatch(
         world,
         day: sim.seen_day(&worlds, request.seq),
         today,
+        indexed: sim.indexed_day(&worlds),
     };
     route(&call, path, &query)
 }
@@ -195,6 +254,17 @@ fn route(call: &Call, path: &[&str], query: &Query) -> Result<Reply, Failure> {
         }
         [.., segment] => Err(Failure::segment(segment)),
         [] => Err(Failure::segment("")),
+    }
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        Self {
+            status: Some(refused.status),
+            retry_after: refused.retry_after,
+            code: refused.code.map(str::to_owned),
+            ..Self::default()
+        }
     }
 }
 

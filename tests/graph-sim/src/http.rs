@@ -7,16 +7,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
+use axum::http::{HeaderMap, Response, StatusCode, Uri, header, request::Parts};
 use axum::routing::{any, get};
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use crate::config::DEFAULT_BASE;
 use crate::control;
+use crate::deliver;
 use crate::download;
 use crate::entra::{self, Refusal};
-use crate::graph::{self, Asked, Request};
+use crate::graph::{self, Asked, Request, Seen};
 use crate::headers;
 use crate::reply::{Failure, Reply};
 use crate::sim::Sim;
@@ -53,19 +54,30 @@ impl Sim {
 async fn handle(State(sim): State<Sim>, request: axum::extract::Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let seq = sim.next_seq();
-    let wait = sim.faults().delay(parts.uri.path());
+    let _flight = sim.flight();
+    let path = parts.uri.path();
+    let wait = sim.faults().delay(path).max(sim.troubles().latency(path));
     if wait > 0 {
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
     let Ok(body) = to_bytes(body, BODY).await else {
         let ids = sim.ids(seq, None);
         let failure = Failure::new(413, "Request_BadRequest", "Request too large.");
-        return response(headers::common(failure.reply(&ids), &ids));
+        return deliver::response(headers::common(failure.reply(&ids), &ids), false);
     };
+    let gzip = sim.compresses() && deliver::accepts_gzip(&parts.headers);
     // A page takes milliseconds of computing: not on the threads that serve connections.
-    let work = tokio::task::spawn_blocking(move || answer(&sim, &parts, &body, seq));
+    let work = tokio::task::spawn_blocking(move || {
+        let mut reply = answer(&sim, &parts, &body, seq);
+        // Entra stands behind other gateways.
+        if reply.status == 200 && parts.uri.path().starts_with("/v1.0/") {
+            reply.delivery = sim.troubles().delivery(parts.uri.path(), gzip);
+        }
+        sim.pass_time(seq);
+        deliver::response(reply, gzip)
+    });
     match work.await {
-        Ok(reply) => response(reply),
+        Ok(response) => response,
         Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -115,7 +127,7 @@ fn answer(sim: &Sim, parts: &Parts, body: &[u8], seq: u64) -> Reply {
             )
             .reply(&ids);
             let reply = headers::common(reply, &ids);
-            sim.note(&request, None, &reply);
+            sim.note(&request, &Seen::default(), &reply);
             reply
         }
     }
@@ -139,7 +151,11 @@ fn token(sim: &Sim, request: &Request, tenant: &str) -> Reply {
     reply
         .headers
         .push(("client-request-id", ids.client.clone()));
-    sim.note(request, position, &reply);
+    let seen = Seen {
+        tenant: position,
+        ..Seen::default()
+    };
+    sim.note(request, &seen, &reply);
     reply
 }
 
@@ -153,22 +169,6 @@ fn base(sim: &Sim, uri: &Uri, headers: &HeaderMap) -> String {
         .and_then(|h| h.to_str().ok())
         .or_else(|| uri.authority().map(|a| a.as_str()));
     host.map_or_else(|| DEFAULT_BASE.to_owned(), |host| format!("http://{host}"))
-}
-
-fn response(reply: Reply) -> Response<Body> {
-    let mut response = Response::new(Body::from(reply.body));
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(reply.content_type),
-    );
-    for (name, value) in reply.headers {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
 }
 
 fn status(status: StatusCode) -> Response<Body> {

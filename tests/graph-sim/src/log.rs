@@ -1,6 +1,7 @@
 //! The request log: what was asked, so that a test can see what a client really reads.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -29,6 +30,8 @@ pub struct LogEntry {
     pub objects: u32,
     /// Whether it came inside a `$batch`.
     pub batched: bool,
+    /// Roles of the token, once it was found good.
+    pub roles: Arc<[String]>,
 }
 
 /// The newest entries, up to a limit.
@@ -45,14 +48,22 @@ impl Ring {
         }
     }
 
-    pub(crate) fn push(&mut self, entry: LogEntry) {
+    pub(crate) fn push(&mut self, mut entry: LogEntry) {
         if self.capacity == 0 {
             return;
+        }
+        // Most requests come with the roles of the one before: kept once.
+        if let Some(last) = self.entries.back().filter(|l| l.roles == entry.roles) {
+            entry.roles = last.roles.clone();
         }
         while self.entries.len() >= self.capacity {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
     }
 
     pub(crate) fn entries(&self) -> Vec<LogEntry> {

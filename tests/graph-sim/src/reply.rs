@@ -3,6 +3,7 @@
 use crate::calendar;
 use crate::guid::{self, Kind};
 use crate::json;
+use crate::trouble::Delivery;
 
 /// Content type of Graph's JSON.
 pub(crate) const ODATA: &str = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
@@ -16,6 +17,8 @@ pub(crate) struct Reply {
     /// For the log: objects in the body, and the index of the first user.
     pub(crate) objects: u32,
     pub(crate) first: Option<u32>,
+    /// What trouble does to its bytes.
+    pub(crate) delivery: Delivery,
 }
 
 impl Reply {
@@ -27,6 +30,7 @@ impl Reply {
             headers: Vec::new(),
             objects: 0,
             first: None,
+            delivery: Delivery::Whole,
         }
     }
 

@@ -10,15 +10,17 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_BASE, MOST_USERS};
 use crate::fault::{Fault, Faults};
-use crate::graph::Request;
+use crate::graph::{Request, Seen};
 use crate::log::{LogEntry, Ring};
 use crate::order::Orders;
 use crate::query;
 use crate::reply::{Failure, Ids, Reply};
 use crate::rng::mix;
 use crate::storm::Storm;
+use crate::tally::Summary;
 use crate::tenant::{self, Identity, TenantInfo};
 use crate::throttle::{Asker, Moment, Size, Throttle, Throttling, Told};
+use crate::trouble::{Armed, Trouble, Troubles};
 use crate::world::{Consumed, World};
 
 /// A running simulation; clones are the same one.
@@ -37,13 +39,24 @@ struct Inner {
     clock: Clock,
     faults: Mutex<Faults>,
     log: Mutex<Ring>,
+    summary: Mutex<Summary>,
     orders: Orders,
     throttle: Mutex<Throttle>,
+    troubles: Mutex<Troubles>,
     requests: AtomicU64,
     objects: AtomicU64,
     concealed: AtomicBool,
     delta_gone: AtomicBool,
     delta_replays: AtomicBool,
+}
+
+/// A request that is being answered.
+pub(crate) struct Flight(Sim);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.summary_state().leave();
+    }
 }
 
 /// All tenants' histories.
@@ -111,10 +124,12 @@ impl Sim {
             at_start: identities.iter().map(|_| OnceLock::new()).collect(),
             identities,
             key,
-            clock: Clock::new(config.wall_clock, config.speed),
+            clock: Clock::new(config.wall_clock, config.speed, config.clock_off),
+            troubles: Mutex::new(Troubles::new(config.trouble_seed, config.trouble.clone())),
             throttle: Mutex::new(Throttle::new(config.throttling.clone())),
             faults: Mutex::default(),
             log: Mutex::new(Ring::new(config.log_capacity)),
+            summary: Mutex::default(),
             orders: Orders::default(),
             requests: AtomicU64::new(0),
             objects: AtomicU64::new(0),
@@ -197,6 +212,34 @@ impl Sim {
         self.faults().clear();
     }
 
+    /// Arms trouble; the error says what of it makes no sense.
+    pub fn trouble(&self, trouble: Trouble) -> Result<(), String> {
+        trouble.check()?;
+        self.troubles().arm(trouble);
+        Ok(())
+    }
+
+    /// The armed trouble and how it went so far.
+    pub fn armed(&self) -> Vec<Armed> {
+        self.troubles().armed().to_vec()
+    }
+
+    /// Disarms all trouble.
+    pub fn clear_trouble(&self) {
+        self.troubles().clear();
+    }
+
+    pub(crate) fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.0
+            .troubles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn compresses(&self) -> bool {
+        self.0.config.gzip
+    }
+
     /// Throttles from now on as this says, with all budgets full; none: no more.
     pub fn throttle(&self, how: Option<Throttling>) {
         *self.throttle_state() = Throttle::new(how);
@@ -232,6 +275,34 @@ impl Sim {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .entries()
+    }
+
+    /// Sums over all requests since the start, or since the log was cleared.
+    pub fn summary(&self) -> Summary {
+        self.summary_state().clone()
+    }
+
+    /// Forgets all requests.
+    pub fn clear_log(&self) {
+        self.0
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        self.summary_state().clear();
+    }
+
+    fn summary_state(&self) -> MutexGuard<'_, Summary> {
+        self.0
+            .summary
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is in flight as long as the result lives.
+    pub(crate) fn flight(&self) -> Flight {
+        self.summary_state().enter();
+        Flight(self.clone())
     }
 
     /// Counters.
@@ -368,8 +439,27 @@ impl Sim {
         }
     }
 
+    /// The day that the index knows which answers filters and searches.
+    pub(crate) fn indexed_day(&self, worlds: &Worlds) -> u32 {
+        let Some(lag) = self.0.config.filter_lag else {
+            return worlds.today();
+        };
+        match self.now().checked_sub(lag) {
+            Some(time) => worlds.day_at(time.as_secs()),
+            None => 0,
+        }
+    }
+
+    /// Lets a day pass when the settings say so after this request.
+    pub(crate) fn pass_time(&self, seq: u64) {
+        let every = self.0.config.day_every_requests;
+        if every.is_some_and(|n| seq.is_multiple_of(u64::from(n.max(1)))) {
+            self.advance(1);
+        }
+    }
+
     /// Writes a request into the log.
-    pub(crate) fn note(&self, request: &Request, tenant: Option<usize>, reply: &Reply) {
+    pub(crate) fn note(&self, request: &Request, seen: &Seen, reply: &Reply) {
         if !request.batched {
             // A batch counts what its parts answered, once.
             self.0
@@ -379,7 +469,7 @@ impl Sim {
         let entry = LogEntry {
             seq: request.seq,
             at: self.now().as_secs(),
-            tenant,
+            tenant: seen.tenant,
             method: request.method.to_owned(),
             path: request.path.to_owned(),
             query: query::redacted(request.query),
@@ -387,7 +477,9 @@ impl Sim {
             first: reply.first,
             objects: reply.objects,
             batched: request.batched,
+            roles: seen.roles.clone(),
         };
+        self.summary_state().add(&entry);
         self.0
             .log
             .lock()

@@ -198,12 +198,14 @@ impl Matcher {
         }
     }
 
-    /// Whether the user lives and matches.
+    /// Whether the user lives and matches, as far as the index knows.
     pub(crate) fn matches(&self, call: &Call, index: u32) -> bool {
+        // The index may know less than the objects that are shown.
+        let day = call.indexed.min(call.day);
         if let Some(range) = &self.range {
-            return range.holds(index) && call.world.lives(index, call.day);
+            return range.holds(index) && call.world.lives(index, day);
         }
-        call.world.user(index, call.day).is_some_and(|user| {
+        call.world.user(index, day).is_some_and(|user| {
             self.expr.matches(&Row {
                 who: call.who,
                 user: &user,

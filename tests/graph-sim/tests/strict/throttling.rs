@@ -1,13 +1,10 @@
 //! Budgets: what is charged, what a refusal tells, and that waiting as told is enough.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Answer, Client};
 use graph_sim::{Config, RetryAfter, Throttling, Window};
 use serde_json::json;
-use support::{Answer, Client};
 
 /// A large tenant has 8,000 units in 10 seconds: here 8.
 fn config(how: Throttling) -> Config {

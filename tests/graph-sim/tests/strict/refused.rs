@@ -1,14 +1,11 @@
 //! Requests that Graph refuses, one a line, each with the section of the collected Graph facts that it stands on.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Client, send};
 use axum::body::Body;
 use axum::http::Request;
 use graph_sim::{Config, Sim};
-use support::{Client, send};
 
 /// Whose request it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +18,8 @@ enum By {
     Basic,
     /// `LicenseAssignment.Read.All` alone.
     Licences,
+    /// `Directory.Read.All` alone.
+    Directory,
     /// No permission at all.
     Nothing,
     /// The permissions of the first one, in a tenant without Entra ID P1.
@@ -70,6 +69,10 @@ const TABLE: &[Row] = &[
     ("2.10 errors, premium", Free, "GET /users?$select=id,signInActivity&$top=500", 403, NOT_PREMIUM),
     ("2.10 errors, premium", Free, "GET /users?$filter=signInActivity/lastSignInDateTime le 2026-01-01T00:00:00Z", 403, NOT_PREMIUM),
     ("2.10 errors, premium", Free, "GET /users/{id}?$select=signInActivity", 403, NOT_PREMIUM),
+    ("1 permissions", App, "GET /groups", 403, DENIED),
+    ("1 permissions", App, "GET /groups/delta", 403, DENIED),
+    ("1 permissions", App, "GET /domains", 403, DENIED),
+    ("1 permissions", App, "GET /directory/deletedItems/microsoft.graph.group", 403, DENIED),
     // Paths and methods
     ("2.10 errors, segment", App, "GET /nonsense", 400, SYNTAX),
     ("2.10 errors, segment", App, "GET /users/delta/x", 400, SYNTAX),
@@ -131,6 +134,10 @@ const TABLE: &[Row] = &[
     ("3.3 filter ops", App, "GET /users?$filter=userType ge 'Guest'", 400, QUERY),
     ("3.3 signInActivity alone", App, "GET /users?$filter=signInActivity/lastSignInDateTime le 2026-01-01T00:00:00Z and accountEnabled eq true", 400, QUERY),
     ("3.3 signInActivity, count", Eventual, "GET /users/$count?$filter=signInActivity/lastSignInDateTime le 2026-01-01T00:00:00Z", 502, "UnknownError"),
+    ("2.5 advanced, ne", Directory, "GET /groups?$filter=displayName ne 'x'", 400, QUERY),
+    ("3.7 group licences", Directory, "GET /groups?$filter=nonsense eq true", 400, SYNTAX),
+    ("2.4 paging, $top", Directory, "GET /groups?$top=1000", 400, QUERY),
+    ("3.11 deleted items, cast", Directory, "GET /directory/deletedItems", 400, BAD),
     // Links
     ("2.10 errors, page", App, "GET /users?$skiptoken=abc", 400, PAGE),
     ("2.4 paging, opaque", App, "GET /users?$top=10&$skiptoken={token of top 20}", 400, PAGE),
@@ -155,12 +162,13 @@ fn simulation() -> Sim {
     ];
     let roles = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     Sim::new(Config {
-        tenants: 5,
+        tenants: 6,
         roles: roles(&all),
         roles_of: [
             (1, roles(&["User.ReadBasic.All"])),
             (2, roles(&["LicenseAssignment.Read.All"])),
             (3, Vec::new()),
+            (5, roles(&["Directory.Read.All"])),
         ]
         .into(),
         without_premium: vec![4],
@@ -173,7 +181,7 @@ async fn graph_refuses() {
     assert!(TABLE.len() >= 60);
     let sim = simulation();
     let mut clients = Vec::new();
-    for tenant in 0..5 {
+    for tenant in 0..6 {
         clients.push(Client::of(&sim, tenant).await);
     }
     let app = &clients[0];
@@ -203,6 +211,7 @@ async fn graph_refuses() {
             Licences => &clients[2],
             Nothing => &clients[3],
             Free => &clients[4],
+            Directory => &clients[5],
             _ => app,
         };
         let bearer = match by {

@@ -1,12 +1,9 @@
 //! Each permission alone, and what it opens.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
-
+use crate::support::Client;
 use graph_sim::{Config, Sim};
-use support::Client;
 
-const OWN: &str = include_str!("../data/graph-permissions.csv");
+const OWN: &str = include_str!("../../data/graph-permissions.csv");
 
 /// What is asked with each permission.
 const PATHS: [&str; 5] = [

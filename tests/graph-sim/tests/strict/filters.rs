@@ -1,14 +1,11 @@
 //! What filters, orders and searches find, against the truth; and links that fit their query only.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::{Client, by_id};
 use graph_sim::Config;
 use serde_json::Value;
-use support::{Client, by_id};
 
 const EVENTUAL: &[(&str, &str)] = &[("ConsistencyLevel", "eventual")];
 const E3: &str = "05e9a617-0261-4cee-bb44-138d3ef5d965";
@@ -183,7 +180,7 @@ async fn links_fit_their_query_and_get_old() {
         ..Config::default()
     })
     .await;
-    let expired = |answer: support::Answer| {
+    let expired = |answer: crate::support::Answer| {
         assert_eq!(
             (answer.status, answer.code().as_str()),
             (400, "Directory_ExpiredPageToken")

@@ -1,0 +1,12 @@
+//! That the simulator is strict: what it refuses, how it throttles, what goes wrong on request, and what it tells of it.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod filters;
+mod late;
+mod permissions;
+mod refused;
+mod requests;
+#[path = "../support/mod.rs"]
+mod support;
+mod throttling;
+mod trouble;

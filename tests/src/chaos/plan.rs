@@ -110,6 +110,9 @@ pub struct Strike {
 pub struct Plan {
     /// Of the simulator.
     pub seed: u64,
+    /// Whether Graph's replicas are late, and reckoned to be. Asking again heals much; where nothing is asked again, a
+    /// change that is passed over stays away.
+    pub late: bool,
     /// Strikes while the tenants are read for the first time, and on each day of changes after that.
     pub days: Vec<Vec<Strike>>,
 }
@@ -166,6 +169,7 @@ impl Plan {
             .collect();
         Plan {
             seed: rng.u64(..1 << 40),
+            late: matches!(round % 4, 0 | 3),
             days,
         }
     }

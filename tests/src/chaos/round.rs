@@ -20,7 +20,7 @@ use super::tally::Tally;
 use crate::cluster::{Cluster, Servers, Tuning};
 use crate::truth::Truth;
 
-/// How late Graph is reckoned to be, in seconds.
+/// How late Graph is reckoned to be, in seconds, in rounds in which it is.
 const LATENESS: u64 = 3;
 /// How late its replicas really are.
 const LAG: Duration = Duration::from_millis(2_500);
@@ -40,7 +40,7 @@ pub(super) async fn run(
         users: args.users,
         tenants: args.tenants,
         seed: plan.seed,
-        lag: Some(LAG),
+        lag: plan.late.then_some(LAG),
         base: Some(format!("http://127.0.0.1:{}", graph.port())),
         wall_clock: true,
         ..graph_sim::Config::default()
@@ -51,7 +51,7 @@ pub(super) async fn run(
 
     servers.declare()?;
     let tuning = Tuning {
-        lateness: LATENESS,
+        lateness: if plan.late { LATENESS } else { 0 },
         lease: 3,
         verdict_within: 8,
         environment: args
@@ -103,7 +103,7 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
         files: &files,
         sqlite: &sqlite,
     };
-    let outcome = rest(field, &results).await;
+    let outcome = rest(field, plan, &results).await;
     let dead = field.cluster.dead();
     if !dead.is_empty() {
         bail!("{}", dead.join("\n"));
@@ -118,7 +118,12 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
 }
 
 /// Passes as `leastwise sync` makes them, until nothing is left to be asked again.
-async fn rest(field: &mut Field<'_>, results: &Results<'_>) -> Result<()> {
+async fn rest(field: &mut Field<'_>, plan: &Plan, results: &Results<'_>) -> Result<()> {
+    let pause = if plan.late {
+        Duration::from_secs(LATENESS)
+    } else {
+        Duration::from_millis(500)
+    };
     for service in crate::cluster::SERVICES {
         field
             .cluster
@@ -152,7 +157,7 @@ async fn rest(field: &mut Field<'_>, results: &Results<'_>) -> Result<()> {
             Ok(Err(e)) => last = e.to_string(),
             Err(_) => last = "a pass that does not end".to_owned(),
         }
-        sleep(Duration::from_secs(LATENESS)).await;
+        sleep(pause).await;
     }
     Ok(())
 }

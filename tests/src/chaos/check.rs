@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use graph_sim::Sim;
 use prost::Message as _;
 use proto::pages::v1::RunClosed;
 use sqlx::PgPool;
@@ -36,9 +37,62 @@ pub struct Round {
     pub restored: bool,
 }
 
+/// Which objects exist, and which didn't for a while: people leave, and some come back.
+#[derive(Debug)]
+pub struct Presence {
+    at_first: BTreeSet<Object>,
+    now: BTreeSet<Object>,
+    left: BTreeSet<Object>,
+}
+
+/// Kind and name.
+type Object = (&'static str, String);
+
+const OBJECTS: [&str; 4] = ["organization", "subscribed_sku", "subscription", "user"];
+
+impl Presence {
+    /// The beginning of a round.
+    pub fn new(sim: &Sim) -> Self {
+        let now = Self::all(sim);
+        Presence {
+            at_first: now.clone(),
+            now,
+            left: BTreeSet::new(),
+        }
+    }
+
+    /// Looks again, after a day.
+    pub fn look(&mut self, sim: &Sim) {
+        let now = Self::all(sim);
+        self.left.extend(self.now.difference(&now).cloned());
+        self.now = now;
+    }
+
+    fn all(sim: &Sim) -> BTreeSet<Object> {
+        let truth = Truth::of(sim);
+        OBJECTS
+            .into_iter()
+            .flat_map(|kind| {
+                truth
+                    .records(kind)
+                    .into_keys()
+                    .map(move |name| (kind, name))
+            })
+            .collect()
+    }
+
+    /// Whether it has been there since the first sight; after a restored ledger, which may have known less, since the
+    /// beginning of the round.
+    fn throughout(&self, object: &Object, restored: bool) -> bool {
+        self.now.contains(object)
+            && !self.left.contains(object)
+            && (!restored || self.at_first.contains(object))
+    }
+}
+
 impl Results<'_> {
-    /// Fails with everything that doesn't hold. `before` is the truth at the beginning of the round.
-    pub async fn hold(&self, before: &Truth, now: &Truth, round: Round) -> Result<()> {
+    /// Fails with everything that doesn't hold.
+    pub async fn hold(&self, presence: &Presence, now: &Truth, round: Round) -> Result<()> {
         let mut wrong = Vec::new();
         for kind in KINDS {
             let expected = now.records(kind);
@@ -71,7 +125,7 @@ impl Results<'_> {
                 .into_iter()
                 .map(|k| format!("committed twice: {k}")),
         );
-        wrong.extend(self.removed_wrongly(before, now, round).await?);
+        wrong.extend(self.removed_wrongly(presence, round).await?);
         if !round.lossy {
             let lost = audit::lost(self.collector, self.ledger).await?;
             wrong.extend(
@@ -115,27 +169,20 @@ impl Results<'_> {
     }
 
     /// Records that a sink lost although their objects existed the whole time.
-    async fn removed_wrongly(
-        &self,
-        before: &Truth,
-        now: &Truth,
-        round: Round,
-    ) -> Result<Vec<String>> {
+    async fn removed_wrongly(&self, presence: &Presence, round: Round) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
         let removed = audit::removed(self.sink).await?;
-        for kind in ["organization", "subscribed_sku", "subscription", "user"] {
-            let exist: BTreeSet<String> = now.records(kind).into_keys().collect();
-            let since: BTreeSet<String> = before.records(kind).into_keys().collect();
-            for (tenant, of, key) in &removed {
-                let name = match kind {
-                    "organization" => tenant.clone(),
-                    _ => format!("{tenant} {key}"),
-                };
-                // Nobody comes back in the simulator: who exists now has existed since the first sight.
-                if of == kind && exist.contains(&name) && (!round.restored || since.contains(&name))
-                {
-                    wrong.push(format!("removed although it existed: {kind} {name}"));
-                }
+        for (tenant, of, key) in removed {
+            let Some(kind) = OBJECTS.into_iter().find(|kind| *kind == of) else {
+                continue;
+            };
+            let name = match kind {
+                "organization" => tenant,
+                _ => format!("{tenant} {key}"),
+            };
+            let object = (kind, name);
+            if presence.throughout(&object, round.restored) {
+                wrong.push(format!("removed although it existed: {kind} {}", object.1));
             }
         }
         Ok(wrong)

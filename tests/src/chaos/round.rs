@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Args;
 use super::audit;
-use super::check::{Results, Round};
+use super::check::{Presence, Results, Round};
 use super::plan::{Fault, Plan};
 use super::strike::Field;
 use super::tally::Tally;
@@ -68,6 +68,7 @@ pub(super) async fn run(
         sim: sim.clone(),
         graph,
         dumps: None,
+        presence: Presence::new(&sim),
     };
     let outcome = fight(&mut field, plan, tally).await;
     if outcome.is_err() && args.keep {
@@ -82,12 +83,11 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
     let pool = |name: &str| field.cluster.pool(name).clone();
     let (ledger, sink, collector) = (pool("normalizer"), pool("sink"), pool("collector"));
     audit::watch(&ledger, &sink, &collector).await?;
-    let before = Truth::of(&field.sim);
     for (day, strikes) in plan.days.iter().enumerate() {
         if day > 0 {
-            field.sim.advance(1);
+            field.a_day_passes();
             field.changes_then_everything().await?;
-            field.sim.advance(1);
+            field.a_day_passes();
         }
         field.dump(day > 0).await?;
         field.make_due().await?;
@@ -114,7 +114,9 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
         lossy: faults.iter().any(|f| f.loses()),
         restored: faults.contains(&Fault::LedgerRestored),
     };
-    results.hold(&before, &Truth::of(&field.sim), round).await
+    results
+        .hold(&field.presence, &Truth::of(&field.sim), round)
+        .await
 }
 
 /// Passes as `leastwise sync` makes them, until nothing is left to be asked again.

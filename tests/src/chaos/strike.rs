@@ -9,6 +9,7 @@ use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use servers::Proxy;
 use tokio::time::{Instant, sleep};
 
+use super::check::Presence;
 use super::plan::{Fault, STAGES, Stage, Strike};
 use super::tally::Tally;
 use crate::cluster::{Cluster, Servers};
@@ -32,6 +33,8 @@ pub struct Field<'a> {
     pub graph: Proxy,
     /// Dumps of the ledger and of the collector's database, taken earlier in the round.
     pub dumps: Option<(Vec<u8>, Vec<u8>)>,
+    /// Who was there all the time.
+    pub presence: Presence,
 }
 
 impl Field<'_> {
@@ -120,7 +123,7 @@ impl Field<'_> {
                 "SELECT EXISTS (SELECT 1 FROM dataset WHERE sealed LIKE '%\"published\":true%')",
             )
             .await;
-        self.sim.advance(1);
+        self.a_day_passes();
         let restored = restore(self.servers, &mut self.cluster, "collector", &dump);
         if sealed {
             let again = "SELECT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND sealed LIKE '%\"published\":true%')";
@@ -160,6 +163,12 @@ impl Field<'_> {
     /// Graph answers nothing, and goes on.
     fn stall(&self, on: bool) {
         self.graph.stall(on);
+    }
+
+    /// Lets a day of changes happen in the tenants.
+    pub fn a_day_passes(&mut self) {
+        self.sim.advance(1);
+        self.presence.look(&self.sim);
     }
 
     /// What no delta names (a licence's state, for one) comes with the next weekly reading: that is due now.

@@ -53,6 +53,9 @@ pub struct Config {
     pub trouble_seed: u64,
     /// Seconds by which dates in answers and tokens are wrong.
     pub clock_off: i64,
+    /// Whether client assertions must be as RFC 7523 and Microsoft's page want them: used once, good for ten minutes at
+    /// most, with dates that are whole numbers. Entra itself is more lenient, and so are some of its clients.
+    pub strict_assertions: bool,
     /// Whether answers are compressed for clients that accept gzip.
     pub gzip: bool,
     /// How many requests the log keeps.
@@ -86,6 +89,7 @@ impl Default for Config {
             trouble: Vec::new(),
             trouble_seed: 1,
             clock_off: 0,
+            strict_assertions: false,
             gzip: false,
             log_capacity: 100_000,
         }

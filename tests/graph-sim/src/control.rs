@@ -54,6 +54,7 @@ pub(crate) fn router() -> Router<Sim> {
         )
         .route("/throttling", post(throttle).delete(throttle_no_more))
         .route("/clock", post(put_clock_off))
+        .merge(crate::entra::control())
         .route(
             "/log",
             get(async |State(sim): State<Sim>| Json(sim.log())).delete(clear_log),

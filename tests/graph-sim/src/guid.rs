@@ -21,6 +21,11 @@ pub(crate) enum Kind {
     DeviceId,
     Managed,
     App,
+    /// A registered application, as an object.
+    Application,
+    Principal,
+    /// A secret or certificate of a registered application.
+    Credential,
 }
 
 /// The GUID of `index` under `key`.

@@ -16,7 +16,7 @@ use crate::config::DEFAULT_BASE;
 use crate::control;
 use crate::deliver;
 use crate::download;
-use crate::entra::{self, Refusal};
+use crate::entra;
 use crate::graph::{self, Asked, Request, Seen};
 use crate::headers;
 use crate::reply::{Failure, Reply};
@@ -107,17 +107,12 @@ fn answer(sim: &Sim, parts: &Parts, body: &[u8], seq: u64) -> Reply {
         asked,
         batched: false,
     };
-    if let Some(tenant) = path
-        .strip_prefix('/')
-        .and_then(|p| p.strip_suffix("/oauth2/v2.0/token"))
-    {
-        return token(sim, &request, tenant);
-    }
     match path.strip_prefix("/v1.0") {
         Some(below) if below.is_empty() || below.starts_with('/') => {
             request.path = below;
             graph::answer(sim, &request).0
         }
+        _ if let Some(reply) = entra::answer(sim, &request, &parts.headers) => reply,
         _ => {
             let ids = sim.ids(seq, request.asked.client_request_id.as_deref());
             let reply = Failure::new(
@@ -131,32 +126,6 @@ fn answer(sim: &Sim, parts: &Parts, body: &[u8], seq: u64) -> Reply {
             reply
         }
     }
-}
-
-fn token(sim: &Sim, request: &Request, tenant: &str) -> Reply {
-    let ids = sim.ids(request.seq, request.asked.client_request_id.as_deref());
-    let (mut reply, position) = match sim.failure(request.path) {
-        // Entra throttles in plain text.
-        Some(fault) => {
-            let mut reply = Reply::text("This answer was asked for by a test.".to_owned());
-            reply.status = fault.status.unwrap_or(503);
-            let after = fault.retry_after.map(|s| ("retry-after", s.to_string()));
-            reply.headers.extend(after);
-            (reply, None)
-        }
-        None if request.method != "POST" => (Refusal::method(request.method).reply(&ids), None),
-        None => entra::token(sim, tenant, request.body, request.base, &ids),
-    };
-    reply.headers.push(("x-ms-request-id", ids.request.clone()));
-    reply
-        .headers
-        .push(("client-request-id", ids.client.clone()));
-    let seen = Seen {
-        tenant: position,
-        ..Seen::default()
-    };
-    sim.note(request, &seen, &reply);
-    reply
 }
 
 /// The base of links: configured, or the address that was asked.

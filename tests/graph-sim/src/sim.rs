@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_BASE, MOST_USERS};
+use crate::entra::Entra;
 use crate::fault::{Fault, Faults};
 use crate::graph::{Request, Seen};
 use crate::log::{LogEntry, Ring};
@@ -37,6 +38,7 @@ struct Inner {
     worlds: RwLock<Worlds>,
     at_start: Vec<OnceLock<Consumed>>,
     clock: Clock,
+    entra: Entra,
     faults: Mutex<Faults>,
     log: Mutex<Ring>,
     summary: Mutex<Summary>,
@@ -108,6 +110,7 @@ impl Sim {
             .map(|n| tenant::identity(config.seed, n))
             .collect();
         let base = config.base.as_deref().unwrap_or(DEFAULT_BASE);
+        let clock = Clock::new(config.wall_clock, config.speed, config.clock_off);
         Self(Arc::new(Inner {
             names: (0..)
                 .zip(&identities)
@@ -124,7 +127,8 @@ impl Sim {
             at_start: identities.iter().map(|_| OnceLock::new()).collect(),
             identities,
             key,
-            clock: Clock::new(config.wall_clock, config.speed, config.clock_off),
+            entra: Entra::new(clock.unix(), config.strict_assertions),
+            clock,
             troubles: Mutex::new(Troubles::new(config.trouble_seed, config.trouble.clone())),
             throttle: Mutex::new(Throttle::new(config.throttling.clone())),
             faults: Mutex::default(),
@@ -325,6 +329,10 @@ impl Sim {
 
     pub(crate) fn failure(&self, path: &str) -> Option<Fault> {
         self.faults().failure(path)
+    }
+
+    pub(crate) fn entra(&self) -> &Entra {
+        &self.0.entra
     }
 
     pub(crate) fn key(&self) -> u64 {

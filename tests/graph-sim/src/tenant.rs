@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::entra::apps;
 use crate::guid::{self, Kind};
 use crate::rng::mix;
-use crate::sealed;
 
 /// What a client needs to reach a tenant.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +17,9 @@ pub struct TenantInfo {
     pub client_id: String,
     /// The application's secret; simulated, so it opens nothing else.
     pub client_secret: String,
+    /// The application's certificate with its private key, in PEM: what a client signs assertions with instead of
+    /// sending the secret. One of the simulator's own fixed keys.
+    pub certificate: &'static str,
     /// Base of the token endpoint: `{authority}/{id}/oauth2/v2.0/token`.
     pub authority: String,
     /// Base of Graph: `{graph}/v1.0/users`.
@@ -50,15 +53,14 @@ pub(crate) fn identity(seed: u64, number: u16) -> Identity {
 
 impl Identity {
     pub(crate) fn info(&self, base: &str) -> TenantInfo {
-        let secret = [
-            mix(self.key, 71).to_be_bytes(),
-            mix(self.key, 72).to_be_bytes(),
-            mix(self.key, 73).to_be_bytes(),
-        ];
+        let app = apps::app(self, apps::MAIN);
+        let secret = app.secrets.into_iter().next();
+        let certificate = app.certificates.first();
         TenantInfo {
             id: self.id.clone(),
-            client_id: guid::text(guid::of(self.key, Kind::Client, 0)),
-            client_secret: format!("sim8Q~{}", sealed::base64url(&secret.concat())),
+            client_id: app.client,
+            client_secret: secret.map_or_else(String::new, |s| s.text),
+            certificate: certificate.map_or("", |c| c.key.pem()),
             authority: base.to_owned(),
             graph: base.to_owned(),
         }

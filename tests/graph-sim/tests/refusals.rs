@@ -72,8 +72,8 @@ async fn entra_refuses_in_its_own_words() {
             info.id.as_str(),
             with("scope", "https://other.example/.default"),
             400,
-            "invalid_scope",
-            70_011,
+            "invalid_resource",
+            500_011,
         ),
     ] {
         let answer = ask_token(&sim, tenant, &fields).await;

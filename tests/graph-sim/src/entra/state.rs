@@ -1,0 +1,115 @@
+//! What Entra remembers: which keys are published, which tokens were found good, which assertions were used.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::bearer::Bearer;
+use super::keys::{Key, SIGNING};
+use crate::sim::Sim;
+
+/// So many good tokens are remembered; then all are looked at anew.
+const MOST_TOKENS: usize = 4_096;
+/// So many used assertions are remembered.
+const MOST_USED: usize = 100_000;
+
+/// The state of Entra, for all tenants.
+pub(crate) struct Entra {
+    /// When the simulation started, in seconds since 1970.
+    pub(crate) started: u64,
+    ring: Mutex<Ring>,
+    good: RwLock<HashMap<Box<str>, Arc<Bearer>>>,
+    strict: AtomicBool,
+    used: Mutex<HashSet<String>>,
+}
+
+/// The published signing keys, by position in [`SIGNING`].
+#[derive(Default)]
+struct Ring {
+    current: usize,
+    /// The one before, and the simulated second at which it goes.
+    before: Option<(usize, u64)>,
+}
+
+impl Entra {
+    pub(crate) fn new(started: u64, strict: bool) -> Self {
+        Self {
+            started,
+            ring: Mutex::default(),
+            good: RwLock::default(),
+            strict: AtomicBool::new(strict),
+            used: Mutex::default(),
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        lock(&self.ring)
+    }
+
+    /// The key that tokens are signed with.
+    pub(crate) fn signing_key(&self) -> &'static Key {
+        &SIGNING[self.ring().current % SIGNING.len()]
+    }
+
+    /// The positions of the keys that are published; `now` in simulated seconds.
+    pub(crate) fn published(&self, now: u64) -> impl Iterator<Item = usize> + use<> {
+        let ring = self.ring();
+        let before = ring.before.filter(|(_, gone)| now < *gone);
+        [Some(ring.current), before.map(|(key, _)| key)]
+            .into_iter()
+            .flatten()
+    }
+
+    fn roll(&self, gone: u64) {
+        let mut ring = self.ring();
+        ring.before = Some((ring.current, gone));
+        ring.current = (ring.current + 1) % SIGNING.len();
+    }
+
+    /// What is known of a token that was found good before.
+    pub(crate) fn known(&self, token: &str) -> Option<Arc<Bearer>> {
+        let good = self.good.read().unwrap_or_else(PoisonError::into_inner);
+        good.get(token).cloned()
+    }
+
+    pub(crate) fn remember(&self, token: &str, bearer: &Arc<Bearer>) {
+        let mut good = self.good.write().unwrap_or_else(PoisonError::into_inner);
+        if good.len() >= MOST_TOKENS {
+            good.clear();
+        }
+        good.insert(token.into(), Arc::clone(bearer));
+    }
+
+    /// Whether assertions must be as the standards want them.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody used the assertion with this name before.
+    pub(crate) fn use_once(&self, name: &str) -> bool {
+        let mut used = lock(&self.used);
+        if used.len() >= MOST_USED {
+            used.clear();
+        }
+        used.insert(name.to_owned())
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sim {
+    /// Lets Entra sign with a new key from now on. The key before stays published for so long, in simulated time; then
+    /// nobody takes tokens that it signed. There are three keys, so the fourth is the first one again.
+    pub fn roll_keys(&self, keep: Duration) {
+        let gone = self.now().saturating_add(keep).as_secs();
+        self.entra().roll(gone);
+    }
+
+    /// Lets client assertions be refused that the standards forbid, though Entra takes them, or takes them again.
+    pub fn be_strict_with_assertions(&self, strict: bool) {
+        self.entra().strict.store(strict, Ordering::Relaxed);
+    }
+}

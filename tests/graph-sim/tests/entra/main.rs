@@ -1,0 +1,10 @@
+//! Entra ID: tokens, keys, credentials, and what it refuses.
+//!
+//! Sections are those of the facts on Entra that this repository's simulator goes by.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod certificate;
+mod sign;
+#[path = "../support/mod.rs"]
+mod support;
+mod tokens;

@@ -66,8 +66,9 @@ END $$;
 CREATE TRIGGER audit_seal AFTER UPDATE ON dataset FOR EACH ROW EXECUTE FUNCTION audit_seal();
 ";
 
-/// Begins to watch the ledger, the PostgreSQL sink and the collector's database.
-pub async fn watch(ledger: &PgPool, sink: &PgPool, collector: &PgPool) -> Result<()> {
+/// Begins to watch the ledger, the PostgreSQL sink and the collector's database, which are in use already. Returns from
+/// when on nothing escapes, in microseconds since 1970.
+pub async fn watch(ledger: &PgPool, sink: &PgPool, collector: &PgPool) -> Result<i64> {
     let notes = |tenant: &str| NOTES.replace("{tenant}", tenant);
     let scripts = [
         (ledger, notes("tenant") + TELL + PAGES),
@@ -84,7 +85,8 @@ pub async fn watch(ledger: &PgPool, sink: &PgPool, collector: &PgPool) -> Result
             .await
             .context("begin to watch a database")?;
     }
-    Ok(())
+    let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    Ok(sqlx::query_scalar(now).fetch_one(ledger).await?)
 }
 
 /// Keys that were committed twice with one closing, or none.
@@ -125,29 +127,31 @@ pub async fn removed(sink: &PgPool) -> Result<Vec<(String, String, String)>> {
         .collect())
 }
 
-/// What the queue confirmed and the ledger never had: seals without a closing, and pages of a seal.
-pub async fn lost(collector: &PgPool, ledger: &PgPool) -> Result<Vec<String>> {
+/// What the queue confirmed and the ledger never had: seals without a closing, and pages of a seal. Of runs that began
+/// (a run's number is that moment) when everything was watched.
+pub async fn lost(collector: &PgPool, ledger: &PgPool, since: i64) -> Result<Vec<String>> {
     let closed = "SELECT t.tenant || ' ' || c.dataset || ' ' || c.run || ' ' || c.attempt
-        FROM closing c JOIN tenant t ON t.id = c.tenant";
+        FROM closing c JOIN tenant t ON t.id = c.tenant WHERE c.run > $1";
     let sealed = "SELECT tenant || ' ' || dataset || ' ' || (sealed ->> 'run') || ' ' || (sealed ->> 'attempt')
-        FROM audit_seal";
+        FROM audit_seal WHERE (sealed ->> 'run')::bigint > $1";
     let taken = "SELECT t.tenant || ' ' || p.dataset || ' ' || p.run || ' ' || p.attempt || ' ' || p.sequence
-        FROM audit_page p JOIN tenant t ON t.id = p.tenant";
+        FROM audit_page p JOIN tenant t ON t.id = p.tenant WHERE p.run > $1";
     let pages = "SELECT tenant || ' ' || dataset || ' ' || (sealed ->> 'run') || ' ' || (range ->> 0) || ' ' || n
         FROM audit_seal, jsonb_array_elements(sealed -> 'pages') AS range,
-            generate_series((range ->> 1)::bigint, (range ->> 2)::bigint) AS n";
+            generate_series((range ->> 1)::bigint, (range ->> 2)::bigint) AS n
+        WHERE (sealed ->> 'run')::bigint > $1";
     let mut lost = without(
-        names(collector, sealed).await?,
-        &names(ledger, closed).await?,
+        names(collector, sealed, since).await?,
+        &names(ledger, closed, since).await?,
     );
-    let taken = names(ledger, taken).await?;
-    let missing = without(names(collector, pages).await?, &taken);
+    let taken = names(ledger, taken, since).await?;
+    let missing = without(names(collector, pages, since).await?, &taken);
     lost.extend(missing.into_iter().map(|page| format!("page {page}")));
     Ok(lost)
 }
 
-async fn names(pool: &PgPool, sql: &'static str) -> Result<BTreeSet<String>> {
-    let names: Vec<String> = sqlx::query_scalar(sql).fetch_all(pool).await?;
+async fn names(pool: &PgPool, sql: &'static str, since: i64) -> Result<BTreeSet<String>> {
+    let names: Vec<String> = sqlx::query_scalar(sql).bind(since).fetch_all(pool).await?;
     Ok(names.into_iter().collect())
 }
 

@@ -26,6 +26,8 @@ pub struct Results<'a> {
     pub files: &'a Path,
     /// The file of the SQLite sink.
     pub sqlite: &'a Path,
+    /// From when on the databases are watched, in microseconds since 1970.
+    pub since: i64,
 }
 
 /// What may be asked of a round.
@@ -127,7 +129,7 @@ impl Results<'_> {
         );
         wrong.extend(self.removed_wrongly(presence, round).await?);
         if !round.lossy {
-            let lost = audit::lost(self.collector, self.ledger).await?;
+            let lost = audit::lost(self.collector, self.ledger, self.since).await?;
             wrong.extend(
                 lost.into_iter()
                     .map(|s| format!("confirmed by the queue, but lost: {s}")),

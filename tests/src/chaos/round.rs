@@ -82,7 +82,7 @@ pub(super) async fn run(
 async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<()> {
     let pool = |name: &str| field.cluster.pool(name).clone();
     let (ledger, sink, collector) = (pool("normalizer"), pool("sink"), pool("collector"));
-    audit::watch(&ledger, &sink, &collector).await?;
+    let since = audit::watch(&ledger, &sink, &collector).await?;
     for (day, strikes) in plan.days.iter().enumerate() {
         if day > 0 {
             field.a_day_passes();
@@ -102,6 +102,7 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
         sink: &sink,
         files: &files,
         sqlite: &sqlite,
+        since,
     };
     let outcome = rest(field, plan, &results).await;
     let dead = field.cluster.dead();

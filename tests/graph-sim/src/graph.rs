@@ -114,6 +114,9 @@ fn serve(sim: &Sim, request: &Request, seen: &mut Seen) -> Result<Reply, Failure
         .map(query::decode)
         .collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if bearer.capable && sim.troubles().challenges(request.path) {
+        return Err(Bearer::challenge(sim));
+    }
     let told = sim.admit(&Asker {
         app: &bearer.app,
         tenant: position,
@@ -254,7 +257,7 @@ impl From<Refused> for Fault {
         Self {
             status: Some(refused.status),
             retry_after: refused.retry_after,
-            code: refused.code.map(str::to_owned),
+            code: refused.code.map(Into::into),
             ..Self::default()
         }
     }

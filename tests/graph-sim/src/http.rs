@@ -129,7 +129,7 @@ fn answer(sim: &Sim, parts: &Parts, body: &[u8], seq: u64) -> Reply {
 }
 
 /// The base of links: configured, or the address that was asked.
-fn base(sim: &Sim, uri: &Uri, headers: &HeaderMap) -> String {
+pub(crate) fn base(sim: &Sim, uri: &Uri, headers: &HeaderMap) -> String {
     if let Some(base) = sim.configured_base() {
         return base.trim_end_matches('/').to_owned();
     }

@@ -79,6 +79,7 @@ mod users;
 mod world;
 
 pub use config::Config;
+pub use entra::{Consent, Decision, Principal};
 pub use fault::Fault;
 pub use log::LogEntry;
 pub use scenario::Scenario;

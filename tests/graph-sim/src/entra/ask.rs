@@ -24,7 +24,7 @@ pub(crate) struct Ask<'a> {
     /// What stands in the path where the tenant does.
     pub(crate) tenant: &'a str,
     /// The parameters, of the query or of the form.
-    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) fields: &'a [(String, String)],
     pub(crate) headers: &'a HeaderMap,
     pub(crate) base: &'a str,
     pub(crate) ids: &'a Ids,
@@ -60,6 +60,27 @@ impl<'a> Ask<'a> {
         self.sim
             .position(self.tenant)
             .ok_or_else(|| Refusal::tenant(self.tenant))
+    }
+
+    /// The same request to the tenant at this position, if it was to whichever tenant somebody is at home in.
+    pub(crate) fn at_home(&self, position: usize) -> Result<Ask<'a>, Refusal> {
+        let home = self.sim.tenants().get(position).map(|t| t.id.as_str());
+        let tenant = match self.tenant {
+            "common" | "organizations" => home.ok_or_else(|| Refusal::tenant(self.tenant))?,
+            named => named,
+        };
+        Ok(Ask { tenant, ..*self })
+    }
+
+    /// The same request to the tenant that has the application, if it names none.
+    pub(crate) fn home(&self) -> Result<Ask<'a>, Refusal> {
+        let client = self.field("client_id").unwrap_or_default();
+        let has = |n: &usize| apps::find(self.sim.identity(*n), client).is_some();
+        let position = match self.tenant {
+            "common" | "organizations" => (0..self.sim.tenants().len()).find(has),
+            _ => None,
+        };
+        self.at_home(position.unwrap_or(0))
     }
 
     pub(crate) fn who(&self) -> Result<&'a Identity, Refusal> {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use super::apps;
 use super::jwt::Jwt;
-use super::keys::SIGNING;
+use super::keys::{SIGNING, base64};
+use super::standing::Principal;
+use super::token::start;
 use crate::access::unauthorised;
 use crate::reply::Failure;
 use crate::sim::Sim;
@@ -19,6 +22,10 @@ pub(crate) struct Bearer {
     audience: String,
     /// `roles`, or `scp` where somebody signed in.
     pub(crate) permissions: Arc<[String]>,
+    /// Position of the application; none for a managed identity.
+    index: Option<usize>,
+    /// Whether the client takes claims challenges.
+    pub(crate) capable: bool,
     not_before: u64,
     expires: u64,
     /// Position of the key that signed it.
@@ -58,7 +65,35 @@ impl Bearer {
                 "Access token validation failure. Invalid audience.",
             ));
         }
+        bearer.stands(sim)?;
         Ok(bearer)
+    }
+
+    /// Refuses what an administrator stopped since the token was given.
+    fn stands(&self, sim: &Sim) -> Result<(), Failure> {
+        let Some(index) = self.index else {
+            return Ok(());
+        };
+        let standing = sim.entra().standings.of(self.tenant, index);
+        if standing.principal == Principal::Missing {
+            return Err(Failure::new(
+                401,
+                "Authorization_IdentityNotFound",
+                "The identity of the calling application could not be established.",
+            ));
+        }
+        match standing.not_before {
+            Some(from) if self.capable && self.not_before < from => {
+                Err(challenge(from, "TokenIssuedBeforeRevocationTimestamp"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A challenge that only a token made from now on answers.
+    pub(crate) fn challenge(sim: &Sim) -> Failure {
+        let from = start(sim.unix()) + 1;
+        challenge(from, "LocationConditionEvaluationFailed")
     }
 
     /// Reads a token whose signature is good; whether it is good now and here is another question.
@@ -86,9 +121,13 @@ impl Bearer {
         let roles = jwt.claims.get("roles").and_then(|r| r.as_array());
         let roles = roles.into_iter().flatten().filter_map(|r| r.as_str());
         let scopes = jwt.claim("scp").unwrap_or_default().split_whitespace();
+        let app = text("appid")?;
+        let capable = jwt.claims.get("xms_cc").and_then(|c| c.as_array());
         Ok(Self {
             tenant,
-            app: text("appid")?,
+            index: apps::find(sim.identity(tenant), &app).map(|a| a.index),
+            capable: capable.is_some_and(|c| c.iter().any(|c| c == "cp1")),
+            app,
             audience: text("aud")?,
             permissions: roles.chain(scopes).map(str::to_owned).collect(),
             not_before: jwt.date("nbf").ok_or_else(garbled)?,
@@ -100,6 +139,22 @@ impl Bearer {
 
 fn unsigned() -> Failure {
     unauthorised("Access token validation failure. Invalid signature.")
+}
+
+/// Graph wants another token, although this one is good
+/// (<https://learn.microsoft.com/entra/identity-platform/claims-challenge>).
+fn challenge(from: u64, why: &str) -> Failure {
+    let claims = format!(r#"{{"access_token":{{"nbf":{{"essential":true,"value":"{from}"}}}}}}"#);
+    let message = format!(
+        "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: {why}"
+    );
+    Failure::new(401, "InvalidAuthenticationToken", message).header(
+        "www-authenticate",
+        format!(
+            "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"{GRAPH_APP}\", error=\"insufficient_claims\", claims=\"{}\"",
+            base64(claims.as_bytes())
+        ),
+    )
 }
 
 /// Graph's address, and its id as a resource.

@@ -3,6 +3,7 @@
 use super::apps::App;
 use super::ask::Ask;
 use super::assertion;
+use super::federation;
 use super::jwt::Jwt;
 use super::refusal::Refusal;
 use super::token::Proof;
@@ -37,7 +38,10 @@ pub(crate) fn check(ask: &Ask, app: &App) -> Result<Proof, Refusal> {
         let jwt = Jwt::read(text).ok_or_else(|| {
             assertion::malformed("three parts of base64url with JSON inside are wanted")
         })?;
-        assertion::check(ask, app, &jwt)?;
+        match federation::is_foreign(&jwt) {
+            true => federation::check(ask, app, &jwt)?,
+            false => assertion::check(ask, app, &jwt)?,
+        }
         return Ok(Proof::Assertion);
     }
     match secret {

@@ -2,24 +2,27 @@
 
 use serde_json::{Value, json};
 
-use super::apps::{App, MAIN};
 use super::ask::Ask;
 use super::bearer;
 use super::credential;
+use super::device;
+use super::federation;
+use super::refresh;
 use super::refusal::{Refusal, json_reply};
 use super::token::{EXPIRES_IN, Issue, LONG, Proof};
 use crate::reply::Reply;
-use crate::sim::Sim;
 
 /// Answers with a token.
 pub(crate) fn token(ask: &Ask) -> Result<Reply, Refusal> {
     let grant = ask.need("grant_type")?;
     if grant == "client_credentials" {
         alias(ask.tenant)?;
+        ask.position()?;
     }
-    ask.position()?;
     match grant {
         "client_credentials" => client_credentials(ask),
+        "refresh_token" => refresh::redeem(ask),
+        "urn:ietf:params:oauth:grant-type:device_code" | "device_code" => device::redeem(ask),
         _ => Err(Refusal::new(
             400,
             "unsupported_grant_type",
@@ -57,9 +60,14 @@ fn client_credentials(ask: &Ask) -> Result<Reply, Refusal> {
             "Client is public so the grant 'client_credentials' is not for it.",
         ));
     }
-    let capable = capable(ask)?;
+    let Wanted {
+        capable,
+        not_before,
+    } = Wanted::read(ask)?;
     let life = if capable { LONG } else { EXPIRES_IN };
-    let who = ask.who()?;
+    let (who, position) = (ask.who()?, ask.position()?);
+    let standing = ask.sim.entra().standings.of(position, app.index);
+    standing.check(who, &app)?;
     let issue = Issue {
         who,
         client: &app.client,
@@ -67,10 +75,13 @@ fn client_credentials(ask: &Ask) -> Result<Reply, Refusal> {
         principal: &app.principal,
         audience: &resource,
         proof,
-        roles: ask.sim.app_roles(ask.position()?, &app),
+        permissions: ask.sim.app_roles(position, app.index),
+        user: None,
         capable,
+        not_before,
         life,
         seq: ask.seq,
+        more: vec![],
     };
     let mut body = json!({
         "token_type": "Bearer",
@@ -110,7 +121,7 @@ fn resource(ask: &Ask) -> Result<String, Refusal> {
     };
     let graph = ask.sim.tenants().get(ask.position()?);
     let graph = graph.map_or("", |t| t.graph.as_str());
-    if bearer::is_graph(resource, [ask.base, graph]) {
+    if bearer::is_graph(resource, [ask.base, graph]) || federation::is_exchange(resource) {
         return Ok(resource.to_owned());
     }
     Err(Refusal::new(
@@ -124,31 +135,34 @@ fn resource(ask: &Ask) -> Result<String, Refusal> {
     ))
 }
 
-/// Whether the client says that it takes claims challenges
+/// What the parameter `claims` wants
 /// (<https://learn.microsoft.com/entra/identity-platform/app-resilience-continuous-access-evaluation>).
-fn capable(ask: &Ask) -> Result<bool, Refusal> {
-    let Some(text) = ask.field("claims") else {
-        return Ok(false);
-    };
-    let claims: Value = serde_json::from_str(text).map_err(|e| {
-        let message = format!("Invalid request. The parameter 'claims' is not valid JSON: {e}.");
-        Refusal::request(9_002_313, message)
-    })?;
-    let values = claims["access_token"]["xms_cc"]["values"].as_array();
-    Ok(values.is_some_and(|v| v.iter().any(|v| v.as_str().is_some_and(is_capability))))
+#[derive(Default)]
+pub(crate) struct Wanted {
+    /// The client takes claims challenges.
+    pub(crate) capable: bool,
+    /// From a challenge: no token from before.
+    pub(crate) not_before: Option<u64>,
 }
 
-fn is_capability(value: &str) -> bool {
-    value.eq_ignore_ascii_case("cp1")
-}
-
-impl Sim {
-    /// The permissions of an application: those of the settings, of which the second one has the first only.
-    pub(crate) fn app_roles(&self, tenant: usize, app: &App) -> Vec<String> {
-        let mut roles = self.roles(tenant);
-        if app.index == MAIN + 1 {
-            roles.truncate(1);
-        }
-        roles
+impl Wanted {
+    pub(crate) fn read(ask: &Ask) -> Result<Self, Refusal> {
+        let Some(text) = ask.field("claims") else {
+            return Ok(Self::default());
+        };
+        let claims: Value = serde_json::from_str(text).map_err(|e| {
+            let message =
+                format!("Invalid request. The parameter 'claims' is not valid JSON: {e}.");
+            Refusal::request(9_002_313, message)
+        })?;
+        let of_token = |name| claims.get("access_token").and_then(|c| c.get(name));
+        let values = of_token("xms_cc").and_then(|c| c.get("values"));
+        let values = values.and_then(Value::as_array).into_iter().flatten();
+        let mut values = values.filter_map(Value::as_str);
+        let from = of_token("nbf").and_then(|c| c.get("value"));
+        Ok(Self {
+            capable: values.any(|v| v.eq_ignore_ascii_case("cp1")),
+            not_before: from.and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok())),
+        })
     }
 }

@@ -184,6 +184,15 @@ pub(crate) fn any_base64(text: &str) -> Option<Vec<u8>> {
     )
 }
 
+/// Standard base64 with padding (RFC 4648 section 4).
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    let mut text = base64url(bytes).replace('-', "+").replace('_', "/");
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
+}
+
 fn unbase64(text: &str) -> Vec<u8> {
     any_base64(text).unwrap_or_default()
 }

@@ -6,7 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::bearer::Bearer;
+use super::device::Flows;
+use super::identity::Kept;
 use super::keys::{Key, SIGNING};
+use super::refresh::Sessions;
+use super::standing::Standings;
 use crate::sim::Sim;
 
 /// So many good tokens are remembered; then all are looked at anew.
@@ -22,6 +26,11 @@ pub(crate) struct Entra {
     good: RwLock<HashMap<Box<str>, Arc<Bearer>>>,
     strict: AtomicBool,
     used: Mutex<HashSet<String>>,
+    issuer_lost: AtomicBool,
+    pub(super) standings: Standings,
+    pub(super) kept: Kept,
+    pub(super) flows: Flows,
+    pub(super) sessions: Sessions,
 }
 
 /// The published signing keys, by position in [`SIGNING`].
@@ -40,6 +49,11 @@ impl Entra {
             good: RwLock::default(),
             strict: AtomicBool::new(strict),
             used: Mutex::default(),
+            issuer_lost: AtomicBool::default(),
+            standings: Standings::default(),
+            kept: Kept::default(),
+            flows: Flows::default(),
+            sessions: Sessions::default(),
         }
     }
 
@@ -86,6 +100,11 @@ impl Entra {
         self.strict.load(Ordering::Relaxed)
     }
 
+    /// Whether Entra reaches the workload issuer for its keys.
+    pub(crate) fn issuer_is_reached(&self) -> bool {
+        !self.issuer_lost.load(Ordering::Relaxed)
+    }
+
     /// Whether nobody used the assertion with this name before.
     pub(crate) fn use_once(&self, name: &str) -> bool {
         let mut used = lock(&self.used);
@@ -106,6 +125,12 @@ impl Sim {
     pub fn roll_keys(&self, keep: Duration) {
         let gone = self.now().saturating_add(keep).as_secs();
         self.entra().roll(gone);
+    }
+
+    /// Lets Entra reach the workload issuer or not from now on.
+    pub fn reach_issuer(&self, reached: bool) {
+        let entra = self.entra();
+        entra.issuer_lost.store(!reached, Ordering::Relaxed);
     }
 
     /// Lets client assertions be refused that the standards forbid, though Entra takes them, or takes them again.

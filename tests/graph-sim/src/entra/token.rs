@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::bearer;
+use super::federation;
 use super::jwt;
+use super::people::Person;
 use crate::rng::mix;
 use crate::sealed::base64url;
 use crate::sim::Sim;
@@ -36,31 +38,49 @@ pub(crate) struct Issue<'a> {
     pub(crate) principal: &'a str,
     pub(crate) audience: &'a str,
     pub(crate) proof: Proof,
-    pub(crate) roles: Vec<String>,
+    /// Roles of the application, or what a person allowed it.
+    pub(crate) permissions: Vec<String>,
+    /// Who signed in, if somebody did.
+    pub(crate) user: Option<&'a Person>,
     /// Whether the client takes claims challenges.
     pub(crate) capable: bool,
+    /// The challenge that it answers wants no token from before.
+    pub(crate) not_before: Option<u64>,
     pub(crate) life: u64,
     /// The number of the request.
     pub(crate) seq: u64,
+    /// Claims of special cases.
+    pub(crate) more: Vec<(&'static str, Value)>,
+}
+
+/// From when on a token is valid that is made now.
+pub(crate) fn start(now: u64) -> u64 {
+    now.saturating_sub(BACKDATED)
 }
 
 impl Issue<'_> {
     /// The token.
     pub(crate) fn sign(self, sim: &Sim) -> String {
-        let claims = self.claims(sim);
+        let mut claims = self.claims(sim);
+        if federation::is_exchange(self.audience) {
+            // The exchange is a resource of the second version.
+            claims["iss"] = federation::entra_issuer(self.who).into();
+            claims["ver"] = "2.0".into();
+            claims["azp"] = self.client.into();
+        }
         let nonce = bearer::is_real_graph(self.audience).then(|| opaque(sim, self.seq, 1, 32));
         jwt::sign(sim.entra().signing_key(), nonce.as_deref(), &claims)
     }
 
     fn claims(&self, sim: &Sim) -> Value {
         let now = sim.unix();
-        let start = now.saturating_sub(BACKDATED);
+        let start = start(now);
         let tid = &self.who.id;
         let mut claims = json!({
             "aud": self.audience,
             "iss": format!("https://sts.windows.net/{tid}/"),
             "iat": start,
-            "nbf": start,
+            "nbf": start.max(self.not_before.unwrap_or(0)),
             "exp": now.saturating_add(self.life + 1),
             "aio": opaque(sim, self.seq, 2, 33),
             "app_displayname": self.name,
@@ -88,12 +108,17 @@ impl Issue<'_> {
             "xms_tcdt": 1_577_836_800_u64 + self.who.key % 100_000_000,
             "xms_tdbr": "EU",
         });
-        // Without any permission there is no such claim, and a token all the same.
-        if !self.roles.is_empty() {
-            claims["roles"] = json!(self.roles);
+        if let Some(user) = self.user {
+            user.sign_in(&mut claims, self.permissions.join(" "));
+        } else if !self.permissions.is_empty() {
+            // Without any permission there is no such claim, and a token all the same.
+            claims["roles"] = json!(self.permissions);
         }
         if self.capable {
             claims["xms_cc"] = json!(["cp1"]);
+        }
+        for (name, value) in &self.more {
+            claims[name] = value.clone();
         }
         claims
     }

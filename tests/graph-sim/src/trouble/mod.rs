@@ -5,10 +5,13 @@
 mod draw;
 mod page;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 pub(crate) use page::{Page, Twist};
 
+use crate::entra::errors;
 use crate::rng::mix;
 
 /// One kind of trouble, and which requests it meets.
@@ -47,6 +50,9 @@ pub struct Trouble {
     /// … and lasts the last so many of them.
     #[serde(default)]
     pub seconds: Option<u32>,
+    /// Aadsts: the number of the error, one of `data/aadsts.tsv`.
+    #[serde(default)]
+    pub code: Option<u32>,
     /// Huge: bytes of the string.
     #[serde(default)]
     pub size: Option<u32>,
@@ -87,6 +93,10 @@ pub enum Kind {
     Huge,
     /// The link to the next page is no good any more.
     ExpiredPage,
+    /// Graph challenges a token of a client that said `cp1`, and wants a new one.
+    Challenge,
+    /// Entra refuses with the AADSTS error `code`, instead of a token.
+    Aadsts,
 }
 
 fn always() -> f64 {
@@ -108,6 +118,7 @@ impl Trouble {
             retry_after: None,
             every: None,
             seconds: None,
+            code: None,
             size: None,
         }
     }
@@ -125,6 +136,9 @@ impl Trouble {
             },
             Kind::Status if !self.status.is_some_and(|s| (400..600).contains(&s)) => {
                 wrong("give a status of 400 to 599")
+            }
+            Kind::Aadsts if self.code.is_none_or(|c| errors::refusal(c).is_none()) => {
+                wrong("give a code that data/aadsts.tsv has")
             }
             Kind::Storm => match (self.every, self.seconds) {
                 (Some(every), Some(seconds)) if 0 < seconds && seconds <= every => Ok(()),
@@ -179,7 +193,7 @@ pub(crate) struct Troubles {
 pub(crate) struct Refused {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<u32>,
-    pub(crate) code: Option<&'static str>,
+    pub(crate) code: Option<Cow<'static, str>>,
 }
 
 /// What trouble does to the bytes of an answer.
@@ -253,7 +267,7 @@ impl Troubles {
             Kind::ExpiredPage => Refused {
                 status: 400,
                 retry_after: None,
-                code: Some("Directory_ExpiredPageToken"),
+                code: Some("Directory_ExpiredPageToken".into()),
             },
             Kind::Storm => Refused {
                 status: 429,
@@ -266,6 +280,43 @@ impl Troubles {
                 code: None,
             },
         })
+    }
+
+    /// Whether Entra refuses a token instead; `now` in seconds. Trouble with all paths is about Graph's.
+    pub(crate) fn sign_in(&mut self, path: &str, now: u64) -> Option<Refused> {
+        let token = path.ends_with("/token");
+        let could = move |t: &Trouble| match t.kind {
+            Kind::Aadsts => token,
+            Kind::Status => t.path.is_some(),
+            Kind::Storm => t.path.is_some() && left_of_storm(t, now).is_some(),
+            _ => false,
+        };
+        let met = self.met(path, could).collect::<Vec<_>>();
+        let (trouble, _) = met.first()?;
+        Some(match trouble.kind {
+            Kind::Aadsts => Refused {
+                status: trouble
+                    .status
+                    .or(errors::refusal(trouble.code?).map(|r| r.status))?,
+                retry_after: trouble.retry_after,
+                code: trouble.code.map(|c| c.to_string().into()),
+            },
+            Kind::Storm => Refused {
+                status: 429,
+                retry_after: trouble.retry_after.or(left_of_storm(trouble, now)),
+                code: None,
+            },
+            _ => Refused {
+                status: trouble.status.unwrap_or(503),
+                retry_after: trouble.retry_after,
+                code: None,
+            },
+        })
+    }
+
+    /// Whether Graph challenges a token that can be challenged.
+    pub(crate) fn challenges(&mut self, path: &str) -> bool {
+        self.met(path, |t| t.kind == Kind::Challenge).count() > 0
     }
 
     /// What happens to the content of a good answer.

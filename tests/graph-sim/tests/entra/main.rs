@@ -4,6 +4,10 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod certificate;
+mod federation;
+mod http;
+mod people;
+mod refused;
 mod sign;
 #[path = "../support/mod.rs"]
 mod support;

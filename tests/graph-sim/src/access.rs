@@ -28,6 +28,8 @@ pub(crate) enum Resource {
     DeletedItems,
     LicenceDetails,
     Devices,
+    /// Applications and service principals.
+    Applications,
     /// Intune's devices and applications.
     Managed,
     MailboxSettings,
@@ -95,6 +97,12 @@ impl Resource {
                 "Device.Read.All",
                 "Device.ReadWrite.All",
                 "Directory.Read.All",
+            ],
+            Self::Applications => &[
+                "Application.Read.All",
+                "Application.ReadWrite.All",
+                "Directory.Read.All",
+                "Directory.ReadWrite.All",
             ],
             Self::Managed => &[
                 "DeviceManagementManagedDevices.Read.All",

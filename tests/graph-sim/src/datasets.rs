@@ -6,7 +6,7 @@ use crate::graph::Call;
 use crate::groups;
 use crate::query::Query;
 use crate::reply::{Failure, Reply};
-use crate::{detected, devices, mailbox, manager, reports, stock};
+use crate::{applications, detected, devices, mailbox, manager, reports, stock};
 
 const DELTA: [&str; 4] = [
     "delta",
@@ -31,6 +31,7 @@ pub(crate) fn resource(path: &[&str]) -> Option<Resource> {
         ["admin", "reportSettings", ..] => Resource::ReportSettings,
         ["directory", key] if by_commerce(key).is_some() => Resource::Subscriptions,
         ["devices", ..] => Resource::Devices,
+        path if applications::is_path(path) => Resource::Applications,
         ["deviceManagement", "managedDevices" | "detectedApps", ..] => Resource::Managed,
         _ => return None,
     })
@@ -66,6 +67,7 @@ pub(crate) fn route(call: &Call, path: &[&str], query: &Query) -> Option<Result<
         ["devices", id] => devices::single(call, id, query),
         ["devices", id, name] => devices::people(call, id, name, query),
         ["deviceManagement", rest @ ..] => intune(call, rest, query),
+        path if applications::is_path(path) => applications::answer(call, path, query),
         _ => return None,
     })
 }

@@ -2,6 +2,8 @@
 
 mod access;
 
+mod application_json;
+mod applications;
 mod batch;
 mod calendar;
 mod catalog;

@@ -159,7 +159,7 @@ fn challenge(from: u64, why: &str) -> Failure {
 
 /// Graph's address, and its id as a resource.
 pub(crate) const GRAPH: &str = "https://graph.microsoft.com";
-const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
+pub(crate) const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
 
 /// Whether an audience or a resource is Graph, which is reached at one of `roots`.
 pub(crate) fn is_graph<'a>(name: &str, roots: impl IntoIterator<Item = &'a str>) -> bool {

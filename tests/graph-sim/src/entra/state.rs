@@ -27,7 +27,7 @@ pub(crate) struct Entra {
     strict: AtomicBool,
     used: Mutex<HashSet<String>>,
     issuer_lost: AtomicBool,
-    pub(super) standings: Standings,
+    pub(crate) standings: Standings,
     pub(super) kept: Kept,
     pub(super) flows: Flows,
     pub(super) sessions: Sessions,

@@ -1,6 +1,7 @@
 //! The documented limits, and which of them a request counts against.
 
 use super::{Asker, Throttling};
+use crate::applications;
 use crate::query::Query;
 use crate::sealed;
 
@@ -141,8 +142,7 @@ pub(super) fn of(
                 let list = query.select.as_deref().unwrap_or("");
                 list.split(',').any(|n| n.trim().eq_ignore_ascii_case(name))
             };
-            let keys = matches!(asker.path, ["applications" | "servicePrincipals", ..]);
-            if keys && selects("keyCredentials") {
+            if applications::is_path(asker.path) && selects("keyCredentials") {
                 limits.push(requests("keyCredentials", Tenant, 150, 60));
             }
             if settings.sign_in_activity_as_report && selects("signInActivity") {

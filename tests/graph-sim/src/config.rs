@@ -56,6 +56,9 @@ pub struct Config {
     /// Whether client assertions must be as RFC 7523 and Microsoft's page want them: used once, good for ten minutes at
     /// most, with dates that are whole numbers. Entra itself is more lenient, and so are some of its clients.
     pub strict_assertions: bool,
+    /// So many equal requests for a token within ten seconds are taken; more are refused for a minute, in plain text.
+    /// None: any number. People who ran into Entra's limit, which is not published, speak of 15.
+    pub token_requests: Option<u32>,
     /// Whether answers are compressed for clients that accept gzip.
     pub gzip: bool,
     /// How many requests the log keeps.
@@ -90,6 +93,7 @@ impl Default for Config {
             trouble_seed: 1,
             clock_off: 0,
             strict_assertions: false,
+            token_requests: None,
             gzip: false,
             log_capacity: 100_000,
         }

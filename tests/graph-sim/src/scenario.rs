@@ -34,6 +34,10 @@ pub struct Scenario {
     pub clock_off_seconds: Option<i64>,
     /// How much faster than the wall clock simulated time runs.
     pub speed: Option<f64>,
+    /// So many equal requests for a token within ten seconds are taken.
+    pub token_requests: Option<u32>,
+    /// Client assertions must be as the standards want them.
+    pub strict_assertions: Option<bool>,
     /// Compress answers for clients that accept it.
     pub gzip: Option<bool>,
 }
@@ -71,6 +75,8 @@ impl Scenario {
         config.page_token_life = seconds(self.page_token_seconds, config.page_token_life);
         config.clock_off = self.clock_off_seconds.unwrap_or(config.clock_off);
         config.speed = self.speed.unwrap_or(config.speed);
+        config.token_requests = self.token_requests.or(config.token_requests);
+        config.strict_assertions = self.strict_assertions.unwrap_or(config.strict_assertions);
         config.gzip = self.gzip.unwrap_or(config.gzip);
         if let Some(tenants) = self.without_premium {
             config.without_premium = tenants;

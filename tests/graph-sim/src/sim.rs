@@ -127,7 +127,7 @@ impl Sim {
             at_start: identities.iter().map(|_| OnceLock::new()).collect(),
             identities,
             key,
-            entra: Entra::new(clock.unix(), config.strict_assertions),
+            entra: Entra::new(clock.unix(), &config),
             clock,
             troubles: Mutex::new(Troubles::new(config.trouble_seed, config.trouble.clone())),
             throttle: Mutex::new(Throttle::new(config.throttling.clone())),

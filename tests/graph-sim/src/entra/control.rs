@@ -24,6 +24,7 @@ pub(crate) fn router() -> Router<Sim> {
         .route("/entra", get(entra))
         .route("/keys", post(roll))
         .route("/assertions", post(assertions))
+        .route("/tokens", post(tokens))
         .route("/issuer", post(issuer))
         .route("/assertion", post(mint))
         .route("/consent", post(consent))
@@ -49,6 +50,17 @@ struct Strict {
 
 async fn assertions(State(sim): State<Sim>, Query(Strict { strict }): Query<Strict>) -> StatusCode {
     sim.be_strict_with_assertions(strict);
+    StatusCode::NO_CONTENT
+}
+
+/// How many equal requests are taken; any number if none is named.
+#[derive(Deserialize)]
+struct Most {
+    most: Option<u32>,
+}
+
+async fn tokens(State(sim): State<Sim>, Query(Most { most }): Query<Most>) -> StatusCode {
+    sim.limit_tokens(most);
     StatusCode::NO_CONTENT
 }
 

@@ -103,6 +103,14 @@ pub(crate) fn begin(ask: &Ask) -> Result<Reply, Refusal> {
     })))
 }
 
+/// The page that a person is sent to. Here nobody signs in by hand, so it says how a test does.
+pub(crate) fn page(ask: &Ask) -> Reply {
+    let base = ask.base.trim_end_matches('/');
+    Reply::text(format!(
+        "This is a simulation: decide on a code with POST {base}/_control/device {{\"userCode\":\"...\",\"approve\":true}}.\n"
+    ))
+}
+
 /// `grant_type=urn:ietf:params:oauth:grant-type:device_code`: not yet, never, or tokens.
 pub(crate) fn redeem(ask: &Ask) -> Result<Reply, Refusal> {
     let code = ask.field("device_code").or(ask.field("code"));

@@ -98,7 +98,9 @@ pub(crate) fn instance(ask: &Ask) -> Result<Reply, Refusal> {
     let (host, path) = place.split_once('/').unwrap_or((place, ""));
     let own = ask.base.split_once("://").map_or("", |(_, host)| host);
     let own = own.trim_end_matches('/');
-    if host.is_empty() || host != own && !HOSTS.contains(&host) {
+    // MSAL leaves the port out.
+    let name = own.rsplit_once(':').map_or(own, |(name, _)| name);
+    if host.is_empty() || ![own, name].contains(&host) && !HOSTS.contains(&host) {
         return Err(Refusal::new(
             400,
             "invalid_instance",

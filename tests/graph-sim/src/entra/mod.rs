@@ -15,6 +15,7 @@ mod grant;
 pub(crate) mod identity;
 mod jwt;
 pub(crate) mod keys;
+mod loops;
 mod people;
 mod refresh;
 mod refusal;
@@ -45,6 +46,7 @@ enum Endpoint {
     Keys,
     Instance,
     DeviceCode,
+    DevicePage,
     AdminConsent,
     /// Managed identities of a machine.
     Imds,
@@ -68,6 +70,7 @@ impl Endpoint {
             ["keys"] if segments[0] == "_issuer" => Self::IssuerKeys,
             ["oauth2", "v2.0", "token"] => Self::Token,
             ["oauth2", "v2.0", "devicecode"] => Self::DeviceCode,
+            [] if segments[0] == "_device" => Self::DevicePage,
             ["adminconsent"] | ["v2.0", "adminconsent"] => Self::AdminConsent,
             ["v2.0", ".well-known", "openid-configuration"] => Self::Configuration,
             ["discovery", "v2.0", "keys"] => Self::Keys,
@@ -107,12 +110,14 @@ pub(crate) fn answer(sim: &Sim, request: &Request, headers: &HeaderMap) -> Optio
         None if request.method != endpoint.method() => {
             Err(Refusal::method(endpoint.method(), request.method))
         }
+        None if endpoint == Endpoint::Token && loops::repeats(&ask) => Ok(loops::too_many()),
         None => match endpoint {
             Endpoint::Token => grant::token(&ask),
             Endpoint::Configuration => discovery::configuration(&ask),
             Endpoint::Keys => discovery::keys(&ask),
             Endpoint::Instance => discovery::instance(&ask),
             Endpoint::DeviceCode => device::begin(&ask),
+            Endpoint::DevicePage => Ok(device::page(&ask)),
             Endpoint::AdminConsent => adminconsent::redirect(&ask),
             Endpoint::Imds => Ok(identity::imds(&ask)),
             Endpoint::AppService => Ok(identity::app_service(&ask)),
@@ -151,7 +156,7 @@ fn broken(fault: &Fault) -> Result<Reply, Refusal> {
     }
     let status = fault.status.unwrap_or(503);
     let text = match status {
-        429 => "Too Many Requests",
+        429 => loops::TOO_MANY,
         _ => "This answer was asked for by a test.",
     };
     let mut reply = Reply::text(text.to_owned());

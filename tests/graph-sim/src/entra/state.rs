@@ -9,8 +9,10 @@ use super::bearer::Bearer;
 use super::device::Flows;
 use super::identity::Kept;
 use super::keys::{Key, SIGNING};
+use super::loops::Loops;
 use super::refresh::Sessions;
 use super::standing::Standings;
+use crate::config::Config;
 use crate::sim::Sim;
 
 /// So many good tokens are remembered; then all are looked at anew.
@@ -31,6 +33,7 @@ pub(crate) struct Entra {
     pub(super) kept: Kept,
     pub(super) flows: Flows,
     pub(super) sessions: Sessions,
+    pub(super) loops: Loops,
 }
 
 /// The published signing keys, by position in [`SIGNING`].
@@ -42,18 +45,19 @@ struct Ring {
 }
 
 impl Entra {
-    pub(crate) fn new(started: u64, strict: bool) -> Self {
+    pub(crate) fn new(started: u64, config: &Config) -> Self {
         Self {
             started,
             ring: Mutex::default(),
             good: RwLock::default(),
-            strict: AtomicBool::new(strict),
+            strict: AtomicBool::new(config.strict_assertions),
             used: Mutex::default(),
             issuer_lost: AtomicBool::default(),
             standings: Standings::default(),
             kept: Kept::default(),
             flows: Flows::default(),
             sessions: Sessions::default(),
+            loops: Loops::new(config.token_requests),
         }
     }
 

@@ -83,6 +83,14 @@ async fn a_device_waits_for_somebody() {
     );
     assert!(begun["verification_uri_complete"].is_null());
     assert!(text(&begun["message"]).contains(&text(&begun["user_code"])));
+    let page = text(&begun["verification_uri"]);
+    let page = get(&device.sim, page.strip_prefix(crate::http::BASE).unwrap()).await;
+    assert!(
+        page.status == 200
+            && String::from_utf8(page.body)
+                .unwrap()
+                .contains("/_control/device")
+    );
     assert_eq!(device.poll(&begun).await["error"], "authorization_pending");
     assert_eq!(device.poll_at_once(&begun).await["error"], "slow_down");
     control(

@@ -432,3 +432,33 @@ async fn endpoints_take_their_method_only() {
     let unknown = get(&sim, "/_control/entra?tenant=7").await;
     assert_eq!(unknown.status, 404);
 }
+
+/// Sections 0.5 and 2.3: a client that asks again and again is shut out for a minute, others are not.
+#[tokio::test]
+async fn loops_are_stopped() {
+    let sim = Sim::new(Config {
+        token_requests: Some(3),
+        tenants: 2,
+        ..Config::default()
+    });
+    let id = sim.tenants()[0].id.clone();
+    let wrong = [("client_secret", "wrong")];
+    for _ in 0..3 {
+        assert_eq!(with(&sim, &id, &wrong).await.status, 401);
+    }
+    let stopped = with(&sim, &id, &[]).await;
+    assert_eq!(
+        (stopped.status, stopped.body.as_slice()),
+        (429, &b"Too Many Requests"[..])
+    );
+    assert_eq!(stopped.headers["retry-after"], "60");
+    crate::support::Client::of(&sim, 1).await;
+    sim.tick(Duration::from_secs(59));
+    assert_eq!(with(&sim, &id, &[]).await.status, 429);
+    sim.tick(Duration::from_secs(1));
+    assert_eq!(with(&sim, &id, &[]).await.status, 200);
+    for _ in 0..10 {
+        sim.tick(Duration::from_secs(5));
+        assert_eq!(with(&sim, &id, &[]).await.status, 200);
+    }
+}

@@ -4,6 +4,7 @@ mod child;
 mod demo;
 mod distributed;
 mod figures;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -29,7 +30,11 @@ pub struct Args {
 type Bench = fn(&Args) -> Result<Figures>;
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench); 2] = [("demo", demo::run), ("distributed", distributed::run)];
+const BENCHES: [(&str, Bench); 3] = [
+    ("demo", demo::run),
+    ("distributed", distributed::run),
+    ("sim", sim::run),
+];
 
 /// Runs the bench that was named.
 pub fn run(args: &Args) -> Result<ExitCode> {

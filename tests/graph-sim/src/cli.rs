@@ -30,6 +30,17 @@ pub struct Args {
     /// What the simulation does to its clients: a TOML or JSON file, see docs/trouble.md.
     #[arg(long, value_parser = scenario)]
     pub scenario: Option<Scenario>,
+    /// Application permissions of every tenant's application, instead of those that an inventory of users needs.
+    #[arg(long, value_delimiter = ',', value_name = "PERMISSION,...")]
+    pub roles: Vec<String>,
+    /// Speak HTTPS only. The ready line says in `ca` where the certificate is that clients must trust.
+    #[cfg(feature = "tls")]
+    #[arg(long)]
+    pub tls: bool,
+    /// Write that certificate here. Without this, to a file that is removed in the end.
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub ca_file: Option<std::path::PathBuf>,
 }
 
 fn scenario(path: &str) -> Result<Scenario, String> {
@@ -49,6 +60,9 @@ impl Args {
             wall_clock: true,
             ..Config::default()
         };
+        if !self.roles.is_empty() {
+            config.roles.clone_from(&self.roles);
+        }
         if let Some(scenario) = self.scenario.clone() {
             scenario.apply(&mut config);
         }

@@ -70,6 +70,8 @@ mod tally;
 mod tenant;
 mod throttle;
 mod ticket;
+#[cfg(feature = "tls")]
+mod tls;
 mod trouble;
 mod truth;
 mod truth_kinds;
@@ -90,4 +92,6 @@ pub use storm::Storm;
 pub use tally::{PathSums, Summary};
 pub use tenant::TenantInfo;
 pub use throttle::{RetryAfter, Throttling, Window};
+#[cfg(feature = "tls")]
+pub use tls::{AuthorityFile, Tls, TlsError};
 pub use trouble::{Armed, Kind as TroubleKind, Trouble};

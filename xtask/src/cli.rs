@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, distributed, needs, proto, suite};
+use crate::{bench, check, clients, distributed, needs, proto, suite};
 
 #[derive(Parser)]
 #[command(
@@ -34,6 +34,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Let other people's Graph clients read the simulator; part of `test` as well
+    Clients,
     /// Install what the tests and checks need of the machine, and do no more
     Needs,
     /// Formatting, lints, documentation, licences, duplicate and unused dependencies
@@ -69,6 +71,7 @@ pub fn run() -> ExitCode {
         Task::Proto { release: true, .. } => proto::release(),
         Task::Proto { check, .. } => proto::run(check),
         Task::Test { args } => suite::run(&args),
+        Task::Clients => clients::run(),
         Task::Needs => needs::everything().map(|()| ExitCode::SUCCESS),
         Task::Check => check::run(),
         Task::Bench(args) => bench::run(&args),

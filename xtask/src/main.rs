@@ -15,6 +15,7 @@
 mod bench;
 mod check;
 mod cli;
+mod clients;
 mod command;
 mod distributed;
 mod needs;

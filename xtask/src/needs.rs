@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::clients;
 use crate::command::{cargo, command, passes, succeeds};
 
 /// SQLite and the TLS library are C. (No cmake: the TLS library builds without.)
@@ -40,11 +41,31 @@ pub fn servers() -> Result<()> {
     Ok(())
 }
 
+/// Python with what makes a private environment, which Debian ships apart; 3.11 is what the clients are pinned for.
+pub fn python() -> Result<()> {
+    let probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+    let there = || succeeds(command("python3").args(["-c", probe]));
+    if !there() && (!passes(command(".ci/apt").args(["python3", "python3-venv"]))? || !there()) {
+        bail!("there is no Python of 3.11 or later with venv, and installing it failed");
+    }
+    Ok(())
+}
+
+/// What installs clients for Node, and the Node they run on.
+pub fn npm() -> Result<()> {
+    let there = || succeeds(command("npm").arg("--version"));
+    if !there() && (!passes(command(".ci/apt").args(["nodejs", "npm"]))? || !there()) {
+        bail!("there is no npm, and installing it failed");
+    }
+    Ok(())
+}
+
 /// All of it, before a time without a network.
 pub fn everything() -> Result<()> {
     c_compiler()?;
     rust_components(&["rustfmt", "clippy"])?;
     servers()?;
+    clients::prepare()?;
     println!("everything that tests need is installed");
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::command::{cargo, passes_with_output, succeeds};
 use crate::tally::{self, Tally};
-use crate::{distributed, needs};
+use crate::{clients, distributed, needs};
 
 /// Arguments with which the caller chooses packages himself.
 const CHOOSES_PACKAGES: [&str; 3] = ["-p", "--package", "--workspace"];
@@ -32,6 +32,9 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
             None if !ok => bail!("{command:?} ran no test"),
             None => {}
         }
+    }
+    if args.is_empty() {
+        sum += clients::check()?;
     }
     println!("{sum}");
     Ok(if passed && sum.failed == 0 {

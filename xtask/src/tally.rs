@@ -52,6 +52,16 @@ pub fn of_harness(printed: &str) -> Option<Tally> {
     })
 }
 
+/// The sum of lines `ok - WHAT` and `not ok - WHAT`.
+pub fn of_checks(printed: &str) -> Tally {
+    let mut tally = Tally::default();
+    for line in printed.lines() {
+        tally.passed += u64::from(line.starts_with("ok - "));
+        tally.failed += u64::from(line.starts_with("not ok - "));
+    }
+    tally
+}
+
 /// `Summary [   0.12s] 3/4 tests run: 1 passed (1 slow), 2 failed, 1 timed out, 5 skipped`
 fn summary(line: &str) -> Option<Tally> {
     let counts = line
@@ -167,6 +177,12 @@ mod tests {
             noise\n\
             test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(of_harness(text), tally(6, 2, 3));
+    }
+
+    #[test]
+    fn checks_are_lines_of_their_own() {
+        let text = "ok - one\nnot ok - two\nAssertionError: ok - no\nok - three\n";
+        assert_eq!(Some(of_checks(text)), tally(2, 1, 0));
     }
 
     #[test]

@@ -1,0 +1,171 @@
+//! Installs clients from PyPI and npm into the target directory, once for each set of pins.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{copy, folder};
+use crate::command::{command, passes_with_output};
+use crate::{needs, workspace};
+
+/// Clients of one language.
+pub struct Clients {
+    /// For people; its folder has the name in small letters.
+    pub language: &'static str,
+    /// What is run, in this order.
+    pub scripts: &'static [&'static str],
+    /// What pins them: a change of it installs anew.
+    pins: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Python,
+    Node,
+}
+
+/// Whether clients are there.
+pub enum Installed {
+    /// They are, in this directory.
+    At(PathBuf),
+    /// They can't be had here, for this reason.
+    Not(String),
+}
+
+/// A language is an entry here.
+pub const ALL: [Clients; 2] = [
+    Clients {
+        language: "Python",
+        scripts: &["tokens.py", "read.py"],
+        pins: "requirements.txt",
+        kind: Kind::Python,
+    },
+    Clients {
+        language: "Node",
+        scripts: &["tokens.mjs", "read.mjs"],
+        pins: "package-lock.json",
+        kind: Kind::Node,
+    },
+];
+
+/// How pip and npm tell that they reached nobody, or nobody who answers.
+const UNREACHABLE: [&str; 9] = [
+    "Retrying (Retry(",
+    "HTTP error 5",
+    "npm error network",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ETIMEDOUT",
+    "npm error code E5",
+];
+
+/// How they tell that somebody answered, with something else than what is pinned.
+const NOT_AS_PINNED: [&str; 2] = ["DO NOT MATCH THE HASHES", "EINTEGRITY"];
+
+impl Clients {
+    /// Installs them where that is needed, with what the machine lacks for it.
+    pub fn installed(&self) -> Result<Installed> {
+        let missing = match self.kind {
+            Kind::Python => needs::python(),
+            Kind::Node => needs::npm(),
+        };
+        if let Err(why) = missing {
+            return Ok(Installed::Not(format!("{why:#}")));
+        }
+        let home = workspace::target().join("clients").join(self.folder());
+        // The last file to be written: without it nothing is known about the directory.
+        let stamp = home.join("installed");
+        let wanted = self.wanted()?;
+        if fs::read_to_string(&stamp).is_ok_and(|is| is == wanted) {
+            return Ok(Installed::At(home));
+        }
+        if home.exists() {
+            fs::remove_dir_all(&home).with_context(|| format!("remove {}", home.display()))?;
+        }
+        fs::create_dir_all(&home).with_context(|| format!("make {}", home.display()))?;
+        println!(
+            "installing the Graph clients in {} into {}",
+            self.language,
+            home.display()
+        );
+        let (ok, printed) = self.install(&home)?;
+        if ok {
+            fs::write(stamp, wanted)?;
+            return Ok(Installed::At(home));
+        }
+        let says = |signs: &[&str]| signs.iter().any(|sign| printed.contains(sign));
+        if says(&UNREACHABLE) && !says(&NOT_AS_PINNED) {
+            return Ok(Installed::Not("the registry can't be reached".to_owned()));
+        }
+        bail!("installing the Graph clients in {} failed", self.language)
+    }
+
+    /// What must be there: the pins, and for Python, of which one is in the directory, which it is.
+    fn wanted(&self) -> Result<String> {
+        let pins = folder().join(self.folder()).join(self.pins);
+        let mut wanted =
+            fs::read_to_string(&pins).with_context(|| format!("read {}", pins.display()))?;
+        if let Kind::Python = self.kind {
+            let mut python = command("python3");
+            let version = python.arg("--version").stdin(Stdio::null()).output()?;
+            wanted.push_str(&String::from_utf8_lossy(&version.stdout));
+        }
+        Ok(wanted)
+    }
+
+    fn install(&self, home: &Path) -> Result<(bool, String)> {
+        let from = folder().join(self.folder());
+        match self.kind {
+            Kind::Python => {
+                let venv = passes_with_output(command("python3").args(["-m", "venv"]).arg(home))?;
+                if !venv.0 {
+                    return Ok(venv);
+                }
+                let mut pip = command(home.join("bin/python"));
+                pip.args(["-m", "pip", "install", "--quiet", "--no-input"])
+                    .args(["--disable-pip-version-check", "--only-binary", ":all:"])
+                    .args(["--require-hashes", "--requirement"])
+                    .arg(from.join(self.pins));
+                passes_with_output(&mut pip)
+            }
+            Kind::Node => {
+                copy(&from, home)?;
+                let mut npm = Command::new("npm");
+                npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                    .args(["--loglevel", "error"])
+                    .current_dir(home);
+                passes_with_output(&mut npm)
+            }
+        }
+    }
+
+    /// What runs a script.
+    pub fn interpreter(&self, home: &Path) -> PathBuf {
+        home.join(match self.kind {
+            Kind::Python => "bin/python",
+            Kind::Node => "node_modules/.bin/node",
+        })
+    }
+
+    /// Where the script is, up to date.
+    pub fn script(&self, home: &Path, name: &str) -> Result<PathBuf> {
+        let from = folder().join(self.folder());
+        Ok(match self.kind {
+            Kind::Python => from.join(name),
+            // Node looks for modules beside the script only.
+            Kind::Node => {
+                copy(&from, home)?;
+                home.join(name)
+            }
+        })
+    }
+
+    fn folder(&self) -> String {
+        self.language.to_lowercase()
+    }
+}

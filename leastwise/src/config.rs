@@ -59,9 +59,7 @@ fn default_data_dir() -> PathBuf {
 impl Settings for Config {
     fn resolve(&mut self, base: &Path) {
         below(base, &mut self.data_dir);
-        for tenant in &mut self.tenants {
-            tenant.client_secret_file.resolve(base);
-        }
+        self.tenants.iter_mut().for_each(|t| t.resolve(base));
         for sink in &mut self.sinks {
             sink.resolve(base);
         }
@@ -84,7 +82,7 @@ impl Settings for Config {
             return Err(Problem::new(
                 "LW-1005",
                 "the configuration names no tenant.",
-                "add a [[tenants]] section with id, client_id and client_secret_file",
+                "add a [[tenants]] section with id, client_id and a credential, for example client_secret_file",
             )
             .exit(Exit::Usage));
         }
@@ -98,8 +96,9 @@ impl Settings for Config {
     }
 
     fn inspect(&self) -> Result<Vec<String>, Problem> {
-        self.registry().check_secrets()?;
-        Ok(vec!["each tenant has its secret".to_owned()])
+        let now = runtime::Clock::system().micros() / 1_000_000;
+        self.registry().check_credentials(now)?;
+        Ok(vec!["each tenant's credentials can be used".to_owned()])
     }
 }
 

@@ -152,6 +152,7 @@ impl Stack {
             config.registry(),
             token_broker::Deps {
                 http: http.clone(),
+                direct: runtime::http::direct()?,
                 clock: clock.clone(),
             },
         )?;

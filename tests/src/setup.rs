@@ -49,15 +49,9 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
         let secret = home.join(format!("secret-{n}"));
         std::fs::write(&secret, &tenant.client_secret).unwrap();
         TenantConfig {
-            id: tenant.id.parse().unwrap(),
-            name: None,
-            client_id: tenant.client_id.clone(),
-            client_secret_file: secret.into(),
-            authority: tenant.authority.parse().unwrap(),
-            graph: tenant.graph.parse().unwrap(),
-            pool: "default".parse().unwrap(),
-            datasets: None,
-            removed: false,
+            authority: Some(tenant.authority.parse().unwrap()),
+            graph: Some(tenant.graph.parse().unwrap()),
+            ..TenantConfig::with_secret(tenant.id.parse().unwrap(), &tenant.client_id, secret)
         }
     });
     let sinks = vec![

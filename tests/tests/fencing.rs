@@ -107,15 +107,9 @@ fn two() -> Two {
     let secret = home.path().join("secret");
     std::fs::write(&secret, &tenant.client_secret).unwrap();
     let tenants = vec![TenantConfig {
-        id: tenant.id.parse().unwrap(),
-        name: None,
-        client_id: tenant.client_id.clone(),
-        client_secret_file: secret.into(),
-        authority: tenant.authority.parse().unwrap(),
-        graph: tenant.graph.parse().unwrap(),
-        pool: "default".parse().unwrap(),
-        datasets: None,
-        removed: false,
+        authority: Some(tenant.authority.parse().unwrap()),
+        graph: Some(tenant.graph.parse().unwrap()),
+        ..TenantConfig::with_secret(tenant.id.parse().unwrap(), &tenant.client_id, secret)
     }];
     let clock = Clock::starting_at(1_800_000_000_000_000);
     let pools = ["default".parse().unwrap()];
@@ -141,6 +135,7 @@ fn two() -> Two {
         let db = database(&runtime, "collector.db", paused, &collector::MIGRATIONS);
         let deps = token_broker::Deps {
             http: network.client(),
+            direct: network.client(),
             clock: clock.clone(),
         };
         let broker = Broker::new(

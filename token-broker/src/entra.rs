@@ -1,103 +1,288 @@
 //! The token endpoint of Entra ID: OAuth 2.0 client credentials (RFC 6749, section 4.4).
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{HeaderMap, Response};
+use runtime::Clock;
 use runtime::http::Client;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use url::form_urlencoded::Serializer;
+use zeroize::Zeroizing;
 
-use crate::config::{TenantConfig, base};
-use crate::error::Error;
+use crate::aadsts::Class;
+use crate::credential::{CredentialConfig, Need, Proof};
+use crate::error::{Error, Refusal};
+use crate::registry::App;
 
 /// An issued token.
-#[derive(Clone)]
 pub struct Issued {
-    /// The bearer token.
+    /// The bearer token (RFC 6750).
     pub token: SecretString,
-    /// How long it is valid.
+    /// How long it is valid, from the moment at which it was asked for.
     pub lifetime: Duration,
+    /// When to renew it, where Entra ID says so (`refresh_in`).
+    pub refresh_in: Option<Duration>,
 }
 
 #[derive(Deserialize)]
 struct Success {
     access_token: SecretString,
+    token_type: String,
+    #[serde(deserialize_with = "seconds")]
     expires_in: u64,
+    #[serde(default, deserialize_with = "some_seconds")]
+    refresh_in: Option<u64>,
 }
 
 #[derive(Deserialize)]
 struct Failure {
+    error: String,
     #[serde(default)]
-    error_codes: Vec<u64>,
+    error_description: String,
+    #[serde(default)]
+    error_codes: Vec<serde_json::Value>,
+    #[serde(default)]
+    suberror: String,
     #[serde(default)]
     trace_id: String,
+    #[serde(default)]
+    correlation_id: String,
 }
 
-/// Asks Entra ID for a token with the tenant's client secret.
-pub async fn request(http: &Client, tenant: &TenantConfig) -> Result<Issued, Error> {
-    let secret = tenant.client_secret_file.read();
-    let secret = secret.map_err(|source| Error::SecretFile {
-        tenant: tenant.id,
-        path: tenant.client_secret_file.path().display().to_string(),
-        source,
-    })?;
-    let authority = base(&tenant.authority);
-    let body = Serializer::new(String::new())
-        .append_pair("client_id", &tenant.client_id)
-        .append_pair("scope", &format!("{}/.default", base(&tenant.graph)))
-        .append_pair("client_secret", secret.expose_secret())
-        .append_pair("grant_type", "client_credentials")
-        .finish();
-    let unreachable = |retry_after, source| Error::Unreachable {
-        tenant: tenant.id,
-        authority: authority.clone(),
-        retry_after,
-        source,
-    };
-    let request = http::Request::post(format!("{authority}/{}/oauth2/v2.0/token", tenant.id))
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .header(ACCEPT, "application/json")
-        .body(Bytes::from(body))
-        .map_err(|e| unreachable(None, e.into()))?;
-    let answer = http
-        .clone()
-        .oneshot(request)
-        .await
-        .map_err(|e| unreachable(None, e))?;
-    if answer.status().is_success() {
-        // The parser's own message could quote the token.
-        let success: Success = serde_json::from_slice(answer.body())
-            .map_err(|_| unreachable(None, "the answer is not a token response".into()))?;
-        return Ok(Issued {
-            token: success.access_token,
-            lifetime: Duration::from_secs(success.expires_in),
-        });
-    }
-    match serde_json::from_slice::<Failure>(answer.body()) {
-        Ok(f) if answer.status().is_client_error() && answer.status() != 429 => {
-            Err(Error::Refused {
-                tenant: tenant.id,
-                code: f.error_codes.first().copied().unwrap_or(0),
-                trace: f
-                    .trace_id
-                    .chars()
-                    .filter(|c| c.is_ascii_hexdigit() || *c == '-')
-                    .take(36)
-                    .collect(),
-            })
+/// Numbers that some endpoints write as text.
+fn seconds<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    let value = serde_json::Value::deserialize(d)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    number.ok_or_else(|| serde::de::Error::custom("no number of seconds"))
+}
+
+fn some_seconds<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    seconds(d).map(Some).or(Ok(None))
+}
+
+/// Requests at the same time to one authority: after an outage everybody comes at once.
+const AT_ONCE: usize = 8;
+
+/// Reaches Entra ID and the platform.
+pub(crate) struct Entra {
+    /// To the token endpoint, through a proxy where one is configured.
+    http: Client,
+    /// To the platform's own endpoints, never through a proxy.
+    direct: Client,
+    pub(crate) clock: Clock,
+    limits: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// A token, and which of the app's credentials it was issued for.
+pub(crate) struct Answer {
+    pub issued: Issued,
+    /// Position among the app's credentials.
+    pub credential: usize,
+}
+
+impl Entra {
+    pub(crate) fn new(http: Client, direct: Client, clock: Clock) -> Self {
+        Entra {
+            http,
+            direct,
+            clock,
+            limits: Mutex::default(),
         }
-        _ => {
-            let wait = answer
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|v| v.to_str().ok()?.parse().ok());
-            Err(unreachable(
-                wait.map(Duration::from_secs),
+    }
+
+    /// Asks for a token with the app's first credential, and with the next where that one is refused. `claims` is a
+    /// claims challenge of the resource.
+    pub(crate) async fn request(&self, app: &App, claims: Option<&str>) -> Result<Answer, Error> {
+        let mut first: Option<Error> = None;
+        for (credential, config) in app.credentials.iter().enumerate() {
+            match self.with(app, config, claims).await {
+                Ok(issued) => return Ok(Answer { issued, credential }),
+                Err(e) if e.is_of_the_credential() => {
+                    if credential + 1 < app.credentials.len() {
+                        tracing::warn!(tenant = %app.tenant, app = app.name, credential, kind = config.kind(),
+                            error = %runtime::error::Chain(&e), "a credential is refused, the next one is tried");
+                    }
+                    first.get_or_insert(e);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Err(first.unwrap_or_else(|| unreachable!("an app has a credential")))
+    }
+
+    async fn with(
+        &self,
+        app: &App,
+        credential: &CredentialConfig,
+        claims: Option<&str>,
+    ) -> Result<Issued, Error> {
+        let endpoint = format!("{}/{}/oauth2/v2.0/token", app.authority, app.tenant);
+        let need = Need {
+            http: &self.direct,
+            clock: &self.clock,
+            client_id: &app.client_id,
+            endpoint: &endpoint,
+            resource: &app.graph,
+            exchange: app.exchange,
+        };
+        let proof = credential.prove(&need).await;
+        let proof = proof.map_err(|e| e.of(app.tenant, &app.name))?;
+        let (name, value) = match proof {
+            Proof::Token(issued) => return Ok(issued),
+            Proof::Secret(secret) => ("client_secret", secret),
+            Proof::Assertion(assertion) => ("client_assertion", assertion),
+        };
+        let form = form(app, name, value.expose_secret(), claims);
+        self.post(app, &endpoint, &form).await
+    }
+
+    async fn post(&self, app: &App, endpoint: &str, form: &str) -> Result<Issued, Error> {
+        let unreachable = |retry_after, source| Error::Unreachable {
+            tenant: app.tenant,
+            authority: app.authority.clone(),
+            retry_after,
+            source,
+        };
+        let request = http::Request::post(endpoint)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            // Says that we honour Retry-After, as Microsoft's own libraries do.
+            .header("x-ms-lib-capability", "retry-after, h429")
+            .header("client-request-id", uuid::Uuid::new_v4().to_string())
+            .body(Bytes::copy_from_slice(form.as_bytes()))
+            .map_err(|e| unreachable(None, e.into()))?;
+        let limit = {
+            let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            let limit = limits.entry(app.authority.clone());
+            Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
+        };
+        let _turn = limit.acquire().await;
+        let answer = self.http.clone().oneshot(request).await;
+        let answer = answer.map_err(|e| unreachable(None, e))?;
+        self.compare_clocks(answer.headers());
+        if answer.status().is_success() {
+            // The parser's own message could quote the token.
+            let success: Success = serde_json::from_slice(answer.body())
+                .map_err(|_| unreachable(None, "the answer is not a token response".into()))?;
+            if !success.token_type.eq_ignore_ascii_case("Bearer") {
+                let other = format!("a token of type {:.20} was issued", success.token_type);
+                return Err(unreachable(None, other.into()));
+            }
+            return Ok(Issued {
+                token: success.access_token,
+                lifetime: Duration::from_secs(success.expires_in),
+                refresh_in: success.refresh_in.map(Duration::from_secs),
+            });
+        }
+        let wait = self.retry_after(answer.headers());
+        match refusal(&answer) {
+            Some(refusal) if refusal.class != Class::Transient => Err(Error::Refused {
+                tenant: app.tenant,
+                app: app.name.clone(),
+                refusal,
+            }),
+            Some(refusal) => Err(unreachable(wait, format!("it answers {refusal}").into())),
+            None => Err(unreachable(
+                wait.or((answer.status() == 429).then_some(UNTOLD_WAIT)),
                 format!("HTTP status {}", answer.status()).into(),
-            ))
+            )),
         }
     }
+
+    /// As seconds or as a date (RFC 9110, section 10.2.3); at most an hour, as Microsoft's own libraries cap it.
+    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let wait = match text.parse::<u64>() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => Duration::from_secs(date(text)?.saturating_sub(self.seconds())),
+        };
+        Some(wait.min(Duration::from_secs(3_600)))
+    }
+
+    fn seconds(&self) -> u64 {
+        self.clock.micros() / 1_000_000
+    }
+
+    /// Assertions and tokens live in minutes: a clock that is off is told before it hurts.
+    fn compare_clocks(&self, headers: &HeaderMap) {
+        let Some(theirs) = headers.get(DATE).and_then(|d| date(d.to_str().ok()?)) else {
+            return;
+        };
+        let off = self.seconds().abs_diff(theirs);
+        if off > 60 {
+            tracing::warn!(
+                seconds = off,
+                "this machine's clock and Entra ID's differ: see that it is synchronised (NTP)"
+            );
+        }
+    }
+}
+
+/// The body of a token request.
+fn form(app: &App, name: &str, value: &str, claims: Option<&str>) -> Zeroizing<String> {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("client_id", &app.client_id)
+        .append_pair("scope", &format!("{}/.default", app.graph))
+        .append_pair("grant_type", "client_credentials")
+        .append_pair(name, value);
+    if name == "client_assertion" {
+        form.append_pair("client_assertion_type", JWT_BEARER);
+    }
+    if let Some(claims) = claims {
+        form.append_pair("claims", claims);
+    }
+    Zeroizing::new(form.finish())
+}
+
+/// RFC 7523, section 2.2.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Entra ID's throttling of client credentials comes without a time, or says a minute.
+const UNTOLD_WAIT: Duration = Duration::from_secs(60);
+
+fn date(text: &str) -> Option<u64> {
+    let parsed = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    u64::try_from(parsed.timestamp()).ok()
+}
+
+/// What Entra ID says of a failure; none where the answer isn't its own (429 as plain text, a proxy's page).
+fn refusal(answer: &Response<Bytes>) -> Option<Refusal> {
+    let failure: Failure = serde_json::from_slice(answer.body()).ok()?;
+    let id = |text: &str| -> String {
+        let hex = |c: &char| c.is_ascii_hexdigit() || *c == '-';
+        text.chars().filter(hex).take(36).collect()
+    };
+    let code = failure
+        .error_codes
+        .first()
+        .and_then(|c| c.as_u64().or_else(|| c.as_str()?.parse().ok()));
+    let code = code.or_else(|| {
+        let (_, rest) = failure.error_description.split_once("AADSTS")?;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    });
+    let code = code.unwrap_or(0);
+    let status = answer.status();
+    Some(Refusal {
+        class: match status.as_u16() {
+            408 | 429 | 500.. => Class::Transient,
+            _ => Class::of(&failure.error, &failure.suberror, code),
+        },
+        error: failure
+            .error
+            .chars()
+            .filter(|c| c.is_ascii_lowercase() || *c == '_')
+            .take(40)
+            .collect(),
+        code,
+        trace: id(&failure.trace_id),
+        correlation: id(&failure.correlation_id),
+    })
 }

@@ -1,119 +1,195 @@
 //! Why no token was issued.
 
+use std::fmt;
 use std::time::Duration;
 
 use proto::ids::TenantId;
 use runtime::Problem;
 use tonic::Status;
 
-use crate::aadsts;
+use crate::aadsts::{self, Class, Who};
+use crate::credential::CredentialError;
 
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The tenant isn't in the registry, or was taken out.
     #[error("tenant {0} is not in the registry")]
     UnknownTenant(TenantId),
     /// The dataset isn't enabled for the tenant.
     #[error("dataset {dataset} is not enabled for tenant {tenant}")]
     DatasetNotEnabled {
-        /// The tenant.
         tenant: TenantId,
         /// The dataset asked for.
         dataset: String,
     },
-    /// The file with the secret can't be read.
-    #[error("tenant {tenant}: the secret file {path} can't be read")]
-    SecretFile {
-        /// The tenant.
+    /// No app of the tenant is there for the dataset.
+    #[error("no app of tenant {tenant} is there for dataset {dataset}")]
+    NoApp { tenant: TenantId, dataset: String },
+    /// The credential can't be used.
+    #[error("tenant {tenant}, app `{app}`: {source}")]
+    Credential {
         tenant: TenantId,
-        /// Its client_secret_file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
+        app: String,
+        source: CredentialError,
     },
     /// Entra ID can't be reached or fails.
     #[error("tenant {tenant}: Entra ID at {authority} can't be reached")]
     Unreachable {
-        /// The tenant.
         tenant: TenantId,
         /// The login endpoint's base.
         authority: String,
         /// How long Entra ID asks to wait.
         retry_after: Option<Duration>,
-        /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Entra ID refuses.
-    #[error("tenant {tenant}: {}", aadsts::meaning(*.code).what)]
+    #[error("tenant {tenant}, app `{app}`: {}", aadsts::meaning(.refusal.code).what)]
     Refused {
-        /// The tenant.
         tenant: TenantId,
-        /// Entra ID's numeric code (AADSTS).
-        code: u64,
-        /// Entra ID's `trace_id`, for a support case.
-        trace: String,
+        app: String,
+        refusal: Refusal,
     },
+    /// The token is not the one that was asked for.
+    #[error("tenant {tenant}, app `{app}`: the token {what}")]
+    OtherToken {
+        tenant: TenantId,
+        app: String,
+        what: String,
+    },
+    /// The app may more than it should.
+    #[error("tenant {tenant}, app `{app}`: it holds more than any enabled dataset needs: {}", .excess.join(", "))]
+    Excess {
+        tenant: TenantId,
+        app: String,
+        excess: Vec<String>,
+    },
+}
+
+/// What Entra ID says of a refusal.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub class: Class,
+    /// OAuth's code (RFC 6749, section 5.2).
+    pub error: String,
+    /// Entra ID's numeric code (AADSTS); 0 where it says none.
+    pub code: u64,
+    /// Entra ID's `trace_id` and `correlation_id`, for a support case and the tenant's sign-in log.
+    pub trace: String,
+    pub correlation: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (AADSTS{})", self.error, self.code)
+    }
 }
 
 impl Error {
     /// Whether trying again can help without anybody acting.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Error::Unreachable { .. } => true,
-            Error::Refused { code, .. } => aadsts::transient(*code),
+            Error::Credential { source, .. } => source.is_retryable(),
             _ => false,
         }
     }
 
+    /// Whether another credential of the same app may do better.
+    pub(crate) fn is_of_the_credential(&self) -> bool {
+        match self {
+            Error::Credential { .. } => true,
+            Error::Refused { refusal, .. } => refusal.class == Class::Credential,
+            _ => false,
+        }
+    }
+
+    /// Whether a change made in Entra ID minutes ago explains it.
+    pub(crate) fn settles(&self) -> bool {
+        matches!(self, Error::Refused { refusal, .. } if aadsts::settles(refusal.code))
+    }
+
     /// How long Entra ID asks to wait.
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Unreachable { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
-}
 
-impl Error {
     /// What an operator reads.
-    pub fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         let (code, remedy) = match self {
             Error::UnknownTenant(_) => ("LW-2011", "add it to [[tenants]]".to_owned()),
             Error::DatasetNotEnabled { .. } => {
                 ("LW-2012", "add it to the tenant's datasets".to_owned())
             }
-            Error::SecretFile { .. } => (
-                "LW-2013",
-                "create the file, readable by this user only".to_owned(),
+            Error::NoApp { .. } => (
+                "LW-2029",
+                "add it to the datasets of one of the tenant's apps".to_owned(),
             ),
+            Error::Credential { source, .. } => {
+                let (code, remedy) = source.remedy();
+                (code, remedy.to_owned())
+            }
             Error::Unreachable { .. } => (
                 "LW-2010",
                 "check the network, the proxy and the tenant's authority; it is tried again"
                     .to_owned(),
             ),
-            Error::Refused { code, trace, .. } => {
-                let meaning = aadsts::meaning(*code);
-                (
-                    meaning.code,
-                    format!("{} (AADSTS{code}, trace id {trace})", meaning.remedy),
-                )
+            Error::Refused { refusal, .. } => {
+                let meaning = aadsts::meaning(refusal.code);
+                (meaning.code, refusal.told(meaning.remedy, meaning.who))
             }
+            Error::OtherToken { .. } => (
+                "LW-2031",
+                "check id, client_id, cloud and graph of the tenant".to_owned(),
+            ),
+            Error::Excess { .. } => (
+                "LW-2030",
+                "have an administrator of the tenant remove it from the app; where that takes time, write down an exception: \
+                 [[tenants.exceptions]] with role, reason and until"
+                    .to_owned(),
+            ),
         };
         Problem::new(code, format!("{self}."), remedy)
     }
 
     /// What a gRPC caller gets.
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let code = match self {
             Error::UnknownTenant(_) => tonic::Code::NotFound,
             Error::DatasetNotEnabled { .. } => tonic::Code::PermissionDenied,
-            Error::Unreachable { .. } => tonic::Code::Unavailable,
-            Error::Refused { .. } if self.is_retryable() => tonic::Code::Unavailable,
-            Error::Refused { .. } | Error::SecretFile { .. } => tonic::Code::FailedPrecondition,
+            _ if self.is_retryable() => tonic::Code::Unavailable,
+            _ => tonic::Code::FailedPrecondition,
         };
         Status::new(code, self.problem().to_string())
+    }
+}
+
+impl Refusal {
+    fn told(&self, remedy: &str, who: Who) -> String {
+        let Refusal {
+            error,
+            code,
+            trace,
+            correlation,
+            ..
+        } = self;
+        let who = match who {
+            Who::Operator => "",
+            Who::Administrator => "; an administrator of the tenant has to act",
+            Who::Nobody => "",
+        };
+        if *code == 0 {
+            return format!(
+                "{remedy}{who} ({error}, trace id {trace}, correlation id {correlation})"
+            );
+        }
+        format!(
+            "{remedy}{who} (AADSTS{code}, trace id {trace}, correlation id {correlation}, \
+             https://login.microsoftonline.com/error?code={code})"
+        )
     }
 }

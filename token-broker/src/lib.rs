@@ -5,13 +5,19 @@
 
 mod aadsts;
 mod cache;
+mod claims;
 mod config;
+mod credential;
 mod entra;
 mod error;
+mod excess;
+mod issue;
+mod jwt;
+mod registry;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;
 
-pub use config::{Config, TenantConfig};
-pub use error::Error;
+pub use config::{AppConfig, Cloud, Config, Exception, TenantConfig};
+pub use credential::{Algorithm, CredentialConfig, Source};
 pub use service::{Broker, Deps};

@@ -49,9 +49,7 @@ impl Settings {
 
 impl config::Settings for Settings {
     fn resolve(&mut self, base: &Path) {
-        for tenant in &mut self.tenants {
-            tenant.client_secret_file.resolve(base);
-        }
+        self.tenants.iter_mut().for_each(|t| t.resolve(base));
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -66,8 +64,9 @@ impl config::Settings for Settings {
     }
 
     fn inspect(&self) -> Result<Vec<String>, Problem> {
-        self.registry().check_secrets()?;
-        Ok(vec!["each tenant has its secret".to_owned()])
+        let now = runtime::Clock::system().micros() / 1_000_000;
+        self.registry().check_credentials(now)?;
+        Ok(vec!["each tenant's credentials can be used".to_owned()])
     }
 }
 
@@ -90,6 +89,7 @@ impl Service for Settings {
     async fn run(self, process: Process) -> Result<(), Problem> {
         let deps = Deps {
             http: runtime::http::client()?,
+            direct: runtime::http::direct()?,
             clock: process.clock,
         };
         let broker = Broker::new(self.registry(), deps)?;

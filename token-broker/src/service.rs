@@ -5,21 +5,25 @@ use std::sync::Arc;
 use proto::ids::TenantId;
 use proto::token::v1::token_service_server::{TokenService, TokenServiceServer};
 use proto::token::v1::{
-    GetTokenRequest, GetTokenResponse, ListTenantsRequest, ListTenantsResponse, Tenant, TenantState,
+    GetTokenRequest, GetTokenResponse, ListTenantsRequest, ListTenantsResponse, TenantState,
 };
 use runtime::{Clock, Problem};
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
-use crate::cache::Cache;
-use crate::config::{Config, TenantConfig, base};
-use crate::entra;
+use crate::cache::{Cache, Rejected, Token};
+use crate::config::{Config, TenantConfig};
+use crate::entra::Entra;
 use crate::error::Error;
+use crate::issue::Issuer;
+use crate::registry::{Registry, Tenant};
 
 /// What the broker works with.
 pub struct Deps {
     /// Reaches Entra ID.
     pub http: runtime::http::Client,
+    /// Reaches the platform's own endpoints, which are not behind a proxy.
+    pub direct: runtime::http::Client,
     /// The time.
     pub clock: Clock,
 }
@@ -29,8 +33,7 @@ pub struct Deps {
 pub struct Broker(Arc<Inner>);
 
 struct Inner {
-    config: Config,
-    deps: Deps,
+    registry: Arc<Registry>,
     cache: Cache,
 }
 
@@ -41,10 +44,17 @@ impl Broker {
     /// `LW-1003` when the registry is wrong.
     pub fn new(config: Config, deps: Deps) -> Result<Self, Problem> {
         config.check()?;
+        let registry = Arc::new(Registry::new(config));
+        let Deps {
+            http,
+            direct,
+            clock,
+        } = deps;
+        let entra = Entra::new(http, direct, clock.clone());
+        let issuer = Issuer::new(entra, Arc::clone(&registry));
         Ok(Broker(Arc::new(Inner {
-            config,
-            deps,
-            cache: Cache::default(),
+            cache: Cache::new(clock, issuer.request()),
+            registry,
         })))
     }
 
@@ -53,17 +63,22 @@ impl Broker {
         TokenServiceServer::new(self.clone())
     }
 
-    fn tenant(&self, id: &str) -> Result<&TenantConfig, Status> {
+    fn tenant(&self, id: &str) -> Result<&Arc<Tenant>, Status> {
         let id: TenantId = id
             .parse()
             .map_err(|e: proto::ids::IdError| Status::invalid_argument(e.to_string()))?;
-        let known = self
-            .0
-            .config
-            .tenants
-            .iter()
-            .find(|t| t.id == id && !t.removed);
+        let known = self.0.registry.get(id).filter(|t| !t.config.removed);
         known.ok_or_else(|| Error::UnknownTenant(id).status())
+    }
+
+    async fn issue(
+        &self,
+        tenant: &Tenant,
+        dataset: &str,
+        rejected: &Rejected,
+    ) -> Result<(Arc<Token>, std::time::Duration), Arc<Error>> {
+        let app = tenant.narrowest(dataset, &self.0.cache).await?;
+        self.0.cache.get(app, rejected).await
     }
 }
 
@@ -75,34 +90,34 @@ impl TokenService for Broker {
     ) -> Result<Response<GetTokenResponse>, Status> {
         let request = request.into_inner();
         let tenant = self.tenant(&request.tenant_id)?;
-        if !tenant.dataset_names().contains(&request.dataset) {
+        let id = tenant.config.id;
+        if !tenant.config.dataset_names().contains(&request.dataset) {
             return Err(Error::DatasetNotEnabled {
-                tenant: tenant.id,
+                tenant: id,
                 dataset: request.dataset,
             }
             .status());
         }
-        let Deps { http, clock } = &self.0.deps;
-        let answer = self
-            .0
-            .cache
-            .get(tenant.id, request.refused, clock, || {
-                entra::request(http, tenant)
-            })
-            .await;
-        match answer {
-            Ok((issued, use_for)) => {
+        let hash = &request.rejected_token_sha256;
+        let rejected = Rejected {
+            any: request.refused || !hash.is_empty() || !request.claims.is_empty(),
+            hash: hash[..].try_into().ok(),
+            claims: Some(request.claims).filter(|c| !c.is_empty()),
+        };
+        match self.issue(tenant, &request.dataset, &rejected).await {
+            Ok((token, use_for)) => {
                 runtime::metrics::token_requested("issued");
-                tracing::info!(tenant = %tenant.id, dataset = request.dataset, "token issued");
+                let uti = token.granted.as_ref().map_or("", |g| &g.uti);
+                tracing::info!(tenant = %id, dataset = request.dataset, uti, "token issued");
                 Ok(Response::new(GetTokenResponse {
-                    access_token: issued.token.expose_secret().to_owned(),
+                    access_token: token.secret.expose_secret().to_owned(),
                     use_for_seconds: u32::try_from(use_for.as_secs()).unwrap_or(0).max(1),
                 }))
             }
             Err(e) => {
                 runtime::metrics::token_requested(&e.problem().code);
-                tracing::warn!(tenant = %tenant.id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
-                Err(Error::status(&e))
+                tracing::warn!(tenant = %id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
+                Err(e.status())
             }
         }
     }
@@ -111,22 +126,22 @@ impl TokenService for Broker {
         &self,
         _: Request<ListTenantsRequest>,
     ) -> Result<Response<ListTenantsResponse>, Status> {
-        let mut tenants: Vec<Tenant> = self.0.config.tenants.iter().map(describe).collect();
-        tenants.sort_by(|a, b| a.tenant_id.cmp(&b.tenant_id));
+        let tenants = self.0.registry.all();
+        let tenants = tenants.into_iter().map(|t| describe(&t.config)).collect();
         Ok(Response::new(ListTenantsResponse { tenants }))
     }
 }
 
-fn describe(tenant: &TenantConfig) -> Tenant {
+fn describe(tenant: &TenantConfig) -> proto::token::v1::Tenant {
     let state = if tenant.removed {
         TenantState::Removed
     } else {
         TenantState::Active
     };
-    Tenant {
+    proto::token::v1::Tenant {
         tenant_id: tenant.id.to_string(),
         name: tenant.name.clone().unwrap_or_else(|| tenant.id.to_string()),
-        graph_base: base(&tenant.graph),
+        graph_base: tenant.graph(),
         pool: tenant.pool.to_string(),
         datasets: tenant.dataset_names(),
         state: state.into(),

@@ -22,9 +22,21 @@ const MAX_BODY: usize = 64 << 20;
 /// # Errors
 /// `LW-1004` when TLS can't be set up.
 pub fn client() -> Result<Client, Problem> {
-    let client = reqwest::Client::builder()
+    build(reqwest::Client::builder().connect_timeout(Duration::from_secs(10)))
+}
+
+/// As [`client`], never through a proxy: for endpoints of the machine that the process runs on.
+///
+/// # Errors
+/// As there.
+pub fn direct() -> Result<Client, Problem> {
+    let builder = reqwest::Client::builder().no_proxy();
+    build(builder.connect_timeout(Duration::from_secs(2)))
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<Client, Problem> {
+    let client = builder
         .user_agent(concat!("leastwise/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(100))
         // A redirect would carry the bearer token to a host that nobody configured.
         .redirect(reqwest::redirect::Policy::none())

@@ -10,6 +10,13 @@ pub struct GetTokenRequest {
     /// True when Graph refused the token of the last answer with 401: the cache is passed by, once.
     #[prost(bool, tag = "3")]
     pub refused: bool,
+    /// SHA-256 of the token that Graph refused, where the caller still has it: of many callers that report the same
+    /// token only the first one causes a renewal. 32 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub rejected_token_sha256: ::prost::alloc::vec::Vec<u8>,
+    /// The claims challenge with which Graph refused it (continuous access evaluation), as JSON, decoded from base64.
+    #[prost(string, tag = "5")]
+    pub claims: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

@@ -1,0 +1,97 @@
+//! Why a credential can't be used, before Entra ID is asked.
+
+use std::path::{Path, PathBuf};
+
+use proto::ids::TenantId;
+
+use crate::error::Error;
+
+/// Why a credential can't be used. Texts follow "tenant T, app A: ".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CredentialError {
+    /// A file can't be read.
+    #[error("the file {} can't be read", .path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file holds a secret's id.
+    #[error("the file {} holds a secret's id, not its value", .0.display())]
+    SecretId(PathBuf),
+    /// A file holds something else than it should.
+    #[error("{} {why}", .path.display())]
+    Unusable {
+        path: PathBuf,
+        why: String,
+        remedy: &'static str,
+    },
+    /// A certificate or token is not valid now.
+    #[error("{} {why}", .path.display())]
+    OutOfTime {
+        path: PathBuf,
+        why: String,
+        remedy: &'static str,
+    },
+    /// The platform issues no token for the managed identity.
+    #[error("the managed identity endpoint {endpoint} {why}")]
+    Platform {
+        endpoint: String,
+        why: String,
+        remedy: &'static str,
+        /// Whether trying again can help.
+        transient: bool,
+    },
+}
+
+impl CredentialError {
+    pub(crate) fn unreadable(path: &Path, source: std::io::Error) -> Self {
+        CredentialError::Unreadable {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn unusable(path: &Path, why: impl Into<String>, remedy: &'static str) -> Self {
+        CredentialError::Unusable {
+            path: path.to_owned(),
+            why: why.into(),
+            remedy,
+        }
+    }
+
+    /// Of whom it is.
+    pub(crate) fn of(self, tenant: TenantId, app: &str) -> Error {
+        Error::Credential {
+            tenant,
+            app: app.to_owned(),
+            source: self,
+        }
+    }
+
+    /// Our code and what to do.
+    pub(crate) fn remedy(&self) -> (&'static str, &'static str) {
+        match self {
+            CredentialError::Unreadable { .. } => {
+                ("LW-2013", "create the file, readable by this user only")
+            }
+            CredentialError::SecretId(_) => (
+                "LW-2001",
+                "put the secret's value into the file; it is shown only once, when the secret is made",
+            ),
+            CredentialError::Unusable { remedy, .. } => ("LW-2015", remedy),
+            CredentialError::OutOfTime { remedy, .. } => ("LW-2016", remedy),
+            CredentialError::Platform { remedy, .. } => ("LW-2017", remedy),
+        }
+    }
+
+    pub(crate) fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            CredentialError::Platform {
+                transient: true,
+                ..
+            }
+        )
+    }
+}

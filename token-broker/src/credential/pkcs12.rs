@@ -1,0 +1,70 @@
+//! PKCS#12 files (`.pfx`, `.p12`).
+
+use std::path::Path;
+
+use runtime::config::SecretFile;
+use rustls_pki_types::PrivateKeyDer;
+
+use super::CredentialError;
+
+/// Opens a file whose content is given: certificate (DER) and key.
+#[cfg(feature = "pkcs12")]
+pub(super) fn open(
+    path: &Path,
+    content: &[u8],
+    password_file: Option<&SecretFile>,
+) -> Result<(Vec<u8>, PrivateKeyDer<'static>), CredentialError> {
+    use p12_keystore::{KeyStore, KeyStoreEntry};
+    use rustls_pki_types::PrivatePkcs8KeyDer;
+    use secrecy::ExposeSecret as _;
+
+    let password = password_file
+        .map(|file| {
+            file.read()
+                .map_err(|e| CredentialError::unreadable(file.path(), e))
+        })
+        .transpose()?;
+    let password = password.as_ref().map_or("", |p| p.expose_secret());
+    let store = KeyStore::from_pkcs12(content, password).map_err(|_| match password_file {
+        Some(_) => CredentialError::unusable(
+            path,
+            "is no certificate in PEM, and no PKCS#12 file that the password opens",
+            "check the file and the content of password_file",
+        ),
+        None => CredentialError::unusable(
+            path,
+            "is no certificate in PEM, and no PKCS#12 file without a password",
+            "a PKCS#12 file with a password needs password_file",
+        ),
+    })?;
+    let chain = store.entries().find_map(|(_, entry)| match entry {
+        KeyStoreEntry::PrivateKeyChain(chain) => Some(chain),
+        _ => None,
+    });
+    let found = chain.and_then(|chain| {
+        let leaf = chain.chain().first()?;
+        let key = PrivatePkcs8KeyDer::from(chain.key().to_vec());
+        Some((leaf.as_der().to_vec(), PrivateKeyDer::Pkcs8(key)))
+    });
+    found.ok_or_else(|| {
+        CredentialError::unusable(
+            path,
+            "is a PKCS#12 file without a private key and its certificate",
+            "export the certificate together with its private key",
+        )
+    })
+}
+
+/// Says how to do without.
+#[cfg(not(feature = "pkcs12"))]
+pub(super) fn open(
+    path: &Path,
+    _: &[u8],
+    _: Option<&SecretFile>,
+) -> Result<(Vec<u8>, PrivateKeyDer<'static>), CredentialError> {
+    Err(CredentialError::unusable(
+        path,
+        "is no certificate in PEM",
+        "this program is built without PKCS#12: openssl pkcs12 -in <file> -nodes -out <file>.pem makes PEM of it",
+    ))
+}

@@ -1,0 +1,150 @@
+//! What an app may beyond what it is there for.
+
+use catalog::Declaration;
+
+use crate::claims::Granted;
+use crate::config::Exception;
+
+/// Reads far more than any dataset; accepted by Graph in place of narrower permissions, and never by us.
+const NEVER: &str = "Directory.Read.All";
+
+/// What a token may, held against the tenant's enabled datasets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Permissions and directory roles that are refused.
+    pub refused: Vec<String>,
+    /// Those that an exception tolerates, with its last day.
+    pub tolerated: Vec<String>,
+    /// Accepted ones without which every dataset is covered as well.
+    pub unneeded: Vec<String>,
+    /// Datasets that nothing covers, with the permission each one lacks.
+    pub missing: Vec<(&'static str, &'static str)>,
+}
+
+/// Whether a permission is the least one for a dataset, or an equally narrow alternative.
+fn accepts(dataset: &Declaration, role: &str) -> bool {
+    role != NEVER && (dataset.permission == role || dataset.accepted.contains(&role))
+}
+
+/// Whether Graph serves a dataset to a holder of these permissions.
+pub(crate) fn covers<'a>(mut roles: impl Iterator<Item = &'a str>, dataset: &Declaration) -> bool {
+    roles.any(|role| dataset.permission == role || dataset.accepted.contains(&role))
+}
+
+impl Report {
+    /// `now` is in seconds since 1970.
+    pub(crate) fn of(
+        granted: &Granted,
+        datasets: &[&'static Declaration],
+        exceptions: &[Exception],
+        now: u64,
+    ) -> Self {
+        let mut report = Report::default();
+        let held = |role: &str| exceptions.iter().find(|e| e.role == role && e.holds(now));
+        let roles = granted.roles.iter().map(String::as_str);
+        let strange = roles
+            .clone()
+            .filter(|role| !datasets.iter().any(|d| accepts(d, role)));
+        let directory = granted.directory_roles();
+        for role in strange.chain(directory) {
+            match held(role) {
+                Some(e) => report
+                    .tolerated
+                    .push(format!("{role} until {} ({})", e.until, e.reason)),
+                None => report.refused.push(role.to_owned()),
+            }
+        }
+        for role in roles
+            .clone()
+            .filter(|role| datasets.iter().any(|d| accepts(d, role)))
+        {
+            let others = || roles.clone().filter(|other| *other != role);
+            if datasets
+                .iter()
+                .all(|d| !covers(roles.clone(), d) || covers(others(), d))
+            {
+                report.unneeded.push(role.to_owned());
+            }
+        }
+        let missing = datasets.iter().filter(|d| !covers(roles.clone(), d));
+        report.missing = missing.map(|d| (d.name, d.permission)).collect();
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn report(roles: &[&str], wids: &[&str], datasets: &[&str], until: &str) -> Report {
+        let granted: Granted =
+            serde_json::from_value(json!({"roles": roles, "wids": wids})).unwrap();
+        let datasets: Vec<_> = datasets.iter().map(|d| catalog::find(d).unwrap()).collect();
+        let exceptions = [Exception {
+            role: "Directory.Read.All".to_owned(),
+            reason: "migration".to_owned(),
+            until: until.parse().unwrap(),
+        }];
+        // 2026-11-24.
+        Report::of(&granted, &datasets, &exceptions, 1_795_478_400)
+    }
+
+    const ALL: [&str; 4] = ["organization", "subscribedSkus", "subscriptions", "users"];
+
+    #[test]
+    fn the_two_default_permissions_are_all_that_is_needed() {
+        let report = report(
+            &["User.Read.All", "Organization.Read.All"],
+            &["0997a1d0-0d1d-4acb-b408-d5ca73121e90"],
+            &ALL,
+            "2020-01-01",
+        );
+        assert_eq!(report, Report::default());
+    }
+
+    #[test]
+    fn what_writes_or_reads_more_and_any_directory_role_is_refused() {
+        let admin = "62e90394-69f5-4237-9190-012177145e10";
+        for role in [
+            "User.ReadWrite.All",
+            "Mail.Read",
+            "RoleManagement.ReadWrite.Directory",
+            "Directory.Read.All",
+        ] {
+            let report = report(
+                &["User.Read.All", "Organization.Read.All", role],
+                &[admin],
+                &ALL,
+                "2020-01-01",
+            );
+            assert_eq!(report.refused, [role, admin]);
+        }
+    }
+
+    #[test]
+    fn an_exception_tolerates_until_its_last_day() {
+        let on = report(&["Directory.Read.All"], &[], &ALL, "2026-11-24");
+        assert!(
+            on.refused.is_empty() && on.tolerated.len() == 1 && on.missing.is_empty(),
+            "{on:?}"
+        );
+        let after = report(&["Directory.Read.All"], &[], &ALL, "2026-11-23");
+        assert_eq!(after.refused, ["Directory.Read.All"]);
+    }
+
+    #[test]
+    fn what_another_permission_covers_too_is_unneeded_and_what_none_covers_is_missing() {
+        let roles = [
+            "User.Read.All",
+            "Organization.Read.All",
+            "LicenseAssignment.Read.All",
+        ];
+        assert_eq!(
+            report(&roles, &[], &ALL, "2020-01-01").unneeded,
+            ["LicenseAssignment.Read.All"]
+        );
+        let report = report(&["User.Read.All"], &[], &ALL, "2020-01-01");
+        assert_eq!(report.missing.len(), 2, "{report:?}");
+    }
+}

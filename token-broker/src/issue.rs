@@ -1,0 +1,185 @@
+//! From a request to a token that may be handed out: asked of Entra ID, checked, compared with the last one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use catalog::Declaration;
+use futures::FutureExt as _;
+use proto::ids::TenantId;
+
+use crate::cache::{Cache, Rejected, Request, Token};
+use crate::claims::Granted;
+use crate::entra::Entra;
+use crate::error::Error;
+use crate::excess::{Report, covers};
+use crate::registry::{App, Registry, Tenant};
+
+/// Asks for tokens and looks into them.
+pub(crate) struct Issuer {
+    entra: Entra,
+    registry: Arc<Registry>,
+    /// What each app's last token granted.
+    last: Mutex<HashMap<(TenantId, String), Granted>>,
+}
+
+impl Issuer {
+    pub(crate) fn new(entra: Entra, registry: Arc<Registry>) -> Arc<Self> {
+        Arc::new(Issuer {
+            entra,
+            registry,
+            last: Mutex::default(),
+        })
+    }
+
+    /// As the cache asks.
+    pub(crate) fn request(self: Arc<Self>) -> Request {
+        Arc::new(move |app, claims| {
+            let issuer = Arc::clone(&self);
+            async move { issuer.issue(&app, claims.as_deref()).await }.boxed()
+        })
+    }
+
+    async fn issue(&self, app: &App, claims: Option<&str>) -> Result<Token, Error> {
+        let asked = self.entra.clock.micros();
+        let answer = self.entra.request(app, claims).await?;
+        let token = Token::new(answer, asked);
+        watch_end(app, token.credential, asked / 1_000_000);
+        let Some(granted) = &token.granted else {
+            tracing::warn!(tenant = %app.tenant, app = app.name, "the token can't be read: what it grants is not checked");
+            return Ok(token);
+        };
+        granted.check(app)?;
+        self.compare(app, granted);
+        if let Some(tenant) = self.registry.get(app.tenant) {
+            let exceptions = &tenant.config.exceptions;
+            let report = Report::of(
+                granted,
+                &tenant.datasets_of(app),
+                exceptions,
+                asked / 1_000_000,
+            );
+            tell(app, &report);
+            if !report.refused.is_empty() {
+                return Err(Error::Excess {
+                    tenant: app.tenant,
+                    app: app.name.clone(),
+                    excess: report.refused,
+                });
+            }
+        }
+        Ok(token)
+    }
+
+    /// Whoever widened the app told nobody: we do.
+    fn compare(&self, app: &App, granted: &Granted) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (app.tenant, app.name.clone());
+        let Some(before) = last.insert(key, granted.clone()) else {
+            return;
+        };
+        let added: Vec<_> = granted
+            .powers()
+            .filter(|p| !before.powers().any(|b| b == *p))
+            .collect();
+        let removed: Vec<_> = before
+            .powers()
+            .filter(|p| !granted.powers().any(|g| g == *p))
+            .collect();
+        let recreated = before.oid != granted.oid;
+        if !added.is_empty() || !removed.is_empty() || recreated {
+            tracing::warn!(tenant = %app.tenant, app = app.name, ?added, ?removed, recreated,
+                "what the app may has changed since its last token");
+        }
+    }
+}
+
+/// Days before a credential's end from which on it is told.
+const WARN_DAYS: u64 = 30;
+
+fn watch_end(app: &App, credential: usize, now: u64) {
+    let Some(config) = app.credentials.get(credential) else {
+        return;
+    };
+    let Some(end) = config.ends() else { return };
+    let days = end.saturating_sub(now) / 86_400;
+    if days <= WARN_DAYS {
+        tracing::warn!(tenant = %app.tenant, app = app.name, credential, kind = config.kind(), days,
+            "a credential ends soon: add the next one beside it");
+    }
+}
+
+fn tell(app: &App, report: &Report) {
+    let Report {
+        tolerated,
+        unneeded,
+        missing,
+        ..
+    } = report;
+    if !tolerated.is_empty() {
+        tracing::warn!(tenant = %app.tenant, app = app.name, ?tolerated, "the app holds more than needed, tolerated by exceptions");
+    }
+    if !unneeded.is_empty() || !missing.is_empty() {
+        tracing::info!(tenant = %app.tenant, app = app.name, ?unneeded, ?missing, "permissions of the app");
+    }
+}
+
+impl Tenant {
+    /// The datasets that an app is there for: those that the operator names for it, else every enabled one.
+    pub(crate) fn datasets_of(&self, app: &App) -> Vec<&'static Declaration> {
+        let enabled = self.config.dataset_names();
+        let named = |d: &&str| {
+            app.datasets
+                .as_ref()
+                .is_none_or(|all| all.iter().any(|n| n == d))
+        };
+        let names = enabled.iter().map(String::as_str).filter(named);
+        names.filter_map(catalog::find).collect()
+    }
+
+    /// The app that is there for a dataset: of those whose permissions cover it, the one that may least.
+    pub(crate) async fn narrowest(
+        &self,
+        dataset: &str,
+        cache: &Cache,
+    ) -> Result<&Arc<App>, Arc<Error>> {
+        let named = |app: &&Arc<App>| {
+            app.datasets
+                .as_ref()
+                .is_none_or(|all| all.iter().any(|d| d == dataset))
+        };
+        let candidates: Vec<&Arc<App>> = self.apps.iter().filter(named).collect();
+        if let [only] = candidates[..] {
+            return Ok(only);
+        }
+        let declared = catalog::find(dataset);
+        let mut best: Option<(bool, usize, &Arc<App>)> = None;
+        let mut failure = None;
+        for app in candidates {
+            let (covered, size) = match cache.get(app, &Rejected::default()).await {
+                Ok((token, _)) => match &token.granted {
+                    Some(granted) => {
+                        let covered = declared.is_none_or(|d| covers(granted.powers(), d));
+                        (covered, granted.powers().count())
+                    }
+                    None => (true, usize::MAX),
+                },
+                Err(e) => {
+                    failure.get_or_insert(e);
+                    continue;
+                }
+            };
+            if best.is_none_or(|(c, s, _)| (!covered, size) < (!c, s)) {
+                best = Some((covered, size, app));
+            }
+        }
+        match (best, failure) {
+            // One that doesn't cover it is better than none only where no other one failed.
+            (Some((true, _, app)), _) | (Some((_, _, app)), None) => Ok(app),
+            (_, Some(e)) => Err(e),
+            (None, None) => Err(Arc::new(Error::NoApp {
+                tenant: self.config.id,
+                dataset: dataset.to_owned(),
+            })),
+        }
+    }
+}

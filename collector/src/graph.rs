@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response};
+use http::{Method, Request, Response};
 use proto::ids::{Dataset, TenantId};
-use proto::token::v1::GetTokenRequest;
-use proto::token::v1::token_service_client::TokenServiceClient;
 use runtime::grpc::Channel;
 use runtime::retry::Backoff;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::graph_error::{GraphError, classify};
 use crate::run::Link;
+use crate::token::{Token, Tokens};
 
 /// A network that fails is tried a few times at once; the run is tried again later anyway.
 const NETWORK_TRIES: u32 = 4;
@@ -36,11 +33,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// One dataset of one tenant at Graph.
 pub struct Graph {
     http: runtime::http::Client,
-    tokens: TokenServiceClient<Channel>,
+    tokens: Tokens,
     base: String,
     tenant: TenantId,
     dataset: Dataset,
-    token: Mutex<Option<(HeaderValue, Instant)>>,
     requests: AtomicU32,
 }
 
@@ -63,11 +59,10 @@ impl Graph {
     ) -> Self {
         Graph {
             http,
-            tokens: TokenServiceClient::new(tokens),
+            tokens: Tokens::new(tokens, tenant, dataset.clone()),
             base,
             tenant,
             dataset,
-            token: Mutex::new(None),
             requests: AtomicU32::new(0),
         }
     }
@@ -101,7 +96,8 @@ impl Graph {
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply, GraphError> {
         let (mut network, mut busy, mut renewed) = (0, 0, false);
         loop {
-            let answer = match self.once(&method, path, &body).await {
+            let token = self.tokens.get().await?;
+            let answer = match self.once(&method, path, &body, &token).await {
                 Ok(answer) => answer,
                 Err(GraphError::Unreachable { .. }) if network + 1 < NETWORK_TRIES => {
                     tokio::time::sleep(NETWORK.delay(network, fastrand::f64())).await;
@@ -122,7 +118,7 @@ impl Graph {
                 }
                 401 if !renewed => {
                     renewed = true;
-                    self.renew(true).await?;
+                    self.tokens.refused(&token, answer.headers()).await?;
                 }
                 429 | 500 | 502..=504 | 509 if busy < BUSY_TRIES => {
                     let wait = retry_after(&answer)
@@ -145,8 +141,8 @@ impl Graph {
         method: &Method,
         path: &str,
         body: &Bytes,
+        token: &Token,
     ) -> Result<Response<Bytes>, GraphError> {
-        let token = self.renew(false).await?;
         let unreachable = |source| GraphError::Unreachable {
             base: self.base.clone(),
             source,
@@ -154,7 +150,7 @@ impl Graph {
         let mut request = Request::builder()
             .method(method.clone())
             .uri(format!("{}/{path}", self.base))
-            .header(AUTHORIZATION, token)
+            .header(AUTHORIZATION, &token.bearer)
             .header(ACCEPT, "application/json")
             // A background reader is the first that should wait.
             .header("x-ms-throttle-priority", "low");
@@ -170,36 +166,6 @@ impl Graph {
             .oneshot(request)
             .await
             .map_err(unreachable)
-    }
-
-    /// The token at hand, or a new one from the broker.
-    async fn renew(&self, refused: bool) -> Result<HeaderValue, GraphError> {
-        let mut token = self.token.lock().await;
-        if let Some((value, until)) = token.as_ref().filter(|_| !refused)
-            && *until > Instant::now()
-        {
-            return Ok(value.clone());
-        }
-        let request = GetTokenRequest {
-            tenant_id: self.tenant.to_string(),
-            dataset: self.dataset.to_string(),
-            refused,
-        };
-        let answer = self
-            .tokens
-            .clone()
-            .get_token(request)
-            .await
-            .map_err(|s| GraphError::Token(s.message().to_owned()))?;
-        let answer = answer.into_inner();
-        let mut value =
-            HeaderValue::try_from(format!("Bearer {}", answer.access_token)).map_err(|_| {
-                GraphError::Token("LW-2000: the token-broker sent an unusable token.".into())
-            })?;
-        value.set_sensitive(true);
-        let until = Instant::now() + Duration::from_secs(answer.use_for_seconds.into());
-        *token = Some((value.clone(), until));
-        Ok(value)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod server;
 mod status;
 mod store;
 mod tenants;
+mod token;
 mod verdicts;
 mod worker;
 

@@ -15,6 +15,7 @@ use proto::feed::v1::feed_server::FeedServer;
 use runtime::db::{Db, Durability, Options as DbOptions};
 use runtime::directory::DataDirectory;
 use runtime::{CancellationToken, Clock, Problem, grpc};
+use token_broker::audit::{self, Audit};
 use token_broker::Broker;
 use tokio::task::JoinSet;
 
@@ -153,6 +154,7 @@ impl Stack {
             token_broker::Deps {
                 http: http.clone(),
                 direct: runtime::http::direct()?,
+                audit: Audit::open(&audit::Config::at(config.data_dir.join("audit")), clock.clone())?,
                 clock: clock.clone(),
             },
         )?;

@@ -20,6 +20,7 @@ use proto::message::Queue;
 use runtime::db::{Db, Durability, Options};
 use runtime::{CancellationToken, Clock, grpc};
 use tests::network::{BASE, Network};
+use token_broker::audit::{self, Audit};
 use token_broker::{Broker, TenantConfig};
 use tokio::runtime::{Builder, Runtime};
 
@@ -136,6 +137,7 @@ fn two() -> Two {
         let deps = token_broker::Deps {
             http: network.client(),
             direct: network.client(),
+            audit: Audit::open(&audit::Config::at(home.path().join(format!("audit-{holder}"))), clock.clone()).unwrap(),
             clock: clock.clone(),
         };
         let broker = Broker::new(

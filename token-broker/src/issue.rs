@@ -7,6 +7,7 @@ use catalog::Declaration;
 use futures::FutureExt as _;
 use proto::ids::TenantId;
 
+use crate::audit::{Audit, Event, Kind};
 use crate::cache::{Cache, Rejected, Request, Token};
 use crate::claims::Granted;
 use crate::entra::Entra;
@@ -18,15 +19,17 @@ use crate::registry::{App, Registry, Tenant};
 pub(crate) struct Issuer {
     entra: Entra,
     registry: Arc<Registry>,
+    audit: Audit,
     /// What each app's last token granted.
     last: Mutex<HashMap<(TenantId, String), Granted>>,
 }
 
 impl Issuer {
-    pub(crate) fn new(entra: Entra, registry: Arc<Registry>) -> Arc<Self> {
+    pub(crate) fn new(entra: Entra, registry: Arc<Registry>, audit: Audit) -> Arc<Self> {
         Arc::new(Issuer {
             entra,
             registry,
+            audit,
             last: Mutex::default(),
         })
     }
@@ -49,7 +52,7 @@ impl Issuer {
             return Ok(token);
         };
         granted.check(app)?;
-        self.compare(app, granted);
+        self.compare(app, granted).await;
         if let Some(tenant) = self.registry.get(app.tenant) {
             let exceptions = &tenant.config.exceptions;
             let report = Report::of(
@@ -71,26 +74,38 @@ impl Issuer {
     }
 
     /// Whoever widened the app told nobody: we do.
-    fn compare(&self, app: &App, granted: &Granted) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (app.tenant, app.name.clone());
-        let Some(before) = last.insert(key, granted.clone()) else {
+    async fn compare(&self, app: &App, granted: &Granted) {
+        let before = {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.insert((app.tenant, app.name.clone()), granted.clone())
+        };
+        let Some(drift) = before.and_then(|before| drift(&before, granted)) else {
             return;
         };
-        let added: Vec<_> = granted
-            .powers()
-            .filter(|p| !before.powers().any(|b| b == *p))
-            .collect();
-        let removed: Vec<_> = before
-            .powers()
-            .filter(|p| !granted.powers().any(|g| g == *p))
-            .collect();
-        let recreated = before.oid != granted.oid;
-        if !added.is_empty() || !removed.is_empty() || recreated {
-            tracing::warn!(tenant = %app.tenant, app = app.name, ?added, ?removed, recreated,
-                "what the app may has changed since its last token");
+        tracing::warn!(tenant = %app.tenant, app = app.name, drift, "what the app may has changed since its last token");
+        let noted = self.audit.note(Event {
+            tenant: Some(app.tenant.to_string()),
+            app: Some(app.name.clone()),
+            uti: Some(granted.uti.clone()),
+            detail: Some(drift),
+            ..Event::new(Kind::Drift)
+        });
+        if let Err(e) = noted.await {
+            tracing::error!(error = %runtime::error::Chain(&e), "a drift was not noted");
         }
     }
+}
+
+/// What differs between the grants of two tokens of one app.
+fn drift(before: &Granted, now: &Granted) -> Option<String> {
+    let lacks = |of: &Granted, power: &str| !of.powers().any(|p| p == power);
+    let mut told: Vec<String> = Vec::new();
+    told.extend(now.powers().filter(|p| lacks(before, p)).map(|p| format!("+{p}")));
+    told.extend(before.powers().filter(|p| lacks(now, p)).map(|p| format!("-{p}")));
+    if before.oid != now.oid {
+        told.push("the service principal was made anew".to_owned());
+    }
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// Days before a credential's end from which on it is told.

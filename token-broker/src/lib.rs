@@ -4,6 +4,7 @@
 //! process, [`server`].
 
 mod aadsts;
+pub mod audit;
 mod cache;
 mod claims;
 mod config;

@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use token_broker::server::{Settings, audit_command};
+
 fn main() -> ExitCode {
-    runtime::process::main::<token_broker::server::Settings>()
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(first) if first == "audit" => audit_command::main(),
+        _ => runtime::process::main::<Settings>(),
+    }
 }

@@ -1,22 +1,25 @@
 //! The gRPC service: who asks for what, and whether they get it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::ids::TenantId;
 use proto::token::v1::token_service_server::{TokenService, TokenServiceServer};
 use proto::token::v1::{
     GetTokenRequest, GetTokenResponse, ListTenantsRequest, ListTenantsResponse, TenantState,
 };
+use runtime::grpc::Peer;
 use runtime::{Clock, Problem};
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
+use crate::audit::{Audit, Event, Kind};
 use crate::cache::{Cache, Rejected, Token};
 use crate::config::{Config, TenantConfig};
 use crate::entra::Entra;
 use crate::error::Error;
 use crate::issue::Issuer;
-use crate::registry::{Registry, Tenant};
+use crate::registry::{App, Registry, Tenant};
 
 /// What the broker works with.
 pub struct Deps {
@@ -26,6 +29,8 @@ pub struct Deps {
     pub direct: runtime::http::Client,
     /// The time.
     pub clock: Clock,
+    /// Where each token and each refusal is noted.
+    pub audit: Audit,
 }
 
 /// Hands out tokens.
@@ -35,6 +40,7 @@ pub struct Broker(Arc<Inner>);
 struct Inner {
     registry: Arc<Registry>,
     cache: Cache,
+    audit: Audit,
 }
 
 impl Broker {
@@ -49,12 +55,14 @@ impl Broker {
             http,
             direct,
             clock,
+            audit,
         } = deps;
         let entra = Entra::new(http, direct, clock.clone());
-        let issuer = Issuer::new(entra, Arc::clone(&registry));
+        let issuer = Issuer::new(entra, Arc::clone(&registry), audit.clone());
         Ok(Broker(Arc::new(Inner {
             cache: Cache::new(clock, issuer.request()),
             registry,
+            audit,
         })))
     }
 
@@ -71,14 +79,26 @@ impl Broker {
         known.ok_or_else(|| Error::UnknownTenant(id).status())
     }
 
+    /// The app's name, its token, and how long the caller may use it.
     async fn issue(
         &self,
         tenant: &Tenant,
         dataset: &str,
         rejected: &Rejected,
-    ) -> Result<(Arc<Token>, std::time::Duration), Arc<Error>> {
+    ) -> Result<(Arc<App>, Arc<Token>, Duration), Arc<Error>> {
+        if !tenant.config.dataset_names().iter().any(|d| d == dataset) {
+            return Err(Arc::new(Error::DatasetNotEnabled {
+                tenant: tenant.config.id,
+                dataset: dataset.to_owned(),
+            }));
+        }
         let app = tenant.narrowest(dataset, &self.0.cache).await?;
-        self.0.cache.get(app, rejected).await
+        let (token, use_for) = self.0.cache.get(app, rejected).await?;
+        Ok((Arc::clone(app), token, use_for))
+    }
+
+    async fn note(&self, event: Event) -> Result<(), Status> {
+        self.0.audit.note(event).await.map_err(|e| Status::unavailable(e.to_string()))
     }
 }
 
@@ -88,36 +108,59 @@ impl TokenService for Broker {
         &self,
         request: Request<GetTokenRequest>,
     ) -> Result<Response<GetTokenResponse>, Status> {
+        let caller = Peer::of(&request).map(|identity| identity.to_string());
         let request = request.into_inner();
-        let tenant = self.tenant(&request.tenant_id)?;
-        let id = tenant.config.id;
-        if !tenant.config.dataset_names().contains(&request.dataset) {
-            return Err(Error::DatasetNotEnabled {
-                tenant: id,
-                dataset: request.dataset,
+        let asked = Event {
+            caller,
+            tenant: Some(request.tenant_id.chars().take(36).collect()),
+            dataset: Some(request.dataset.chars().take(64).collect()),
+            ..Event::new(Kind::Denial)
+        };
+        let denied = |status: &Status, code: &str| Event {
+            detail: Some(code.to_owned()).filter(|c| !c.is_empty()).or(Some(status.code().to_string())),
+            ..asked.clone()
+        };
+        let tenant = match self.tenant(&request.tenant_id) {
+            Ok(tenant) => tenant,
+            Err(status) => {
+                self.note(denied(&status, "")).await?;
+                return Err(status);
             }
-            .status());
-        }
+        };
         let hash = &request.rejected_token_sha256;
         let rejected = Rejected {
             any: request.refused || !hash.is_empty() || !request.claims.is_empty(),
             hash: hash[..].try_into().ok(),
             claims: Some(request.claims).filter(|c| !c.is_empty()),
         };
+        let id = tenant.config.id;
         match self.issue(tenant, &request.dataset, &rejected).await {
-            Ok((token, use_for)) => {
+            Ok((app, token, use_for)) => {
+                let uti = token.granted.as_ref().map(|g| g.uti.clone());
+                let credential = app.credentials.get(token.credential);
+                let credential = credential.map(|c| format!("{} {}", token.credential, c.kind()));
+                tracing::debug!(tenant = %id, dataset = request.dataset, app = app.name, uti, "token issued");
+                // Before it leaves: a token that nobody can account for is not handed out.
+                self.note(Event {
+                    kind: Kind::Issue,
+                    app: Some(app.name.clone()),
+                    credential,
+                    uti,
+                    ..asked
+                })
+                .await?;
                 runtime::metrics::token_requested("issued");
-                let uti = token.granted.as_ref().map_or("", |g| &g.uti);
-                tracing::info!(tenant = %id, dataset = request.dataset, uti, "token issued");
                 Ok(Response::new(GetTokenResponse {
                     access_token: token.secret.expose_secret().to_owned(),
                     use_for_seconds: u32::try_from(use_for.as_secs()).unwrap_or(0).max(1),
                 }))
             }
             Err(e) => {
+                let status = e.status();
                 runtime::metrics::token_requested(&e.problem().code);
                 tracing::warn!(tenant = %id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
-                Err(e.status())
+                self.note(denied(&status, &e.problem().code)).await?;
+                Err(status)
             }
         }
     }

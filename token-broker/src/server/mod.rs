@@ -1,5 +1,7 @@
 //! The token-broker as a process: its configuration, and what it is wired to.
 
+pub mod audit_command;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use runtime::{Problem, config};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
+use crate::audit::{self, Audit};
 use crate::{Broker, Config, Deps, TenantConfig};
 
 /// The configuration of the process.
@@ -26,6 +29,9 @@ pub struct Settings {
     /// Every tenant that is worked for.
     #[serde(default)]
     pub tenants: Vec<TenantConfig>,
+    /// Where each token and each refusal is noted.
+    #[serde(default)]
+    pub audit: audit::Config,
     /// Where collectors reach it.
     pub grpc: Listen,
     /// Certificates; without them everything is plain text on loopback.
@@ -50,6 +56,7 @@ impl Settings {
 impl config::Settings for Settings {
     fn resolve(&mut self, base: &Path) {
         self.tenants.iter_mut().for_each(|t| t.resolve(base));
+        self.audit.resolve(base);
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -87,15 +94,27 @@ impl Service for Settings {
     }
 
     async fn run(self, process: Process) -> Result<(), Problem> {
+        let audit = Audit::open(&self.audit, process.clock.clone())?;
         let deps = Deps {
             http: runtime::http::client()?,
             direct: runtime::http::direct()?,
+            audit: audit.clone(),
             clock: process.clock,
         };
         let broker = Broker::new(self.registry(), deps)?;
         let server = self.sections().server().await?;
         let access = self.sections().access(METHODS.iter().copied());
         let routes = Routes::new(broker.tokens());
-        server.serve(routes, access, process.stop).await
+        let pause = Duration::from_secs(self.audit.checkpoint_seconds.max(1));
+        let notes = async {
+            loop {
+                tokio::time::sleep(pause).await;
+                audit.checkpoint().await;
+            }
+        };
+        tokio::select! {
+            served = server.serve(routes, access, process.stop) => served,
+            () = notes => Ok(()),
+        }
     }
 }

@@ -1,0 +1,133 @@
+//! One record.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Serialize;
+
+/// What a record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// The process started.
+    Start,
+    /// A token was handed out.
+    Issue,
+    /// A caller got none.
+    Denial,
+    /// What an app may has changed.
+    Drift,
+}
+
+/// What happened. Never holds a token or a secret.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Event {
+    pub kind: Kind,
+    /// The caller's identity; none for a caller in the own process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Which credential the token was issued for: its position and kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// The token's id, as the tenant's sign-in log names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uti: Option<String>,
+    /// Our code of a denial, or what has changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Event {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Event {
+            kind,
+            caller: None,
+            tenant: None,
+            dataset: None,
+            app: None,
+            credential: None,
+            uti: None,
+            detail: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: u64,
+    time: String,
+    prev: &'a str,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+/// What stands before the first record.
+pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+const HASH: &str = ",\"hash\":\"";
+
+/// Appends the record's line; returns its hash.
+pub(super) fn write(out: &mut Vec<u8>, seq: u64, time: u64, prev: &str, event: &Event) -> String {
+    let line = Line {
+        seq,
+        time: time_text(time),
+        prev,
+        event,
+    };
+    // Texts and numbers in a struct always have a form in JSON.
+    let text = serde_json::to_string(&line).unwrap_or_default();
+    let body = text.strip_suffix('}').unwrap_or(&text);
+    let hash = hex(digest(&SHA256, body.as_bytes()).as_ref());
+    out.extend_from_slice(body.as_bytes());
+    out.extend_from_slice(HASH.as_bytes());
+    out.extend_from_slice(hash.as_bytes());
+    out.extend_from_slice(b"\"}\n");
+    hash
+}
+
+/// What chains a record to others.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Links {
+    pub seq: u64,
+    pub prev: String,
+    pub hash: String,
+}
+
+/// Reads a line and checks its hash; says what is wrong with it.
+pub(super) fn read(line: &str) -> Result<Links, &'static str> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        seq: u64,
+        prev: String,
+    }
+    let (body, tail) = line.rsplit_once(HASH).ok_or("has no hash")?;
+    let hash = tail.strip_suffix("\"}").ok_or("has no end")?;
+    if hex(digest(&SHA256, body.as_bytes()).as_ref()) != hash {
+        return Err("was changed: its hash is another");
+    }
+    let head: Head = serde_json::from_str(line).map_err(|_| "is no record")?;
+    Ok(Links {
+        seq: head.seq,
+        prev: head.prev,
+        hash: hash.to_owned(),
+    })
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, b| {
+        let _ = write!(text, "{b:02x}");
+        text
+    })
+}
+
+/// RFC 3339 with microseconds, of microseconds since 1970.
+pub(super) fn time_text(micros: u64) -> String {
+    let at = i64::try_from(micros).unwrap_or(i64::MAX);
+    let at = chrono::DateTime::from_timestamp_micros(at).unwrap_or_default();
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}

@@ -19,41 +19,51 @@ pub struct Tenant {
     pub removed: bool,
 }
 
+/// Tenants of one answer of the token-broker.
+const PAGE: u32 = 1_000;
+
 /// Asks the token-broker.
 pub async fn list(tokens: &Channel, pool: &Pool) -> Result<BTreeMap<TenantId, Tenant>, Problem> {
-    let answer = TokenServiceClient::new(tokens.clone())
-        .list_tenants(ListTenantsRequest {})
-        .await
-        .map_err(|s| {
+    let mut broker = TokenServiceClient::new(tokens.clone());
+    let mut tenants = BTreeMap::new();
+    let mut request = ListTenantsRequest {
+        pool: pool.to_string(),
+        page_size: PAGE,
+        page_token: String::new(),
+    };
+    loop {
+        let answer = broker.list_tenants(request.clone()).await.map_err(|s| {
             Problem::new(
                 "LW-2014",
                 format!("the token-broker lists no tenants: {}.", s.message()),
                 "see that it runs",
             )
         })?;
-    let mut tenants = BTreeMap::new();
-    for tenant in answer
-        .into_inner()
-        .tenants
-        .into_iter()
-        .filter(|t| t.pool == pool.as_str())
-    {
-        let removed = tenant.state() == TenantState::Removed;
-        let Ok(id) = tenant.tenant_id.parse::<TenantId>() else {
-            continue;
-        };
-        let datasets = catalog::ALL
-            .into_iter()
-            .filter(|d| tenant.datasets.iter().any(|n| n == d.name))
-            .collect();
-        tenants.insert(
-            id,
-            Tenant {
-                graph_base: tenant.graph_base,
-                datasets,
-                removed,
-            },
-        );
+        let answer = answer.into_inner();
+        tenants.extend(answer.tenants.into_iter().filter_map(|t| of_pool(t, pool)));
+        if answer.next_page_token.is_empty() {
+            return Ok(tenants);
+        }
+        request.page_token = answer.next_page_token;
     }
-    Ok(tenants)
+}
+
+/// Of a tenant of the pool; an older token-broker lists others too.
+fn of_pool(tenant: proto::token::v1::Tenant, pool: &Pool) -> Option<(TenantId, Tenant)> {
+    if tenant.pool != pool.as_str() {
+        return None;
+    }
+    let removed = tenant.state() == TenantState::Removed;
+    let id = tenant.tenant_id.parse::<TenantId>().ok()?;
+    let known = |d: &&catalog::Declaration| tenant.datasets.iter().any(|n| n == d.name);
+    let datasets = catalog::ALL.into_iter().filter(known).collect();
+    let graph_base = tenant.graph_base;
+    Some((
+        id,
+        Tenant {
+            graph_base,
+            datasets,
+            removed,
+        },
+    ))
 }

@@ -105,9 +105,15 @@ fn challenge(headers: &HeaderMap) -> Option<String> {
         let rest = value.split_once("claims=")?.1.trim_start_matches('"');
         rest.split(['"', ',', ' ']).next()
     })?;
-    let bytes = STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok()?;
+    let bytes = STANDARD
+        .decode(text)
+        .or_else(|_| URL_SAFE.decode(text))
+        .ok()?;
     let json = String::from_utf8(bytes).ok()?;
-    serde_json::from_str::<serde_json::Value>(&json).ok()?.is_object().then_some(json)
+    serde_json::from_str::<serde_json::Value>(&json)
+        .ok()?
+        .is_object()
+        .then_some(json)
 }
 
 #[cfg(test)]
@@ -126,16 +132,26 @@ mod tests {
     fn reads_the_challenge_wherever_it_stands() {
         // {"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}
         let claims = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNjA0MTA2NjUxIn19fQ==";
-        let bearer = format!("Bearer realm=\"\", claims=\"{claims}\", error=\"insufficient_claims\"");
+        let bearer =
+            format!("Bearer realm=\"\", claims=\"{claims}\", error=\"insufficient_claims\"");
         let json = told(&["Basic realm=\"x\"", &bearer]).unwrap();
         assert!(json.contains("1604106651"), "{json}");
-        let bare = format!("Bearer error=\"insufficient_claims\", claims={}", claims.trim_end_matches('='));
+        let bare = format!(
+            "Bearer error=\"insufficient_claims\", claims={}",
+            claims.trim_end_matches('=')
+        );
         assert_eq!(told(&[&bare]).unwrap(), json);
     }
 
     #[test]
     fn anything_else_is_no_challenge() {
-        for value in ["Bearer realm=\"\"", "Bearer claims=\"?\"", "Bearer claims=\"bm8=\"", "Bearer claims=", "claims=\"e\""] {
+        for value in [
+            "Bearer realm=\"\"",
+            "Bearer claims=\"?\"",
+            "Bearer claims=\"bm8=\"",
+            "Bearer claims=",
+            "claims=\"e\"",
+        ] {
             assert_eq!(told(&[value]), None, "{value}");
         }
     }

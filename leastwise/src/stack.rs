@@ -15,8 +15,8 @@ use proto::feed::v1::feed_server::FeedServer;
 use runtime::db::{Db, Durability, Options as DbOptions};
 use runtime::directory::DataDirectory;
 use runtime::{CancellationToken, Clock, Problem, grpc};
-use token_broker::audit::{self, Audit};
 use token_broker::Broker;
+use token_broker::audit::{self, Audit};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
@@ -154,7 +154,11 @@ impl Stack {
             token_broker::Deps {
                 http: http.clone(),
                 direct: runtime::http::direct()?,
-                audit: Audit::open(&audit::Config::at(config.data_dir.join("audit")), clock.clone())?,
+                policy_file: None,
+                audit: Audit::open(
+                    &audit::Config::at(config.data_dir.join("audit")),
+                    clock.clone(),
+                )?,
                 clock: clock.clone(),
             },
         )?;

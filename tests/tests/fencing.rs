@@ -137,7 +137,12 @@ fn two() -> Two {
         let deps = token_broker::Deps {
             http: network.client(),
             direct: network.client(),
-            audit: Audit::open(&audit::Config::at(home.path().join(format!("audit-{holder}"))), clock.clone()).unwrap(),
+            policy_file: None,
+            audit: Audit::open(
+                &audit::Config::at(home.path().join(format!("audit-{holder}"))),
+                clock.clone(),
+            )
+            .unwrap(),
             clock: clock.clone(),
         };
         let broker = Broker::new(

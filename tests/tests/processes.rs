@@ -264,7 +264,7 @@ async fn the_token_broker_answers_collectors_and_notes_whom_it_refused_and_why()
         };
         let channel = connect("token-broker", &remote, Some(&tls)).unwrap();
         let mut client = TokenServiceClient::new(channel);
-        client.list_tenants(ListTenantsRequest {}).await
+        client.list_tenants(ListTenantsRequest::default()).await
     };
     // The authority that the broker trusts: made anew by the same name, it would be another one.
     let pki = &it.pki;

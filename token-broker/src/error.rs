@@ -9,6 +9,7 @@ use tonic::Status;
 
 use crate::aadsts::{self, Class, Who};
 use crate::credential::CredentialError;
+use crate::policy::Denied;
 
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub(crate) enum Error {
         /// The dataset asked for.
         dataset: String,
     },
+    /// The policy says no.
+    #[error("{0}")]
+    Denied(Denied),
     /// No app of the tenant is there for the dataset.
     #[error("no app of tenant {tenant} is there for dataset {dataset}")]
     NoApp { tenant: TenantId, dataset: String },
@@ -125,6 +129,11 @@ impl Error {
             Error::DatasetNotEnabled { .. } => {
                 ("LW-2012", "add it to the tenant's datasets".to_owned())
             }
+            Error::Denied(Denied::Cap) => (
+                "LW-2037",
+                "see whether somebody else uses its certificate; else raise tenants_per_hour in the policy".to_owned(),
+            ),
+            Error::Denied(_) => ("LW-2036", "add it to the token-broker's policy, if it should".to_owned()),
             Error::NoApp { .. } => (
                 "LW-2029",
                 "add it to the datasets of one of the tenant's apps".to_owned(),
@@ -161,6 +170,8 @@ impl Error {
         let code = match self {
             Error::UnknownTenant(_) => tonic::Code::NotFound,
             Error::DatasetNotEnabled { .. } => tonic::Code::PermissionDenied,
+            Error::Denied(Denied::Cap) => tonic::Code::ResourceExhausted,
+            Error::Denied(_) => tonic::Code::PermissionDenied,
             _ if self.is_retryable() => tonic::Code::Unavailable,
             _ => tonic::Code::FailedPrecondition,
         };

@@ -100,8 +100,17 @@ impl Issuer {
 fn drift(before: &Granted, now: &Granted) -> Option<String> {
     let lacks = |of: &Granted, power: &str| !of.powers().any(|p| p == power);
     let mut told: Vec<String> = Vec::new();
-    told.extend(now.powers().filter(|p| lacks(before, p)).map(|p| format!("+{p}")));
-    told.extend(before.powers().filter(|p| lacks(now, p)).map(|p| format!("-{p}")));
+    told.extend(
+        now.powers()
+            .filter(|p| lacks(before, p))
+            .map(|p| format!("+{p}")),
+    );
+    told.extend(
+        before
+            .powers()
+            .filter(|p| lacks(now, p))
+            .map(|p| format!("-{p}")),
+    );
     if before.oid != now.oid {
         told.push("the service principal was made anew".to_owned());
     }

@@ -14,6 +14,7 @@ mod error;
 mod excess;
 mod issue;
 mod jwt;
+mod policy;
 mod registry;
 #[cfg(feature = "server")]
 pub mod server;

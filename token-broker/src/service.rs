@@ -1,5 +1,6 @@
 //! The gRPC service: who asks for what, and whether they get it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use proto::token::v1::{
     GetTokenRequest, GetTokenResponse, ListTenantsRequest, ListTenantsResponse, TenantState,
 };
 use runtime::grpc::Peer;
+use runtime::tls::Identity;
 use runtime::{Clock, Problem};
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
@@ -19,6 +21,7 @@ use crate::config::{Config, TenantConfig};
 use crate::entra::Entra;
 use crate::error::Error;
 use crate::issue::Issuer;
+use crate::policy::Policy;
 use crate::registry::{App, Registry, Tenant};
 
 /// What the broker works with.
@@ -31,6 +34,9 @@ pub struct Deps {
     pub clock: Clock,
     /// Where each token and each refusal is noted.
     pub audit: Audit,
+    /// File of the policy: which caller gets tokens for what. Without one each caller that gets this far may ask for
+    /// everything.
+    pub policy_file: Option<PathBuf>,
 }
 
 /// Hands out tokens.
@@ -41,13 +47,15 @@ struct Inner {
     registry: Arc<Registry>,
     cache: Cache,
     audit: Audit,
+    policy: Option<Policy>,
+    clock: Clock,
 }
 
 impl Broker {
     /// Checks the registry.
     ///
     /// # Errors
-    /// `LW-1003` when the registry is wrong.
+    /// `LW-1003` when the registry is wrong, `LW-2035` when the policy is.
     pub fn new(config: Config, deps: Deps) -> Result<Self, Problem> {
         config.check()?;
         let registry = Arc::new(Registry::new(config));
@@ -56,11 +64,15 @@ impl Broker {
             direct,
             clock,
             audit,
+            policy_file,
         } = deps;
+        let policy = policy_file.as_deref().map(Policy::open).transpose()?;
         let entra = Entra::new(http, direct, clock.clone());
         let issuer = Issuer::new(entra, Arc::clone(&registry), audit.clone());
         Ok(Broker(Arc::new(Inner {
-            cache: Cache::new(clock, issuer.request()),
+            cache: Cache::new(clock.clone(), issuer.request()),
+            policy,
+            clock,
             registry,
             audit,
         })))
@@ -82,10 +94,16 @@ impl Broker {
     /// The app's name, its token, and how long the caller may use it.
     async fn issue(
         &self,
+        caller: Option<&Identity>,
         tenant: &Tenant,
         dataset: &str,
         rejected: &Rejected,
     ) -> Result<(Arc<App>, Arc<Token>, Duration), Arc<Error>> {
+        if let Some(policy) = &self.0.policy {
+            let now = self.0.clock.micros();
+            let allowed = policy.allows(caller, &tenant.config, dataset, now);
+            allowed.map_err(|denied| Arc::new(Error::Denied(denied)))?;
+        }
         if !tenant.config.dataset_names().iter().any(|d| d == dataset) {
             return Err(Arc::new(Error::DatasetNotEnabled {
                 tenant: tenant.config.id,
@@ -98,7 +116,11 @@ impl Broker {
     }
 
     async fn note(&self, event: Event) -> Result<(), Status> {
-        self.0.audit.note(event).await.map_err(|e| Status::unavailable(e.to_string()))
+        self.0
+            .audit
+            .note(event)
+            .await
+            .map_err(|e| Status::unavailable(e.to_string()))
     }
 }
 
@@ -108,16 +130,18 @@ impl TokenService for Broker {
         &self,
         request: Request<GetTokenRequest>,
     ) -> Result<Response<GetTokenResponse>, Status> {
-        let caller = Peer::of(&request).map(|identity| identity.to_string());
+        let caller = Peer::of(&request);
         let request = request.into_inner();
         let asked = Event {
-            caller,
+            caller: caller.as_ref().map(ToString::to_string),
             tenant: Some(request.tenant_id.chars().take(36).collect()),
             dataset: Some(request.dataset.chars().take(64).collect()),
             ..Event::new(Kind::Denial)
         };
         let denied = |status: &Status, code: &str| Event {
-            detail: Some(code.to_owned()).filter(|c| !c.is_empty()).or(Some(status.code().to_string())),
+            detail: Some(code.to_owned())
+                .filter(|c| !c.is_empty())
+                .or(Some(status.code().to_string())),
             ..asked.clone()
         };
         let tenant = match self.tenant(&request.tenant_id) {
@@ -134,7 +158,8 @@ impl TokenService for Broker {
             claims: Some(request.claims).filter(|c| !c.is_empty()),
         };
         let id = tenant.config.id;
-        match self.issue(tenant, &request.dataset, &rejected).await {
+        let issued = self.issue(caller.as_ref(), tenant, &request.dataset, &rejected);
+        match issued.await {
             Ok((app, token, use_for)) => {
                 let uti = token.granted.as_ref().map(|g| g.uti.clone());
                 let credential = app.credentials.get(token.credential);
@@ -167,11 +192,38 @@ impl TokenService for Broker {
 
     async fn list_tenants(
         &self,
-        _: Request<ListTenantsRequest>,
+        request: Request<ListTenantsRequest>,
     ) -> Result<Response<ListTenantsResponse>, Status> {
-        let tenants = self.0.registry.all();
-        let tenants = tenants.into_iter().map(|t| describe(&t.config)).collect();
-        Ok(Response::new(ListTenantsResponse { tenants }))
+        let caller = Peer::of(&request);
+        let ListTenantsRequest {
+            pool,
+            page_size,
+            page_token,
+        } = request.into_inner();
+        let all = self.0.registry.all();
+        let seen = all.into_iter().filter(|t| {
+            let id = t.config.id.to_string();
+            let policy = self.0.policy.as_ref();
+            (pool.is_empty() || pool == t.config.pool.as_str())
+                && id > page_token
+                && policy.is_none_or(|p| p.shows(caller.as_ref(), &t.config))
+        });
+        let size = match page_size {
+            0 => usize::MAX,
+            some => usize::try_from(some).unwrap_or(usize::MAX),
+        };
+        let mut tenants: Vec<_> = seen
+            .take(size.saturating_add(1))
+            .map(|t| describe(&t.config))
+            .collect();
+        let more = tenants.len() > size;
+        tenants.truncate(size);
+        let last = tenants.last().filter(|_| more);
+        let next_page_token = last.map(|t| t.tenant_id.clone()).unwrap_or_default();
+        Ok(Response::new(ListTenantsResponse {
+            tenants,
+            next_page_token,
+        }))
     }
 }
 

@@ -29,13 +29,26 @@ pub struct GetTokenResponse {
     #[prost(uint32, tag = "2")]
     pub use_for_seconds: u32,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListTenantsRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTenantsRequest {
+    /// Only tenants of this pool; all that the caller may see when empty.
+    #[prost(string, tag = "1")]
+    pub pool: ::prost::alloc::string::String,
+    /// At most so many; all when 0.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// next_page_token of the answer before.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListTenantsResponse {
     /// Sorted by tenant_id.
     #[prost(message, repeated, tag = "1")]
     pub tenants: ::prost::alloc::vec::Vec<Tenant>,
+    /// There are more when it isn't empty.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tenant {

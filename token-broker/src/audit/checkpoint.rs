@@ -31,7 +31,9 @@ impl Checkpoint {
             return false;
         };
         let text = text(self.size, &self.hash, &self.time);
-        UnparsedPublicKey::new(&ED25519, key).verify(text.as_bytes(), &signature).is_ok()
+        UnparsedPublicKey::new(&ED25519, key)
+            .verify(text.as_bytes(), &signature)
+            .is_ok()
     }
 }
 
@@ -52,7 +54,8 @@ impl Notary {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let key = Ed25519KeyPair::generate()
                     .map_err(|_| std::io::Error::other("no random numbers"))?;
-                let der: Pkcs8V1Der<'_> = key.as_der()
+                let der: Pkcs8V1Der<'_> = key
+                    .as_der()
                     .map_err(|_| std::io::Error::other("the key has no form"))?;
                 let mut file = private(&path)?;
                 file.write_all(der.as_ref())?;
@@ -66,7 +69,10 @@ impl Notary {
         let beside = directory.join("checkpoints.ndjson");
         Ok(Notary {
             key,
-            files: [beside].into_iter().chain(elsewhere.map(Path::to_owned)).collect(),
+            files: [beside]
+                .into_iter()
+                .chain(elsewhere.map(Path::to_owned))
+                .collect(),
         })
     }
 
@@ -79,7 +85,13 @@ impl Notary {
             signature: STANDARD.encode(signature),
             time,
         };
-        tracing::info!(records = note.size, hash = note.hash, time = note.time, signature = note.signature, "audit checkpoint");
+        tracing::info!(
+            records = note.size,
+            hash = note.hash,
+            time = note.time,
+            signature = note.signature,
+            "audit checkpoint"
+        );
         let line = serde_json::to_string(&note).map_err(std::io::Error::other)? + "\n";
         for path in &self.files {
             let mut file = private(path)?;
@@ -91,7 +103,11 @@ impl Notary {
 }
 
 fn private(path: &Path) -> Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// The public key in a file that [`Notary::open`] wrote.

@@ -84,7 +84,10 @@ impl Audit {
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn flush(&self, mut writer: OwnedMutexGuard<Writer>) {
@@ -153,9 +156,14 @@ impl Writer {
             return;
         }
         let now = self.clock.micros();
-        match self.notary.note(self.end.seq, &self.end.hash, time_text(now)) {
+        match self
+            .notary
+            .note(self.end.seq, &self.end.hash, time_text(now))
+        {
             Ok(()) => (self.noted, self.noted_at) = (self.end.seq, now),
-            Err(e) => tracing::error!(error = %e, "a checkpoint of the audit log can't be written; it is tried again"),
+            Err(e) => {
+                tracing::error!(error = %e, "a checkpoint of the audit log can't be written; it is tried again")
+            }
         }
     }
 }

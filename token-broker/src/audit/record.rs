@@ -66,7 +66,8 @@ struct Line<'a> {
 }
 
 /// What stands before the first record.
-pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+pub(super) const BEGINNING: &str =
+    "0000000000000000000000000000000000000000000000000000000000000000";
 
 const HASH: &str = ",\"hash\":\"";
 

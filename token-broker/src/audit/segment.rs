@@ -26,7 +26,10 @@ pub(super) fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
         if name.starts_with("audit-") && name.ends_with(".ndjson") {
             found.push(path);
         }
@@ -61,7 +64,9 @@ impl End {
             file.set_len(length)?;
             file.sync_data()?;
         }
-        let first = path.file_stem().and_then(|n| n.to_str()?.strip_prefix("audit-")?.parse::<u64>().ok());
+        let first = path
+            .file_stem()
+            .and_then(|n| n.to_str()?.strip_prefix("audit-")?.parse::<u64>().ok());
         let (seq, hash) = match record::read(last.trim_end()) {
             Ok(links) => (links.seq, links.hash),
             Err(_) if last.is_empty() && first == Some(1) => (0, BEGINNING.to_owned()),
@@ -85,7 +90,10 @@ impl End {
             self.file = begin(&self.directory, self.seq + 1)?;
             self.length = 0;
         }
-        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all(lines)
+            .and_then(|()| self.file.sync_data());
         if let Err(e) = written {
             self.file.set_len(self.length)?;
             return Err(e);
@@ -98,7 +106,12 @@ impl End {
 
 fn begin(directory: &Path, seq: u64) -> Result<File> {
     let path = directory.join(format!("audit-{seq:020}.ndjson"));
-    let file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .mode(0o600)
+        .open(path)?;
     // The name is durable too.
     File::open(directory)?.sync_all()?;
     Ok(file)

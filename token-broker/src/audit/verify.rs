@@ -47,7 +47,8 @@ pub fn verify(request: &Request) -> Result<Outcome, Problem> {
         let file = File::open(path).map_err(|e| unreadable(path, e))?;
         for (n, line) in BufReader::new(file).lines().enumerate() {
             let line = line.map_err(|e| unreadable(path, e))?;
-            let wrong = |what: String| broken(format!("{}, line {}: {what}", path.display(), n + 1));
+            let wrong =
+                |what: String| broken(format!("{}, line {}: {what}", path.display(), n + 1));
             let links = record::read(&line).map_err(|why| wrong(format!("the record {why}.")))?;
             if first == 0 {
                 first = links.seq;
@@ -79,7 +80,11 @@ pub fn verify(request: &Request) -> Result<Outcome, Problem> {
         )));
     }
     if let Some(note) = notes.iter().find(|note| note.size < first) {
-        tracing::warn!(checkpoint = note.time, first, "records before the first one are not here; archived ones are checked with theirs");
+        tracing::warn!(
+            checkpoint = note.time,
+            first,
+            "records before the first one are not here; archived ones are checked with theirs"
+        );
     }
     Ok(Outcome {
         records: (first, last),
@@ -155,15 +160,25 @@ mod tests {
         }
 
         async fn add(&self, records: u64) {
-            let audit = Audit::open(&self.config, Clock::starting_at(1_800_000_000_000_000)).unwrap();
+            let audit =
+                Audit::open(&self.config, Clock::starting_at(1_800_000_000_000_000)).unwrap();
             for n in 0..records {
                 let tenant = Some(format!("tenant {n}"));
-                audit.note(Event { tenant, ..Event::new(Kind::Issue) }).await.unwrap();
+                audit
+                    .note(Event {
+                        tenant,
+                        ..Event::new(Kind::Issue)
+                    })
+                    .await
+                    .unwrap();
             }
         }
 
         fn file(&self) -> PathBuf {
-            segment::files(&self.config.directory).unwrap().pop().unwrap()
+            segment::files(&self.config.directory)
+                .unwrap()
+                .pop()
+                .unwrap()
         }
 
         fn change(&self, how: impl Fn(Vec<&str>) -> Vec<String>) {
@@ -263,7 +278,10 @@ mod tests {
     async fn a_record_that_a_crash_cut_is_taken_off_and_a_changed_end_is_refused() {
         use std::io::Write as _;
         let log = Log::new().await;
-        let mut file = std::fs::OpenOptions::new().append(true).open(log.file()).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(log.file())
+            .unwrap();
         file.write_all(b"{\"seq\":11,\"time\":").unwrap();
         log.add(1).await;
         assert_eq!(log.verify().unwrap().records, (1, 12));

@@ -57,7 +57,9 @@ pub fn main() -> ExitCode {
             let (first, last) = outcome.records;
             let mut text = format!("records {first} to {last} are as they were written\n");
             text += &match alone {
-                true => "without --checkpoints nobody can say whether the end was cut off\n".to_owned(),
+                true => {
+                    "without --checkpoints nobody can say whether the end was cut off\n".to_owned()
+                }
                 false => format!("{} checkpoints agree\n", outcome.checkpoints),
             };
             match std::io::stdout().write_all(text.as_bytes()) {

@@ -2,7 +2,7 @@
 
 pub mod audit_command;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proto::access::METHODS;
@@ -29,6 +29,9 @@ pub struct Settings {
     /// Every tenant that is worked for.
     #[serde(default)]
     pub tenants: Vec<TenantConfig>,
+    /// Which of them may ask for what, in a file that is read again when it changes; everything without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_file: Option<PathBuf>,
     /// Where each token and each refusal is noted.
     #[serde(default)]
     pub audit: audit::Config,
@@ -57,6 +60,9 @@ impl config::Settings for Settings {
     fn resolve(&mut self, base: &Path) {
         self.tenants.iter_mut().for_each(|t| t.resolve(base));
         self.audit.resolve(base);
+        if let Some(file) = &mut self.policy_file {
+            config::below(base, file);
+        }
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -71,6 +77,9 @@ impl config::Settings for Settings {
     }
 
     fn inspect(&self) -> Result<Vec<String>, Problem> {
+        if let Some(file) = &self.policy_file {
+            crate::policy::Policy::open(file)?;
+        }
         let now = runtime::Clock::system().micros() / 1_000_000;
         self.registry().check_credentials(now)?;
         Ok(vec!["each tenant's credentials can be used".to_owned()])
@@ -99,6 +108,7 @@ impl Service for Settings {
             http: runtime::http::client()?,
             direct: runtime::http::direct()?,
             audit: audit.clone(),
+            policy_file: self.policy_file.clone(),
             clock: process.clock,
         };
         let broker = Broker::new(self.registry(), deps)?;

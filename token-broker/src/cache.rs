@@ -315,13 +315,13 @@ mod tests {
         Error::Refused {
             tenant: app().tenant,
             app: "core".to_owned(),
-            refusal: Refusal {
+            refusal: Box::new(Refusal {
                 class: crate::aadsts::Class::Credential,
                 error: "invalid_client".to_owned(),
                 code,
                 trace: String::new(),
                 correlation: String::new(),
-            },
+            }),
         }
     }
 

@@ -186,7 +186,7 @@ impl Entra {
             Some(refusal) if refusal.class != Class::Transient => Err(Error::Refused {
                 tenant: app.tenant,
                 app: app.name.clone(),
-                refusal,
+                refusal: Box::new(refusal),
             }),
             Some(refusal) => Err(unreachable(wait, format!("it answers {refusal}").into())),
             None => Err(unreachable(

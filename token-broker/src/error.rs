@@ -53,7 +53,7 @@ pub(crate) enum Error {
     Refused {
         tenant: TenantId,
         app: String,
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// The token is not the one that was asked for.
     #[error("tenant {tenant}, app `{app}`: the token {what}")]

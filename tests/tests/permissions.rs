@@ -12,8 +12,12 @@ fn read(path: &str) -> String {
 /// Application permissions and their ids, from Microsoft's list.
 fn known() -> BTreeMap<String, String> {
     let list = read("../shared/facts/graph-permissions.csv");
-    let rows = list.lines().skip(1).map(|line| line.split(',').map(str::to_owned));
-    rows.filter_map(|mut row| Some((row.next()?, row.next()?))).collect()
+    let rows = list
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').map(str::to_owned));
+    rows.filter_map(|mut row| Some((row.next()?, row.next()?)))
+        .collect()
 }
 
 #[test]
@@ -42,8 +46,16 @@ fn each_id_in_the_guide_belongs_to_its_permission() {
 fn the_guide_explains_each_permission_that_a_dataset_names_as_its_least() {
     let guide = read("docs/tenant.md");
     for dataset in catalog::ALL {
-        assert!(guide.contains(&format!("| `{}` |", dataset.permission)), "{}", dataset.permission);
-        assert!(guide.contains(&format!("`{}`", dataset.name)), "{}", dataset.name);
+        assert!(
+            guide.contains(&format!("| `{}` |", dataset.permission)),
+            "{}",
+            dataset.permission
+        );
+        assert!(
+            guide.contains(&format!("`{}`", dataset.name)),
+            "{}",
+            dataset.name
+        );
     }
 }
 

@@ -136,7 +136,10 @@ mod tests {
         let init = Command::parse_from(args).init;
         init.write(&path).unwrap();
         let config = crate::Config::load(&path).unwrap();
-        assert_eq!(config.tenants[0].graph.as_str(), "http://127.0.0.1:1/");
+        assert_eq!(
+            config.tenants[0].graph.as_ref().unwrap().as_str(),
+            "http://127.0.0.1:1/"
+        );
         assert_eq!(
             config.collector.lateness_seconds,
             collector::Config::default().lateness_seconds

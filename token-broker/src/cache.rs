@@ -509,4 +509,19 @@ mod tests {
                 .advance(Duration::from_secs(if expected == 1 { 31 } else { 151 }));
         }
     }
+
+    #[test]
+    fn a_change_that_still_spreads_is_tried_again_soon() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("secret");
+        std::fs::write(&file, "new").unwrap();
+        let mut app = Arc::into_inner(app()).unwrap();
+        app.credentials = vec![crate::CredentialConfig::ClientSecret { file: file.into() }];
+        let changed = app.credentials[0].changed().unwrap();
+        let rest = |code, later: u64| rest(&refused(code), 0, &app, changed + later * 1_000_000);
+        assert_eq!(rest(7_000_215, 60), GRACE_REST);
+        assert_eq!(rest(7_000_215, 601), Duration::from_secs(60));
+        // An expired secret doesn't heal.
+        assert_eq!(rest(7_000_222, 60), Duration::from_secs(60));
+    }
 }

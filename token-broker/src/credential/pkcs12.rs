@@ -68,3 +68,57 @@ pub(super) fn open(
         "this program is built without PKCS#12: openssl pkcs12 -in <file> -nodes -out <file>.pem makes PEM of it",
     ))
 }
+
+#[cfg(all(test, feature = "pkcs12"))]
+mod tests {
+    use p12_keystore::{
+        Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKeyChain,
+    };
+
+    use super::super::certificate::KeyFile;
+    use super::*;
+
+    /// A certificate with its key, as a company's tool exports them.
+    fn exported(password: &str) -> Vec<u8> {
+        let key =
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+                .unwrap();
+        let certificate = rcgen::CertificateParams::new(Vec::new())
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        let leaf = Certificate::from_der(certificate.der()).unwrap();
+        let chain = PrivateKeyChain::new(key.serialize_der(), b"1", vec![leaf]);
+        let mut store = KeyStore::new();
+        store.add_entry("app", KeyStoreEntry::PrivateKeyChain(chain));
+        let writer = store.writer(password);
+        let writer = writer.encryption_algorithm(EncryptionAlgorithm::PbeWithHmacSha256AndAes256);
+        writer
+            .mac_algorithm(MacAlgorithm::HmacSha256)
+            .write()
+            .unwrap()
+    }
+
+    #[test]
+    fn opens_what_was_exported_and_says_what_a_password_needs() {
+        let home = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &[u8]| {
+            let path = home.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let file = write("app.pfx", &exported("open sesame"));
+        let right = SecretFile::from(write("right", b"open sesame\n"));
+        let wrong = SecretFile::from(write("wrong", b"else"));
+        KeyFile::read(&file, None, Some(&right))
+            .map_err(|e| e.to_string())
+            .unwrap();
+        for (password, told) in [
+            (Some(&wrong), "that the password opens"),
+            (None, "without a password"),
+        ] {
+            let e = KeyFile::read(&file, None, password).err().unwrap();
+            assert!(e.to_string().contains(told), "{e}");
+        }
+    }
+}

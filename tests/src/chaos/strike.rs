@@ -78,7 +78,11 @@ impl Field<'_> {
                 let n = strike.victim % replicas.len();
                 replicas[n].signal("STOP");
                 sleep(STOPPED).await;
-                replicas[n].signal("CONT");
+                if strike.stage == Stage::Deliver {
+                    // It shall come back with a batch that another one has delivered meanwhile.
+                    self.delivered(PATIENCE).await;
+                }
+                self.cluster.of(service)[n].signal("CONT");
                 Ok(())
             }
             Fault::Cut => {
@@ -131,6 +135,14 @@ impl Field<'_> {
         }
         self.hold("normalizer", "CONT");
         restored
+    }
+
+    /// Waits until the sinks have what the ledger has, for a while.
+    async fn delivered(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        while self.at_work(Stage::Deliver).await && Instant::now() < deadline {
+            sleep(Duration::from_millis(15)).await;
+        }
     }
 
     fn hold(&mut self, service: &str, signal: &str) {

@@ -88,6 +88,7 @@ pub(super) fn write(
             match service {
                 "token-broker" => {
                     text += &listening((grpc, http));
+                    _ = writeln!(text, "[audit]\ndirectory = \"audit-{n}\"");
                     for (i, tenant) in tenants.iter().enumerate() {
                         let secret = home.join(format!("secret-{i}"));
                         std::fs::write(&secret, &tenant.client_secret)?;

@@ -67,7 +67,7 @@ pub(super) async fn run(
         cluster,
         sim: sim.clone(),
         graph,
-        dumps: None,
+        dump: None,
         presence: Presence::new(&sim),
     };
     let outcome = fight(&mut field, plan, tally).await;
@@ -89,7 +89,7 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
             field.changes_then_everything().await?;
             field.a_day_passes();
         }
-        field.dump(day > 0).await?;
+        field.dump()?;
         field.make_due().await?;
         for strike in strikes {
             field.strike(*strike, tally).await?;

@@ -21,6 +21,10 @@ const STOPPED: Duration = Duration::from_secs(4);
 /// How long connections are refused after they were cut.
 const CUT: Duration = Duration::from_millis(400);
 
+/// Nothing of the users is being read, and nothing waits for a verdict.
+const CLOSED: &str = "SELECT NOT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND
+    (open IS NOT NULL OR sealed IS NOT NULL OR schedule LIKE '%\"forced\":true%'))";
+
 /// A round while it goes on.
 pub struct Field<'a> {
     /// RabbitMQ and PostgreSQL.
@@ -31,8 +35,8 @@ pub struct Field<'a> {
     pub sim: Sim,
     /// What stands before Graph.
     pub graph: Proxy,
-    /// Dumps of the ledger and of the collector's database, taken earlier in the round.
-    pub dumps: Option<(Vec<u8>, Vec<u8>)>,
+    /// A dump of the ledger, taken earlier in the round.
+    pub dump: Option<Vec<u8>>,
     /// Who was there all the time.
     pub presence: Presence,
 }
@@ -105,7 +109,7 @@ impl Field<'_> {
             }
             Fault::DatabaseRestart => self.servers.postgres.restart(),
             Fault::LedgerRestored => {
-                let Some((ledger, _)) = &self.dumps else {
+                let Some(ledger) = &self.dump else {
                     return Ok(());
                 };
                 restore(self.servers, &mut self.cluster, "normalizer", ledger)
@@ -114,25 +118,26 @@ impl Field<'_> {
         }
     }
 
-    /// The worst moment for it: while the verdict on a seal is under way, to before that run had read its delta. So the
-    /// same run is sealed twice, with different pages.
+    /// The worst moment for it: a run goes back to before it had read its delta, while the verdict on its seal is under way
+    /// and the tenant changes. So the same run is sealed twice, with different pages, and the ledger takes the first ones.
     async fn collector_restored(&mut self) -> Result<()> {
-        let Some((_, dump)) = self.dumps.take() else {
-            return Ok(());
-        };
-        self.hold("normalizer", "STOP");
-        let sealed = self
-            .waits(
-                PATIENCE,
-                "SELECT EXISTS (SELECT 1 FROM dataset WHERE sealed LIKE '%\"published\":true%')",
-            )
-            .await;
+        self.waits(PATIENCE, CLOSED).await;
         self.a_day_passes();
-        let restored = restore(self.servers, &mut self.cluster, "collector", &dump);
-        if sealed {
-            let again = "SELECT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND sealed LIKE '%\"published\":true%')";
-            self.waits(PATIENCE, again).await;
-        }
+        self.stall(true);
+        self.make_due().await?;
+        let reading = "SELECT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND open LIKE '%\"Delta\"%')";
+        self.waits(Duration::from_secs(2), reading).await;
+        let database = self.cluster.database("collector");
+        let dump = self.servers.postgres.dump(database);
+        self.hold("normalizer", "STOP");
+        self.stall(false);
+        let sealed =
+            "SELECT NOT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND (open IS NOT NULL
+            OR sealed IS NULL OR sealed NOT LIKE '%\"published\":true%'))";
+        self.waits(PATIENCE, sealed).await;
+        self.a_day_passes();
+        let restored = restore(self.servers, &mut self.cluster, "collector", &dump?);
+        self.waits(PATIENCE, sealed).await;
         self.hold("normalizer", "CONT");
         restored
     }
@@ -152,24 +157,14 @@ impl Field<'_> {
             .for_each(|r| r.signal(signal));
     }
 
-    /// Dumps of what may be restored later in the round. The collector's is taken while a delta is being read, if one
-    /// is within a moment: Graph is held still for that.
-    pub async fn dump(&mut self, delta: bool) -> Result<()> {
-        if delta {
-            self.stall(true);
-            self.make_due().await?;
-            let reading = "SELECT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND open LIKE '%\"Delta\"%')";
-            self.waits(Duration::from_secs(2), reading).await;
-        }
-        let dumps = self.dumps();
-        self.stall(false);
-        self.dumps = Some(dumps?);
+    /// Dumps the ledger.
+    pub fn dump(&mut self) -> Result<()> {
+        self.dump = Some(
+            self.servers
+                .postgres
+                .dump(self.cluster.database("normalizer"))?,
+        );
         Ok(())
-    }
-
-    fn dumps(&self) -> Result<(Vec<u8>, Vec<u8>)> {
-        let dump = |service| self.servers.postgres.dump(self.cluster.database(service));
-        Ok((dump("normalizer")?, dump("collector")?))
     }
 
     /// Graph answers nothing, and goes on.
@@ -192,11 +187,9 @@ impl Field<'_> {
 
     /// Reads what has just changed, and everything right after that: from replicas that don't know it yet.
     pub async fn changes_then_everything(&self) -> Result<()> {
-        let closed = "SELECT NOT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND
-            (open IS NOT NULL OR sealed IS NOT NULL OR schedule LIKE '%\"forced\":true%'))";
-        self.waits(PATIENCE, closed).await;
+        self.waits(PATIENCE, CLOSED).await;
         self.make_due().await?;
-        self.waits(PATIENCE, closed).await;
+        self.waits(PATIENCE, CLOSED).await;
         self.next_week().await;
         self.make_due().await
     }

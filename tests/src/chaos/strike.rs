@@ -16,6 +16,8 @@ use crate::cluster::{Cluster, Servers};
 
 /// How long a strike waits for work in flight.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a collector may take to go on from a restored database: the leases in it end first.
+const RESTORED: Duration = Duration::from_secs(15);
 /// How long a stopped process stays stopped: longer than its leases.
 const STOPPED: Duration = Duration::from_secs(4);
 /// How long connections are refused after they were cut.
@@ -121,23 +123,29 @@ impl Field<'_> {
     /// The worst moment for it: a run goes back to before it had read its delta, while the verdict on its seal is under way
     /// and the tenant changes. So the same run is sealed twice, with different pages, and the ledger takes the first ones.
     async fn collector_restored(&mut self) -> Result<()> {
-        self.waits(PATIENCE, CLOSED).await;
+        self.waits(RESTORED, CLOSED).await;
         self.a_day_passes();
-        self.stall(true);
+        self.sim.fault(graph_sim::Fault {
+            path: Some("/users/delta".to_owned()),
+            delay_ms: Some(u64::try_from(PATIENCE.as_millis())?),
+            ..graph_sim::Fault::default()
+        });
         self.make_due().await?;
-        let reading = "SELECT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND open LIKE '%\"Delta\"%')";
-        self.waits(Duration::from_secs(2), reading).await;
+        let reading =
+            "SELECT NOT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND (open IS NULL
+            OR open NOT LIKE '%\"Delta\"%'))";
+        self.waits(PATIENCE, reading).await;
         let database = self.cluster.database("collector");
         let dump = self.servers.postgres.dump(database);
         self.hold("normalizer", "STOP");
-        self.stall(false);
+        self.sim.clear_faults();
         let sealed =
             "SELECT NOT EXISTS (SELECT 1 FROM dataset WHERE dataset = 'users' AND (open IS NOT NULL
             OR sealed IS NULL OR sealed NOT LIKE '%\"published\":true%'))";
-        self.waits(PATIENCE, sealed).await;
+        self.waits(RESTORED, sealed).await;
         self.a_day_passes();
         let restored = restore(self.servers, &mut self.cluster, "collector", &dump?);
-        self.waits(PATIENCE, sealed).await;
+        self.waits(RESTORED, sealed).await;
         self.hold("normalizer", "CONT");
         restored
     }
@@ -165,11 +173,6 @@ impl Field<'_> {
                 .dump(self.cluster.database("normalizer"))?,
         );
         Ok(())
-    }
-
-    /// Graph answers nothing, and goes on.
-    fn stall(&self, on: bool) {
-        self.graph.stall(on);
     }
 
     /// Lets a day of changes happen in the tenants.

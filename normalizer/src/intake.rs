@@ -94,6 +94,7 @@ impl Normalizer {
         if let Some(tenant) = store::tenant(&mut read, &name.tenant.to_string()).await?
             && old(&mut read, tenant, &name).await?
         {
+            overtaken(&name);
             return Ok(());
         }
         drop(read);
@@ -114,6 +115,7 @@ impl Normalizer {
         let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
         let tenant = store::tenant_or_new(&mut w, name.tenant).await?;
         if old(&mut w, tenant, name).await? {
+            overtaken(name);
             return Ok(());
         }
         let gap = row.gap.is_some();
@@ -194,6 +196,12 @@ impl Normalizer {
         self.arrived(tenant, name.dataset.name);
         Ok(())
     }
+}
+
+/// A newer run was applied before the page came, so what it says is known.
+fn overtaken(name: &Name<'_>) {
+    let (dataset, sequence) = (name.dataset.name, name.sequence);
+    tracing::info!(tenant = %name.tenant, dataset, run = name.run, attempt = name.attempt, sequence, "a page came too late");
 }
 
 /// Whether a run is not newer than what is applied: then it never will be.

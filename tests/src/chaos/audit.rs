@@ -129,7 +129,12 @@ pub async fn removed(sink: &PgPool) -> Result<Vec<(String, String, String)>> {
 
 /// What the queue confirmed and the ledger never had: seals without a closing, and pages of a seal. Of runs that began
 /// (a run's number is that moment) when everything was watched.
-pub async fn lost(collector: &PgPool, ledger: &PgPool, since: i64) -> Result<Vec<String>> {
+pub async fn lost(
+    collector: &PgPool,
+    ledger: &PgPool,
+    since: i64,
+    overtaken: &BTreeSet<String>,
+) -> Result<Vec<String>> {
     let closed = "SELECT t.tenant || ' ' || c.dataset || ' ' || c.run || ' ' || c.attempt
         FROM closing c JOIN tenant t ON t.id = c.tenant WHERE c.run > $1";
     let sealed = "SELECT tenant || ' ' || dataset || ' ' || (sealed ->> 'run') || ' ' || (sealed ->> 'attempt')
@@ -144,7 +149,9 @@ pub async fn lost(collector: &PgPool, ledger: &PgPool, since: i64) -> Result<Vec
         names(collector, sealed, since).await?,
         &names(ledger, closed, since).await?,
     );
-    let taken = names(ledger, taken, since).await?;
+    let mut taken = names(ledger, taken, since).await?;
+    // They came, and what they say was known by then.
+    taken.extend(overtaken.iter().cloned());
     let missing = without(names(collector, pages, since).await?, &taken);
     lost.extend(missing.into_iter().map(|page| format!("page {page}")));
     Ok(lost)

@@ -31,12 +31,14 @@ pub struct Results<'a> {
 }
 
 /// What may be asked of a round.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Round {
     /// Messages were destroyed or a database went back: a run that was sealed may rightly be closed by nobody.
     pub lossy: bool,
     /// The ledger went back: a sink may have shown an older state for a while.
     pub restored: bool,
+    /// Pages that came when a newer run was applied already.
+    pub overtaken: BTreeSet<String>,
 }
 
 /// Which objects exist, and which didn't for a while: people leave, and some come back.
@@ -94,7 +96,7 @@ impl Presence {
 
 impl Results<'_> {
     /// Fails with everything that doesn't hold.
-    pub async fn hold(&self, presence: &Presence, now: &Truth, round: Round) -> Result<()> {
+    pub async fn hold(&self, presence: &Presence, now: &Truth, round: &Round) -> Result<()> {
         let mut wrong = Vec::new();
         for kind in KINDS {
             let expected = now.records(kind);
@@ -129,7 +131,8 @@ impl Results<'_> {
         );
         wrong.extend(self.removed_wrongly(presence, round).await?);
         if !round.lossy {
-            let lost = audit::lost(self.collector, self.ledger, self.since).await?;
+            let lost =
+                audit::lost(self.collector, self.ledger, self.since, &round.overtaken).await?;
             wrong.extend(
                 lost.into_iter()
                     .map(|s| format!("confirmed by the queue, but lost: {s}")),
@@ -171,7 +174,7 @@ impl Results<'_> {
     }
 
     /// Records that a sink lost although their objects existed the whole time.
-    async fn removed_wrongly(&self, presence: &Presence, round: Round) -> Result<Vec<String>> {
+    async fn removed_wrongly(&self, presence: &Presence, round: &Round) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
         let removed = audit::removed(self.sink).await?;
         for (tenant, of, key) in removed {

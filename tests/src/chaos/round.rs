@@ -114,9 +114,10 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
     let round = Round {
         lossy: faults.iter().any(|f| f.loses()),
         restored: faults.contains(&Fault::LedgerRestored),
+        overtaken: field.cluster.overtaken()?,
     };
     results
-        .hold(&field.presence, &Truth::of(&field.sim), round)
+        .hold(&field.presence, &Truth::of(&field.sim), &round)
         .await
 }
 

@@ -4,7 +4,7 @@
 
 mod config;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -276,6 +276,33 @@ impl Cluster {
     /// The directory of the files sink.
     pub fn files(&self) -> PathBuf {
         self.home.path().join("inventory")
+    }
+
+    /// Pages that reached a normalizer when a newer run was applied already, by its log: tenant, dataset, run, attempt and
+    /// sequence.
+    pub fn overtaken(&self) -> Result<BTreeSet<String>> {
+        let mut pages = BTreeSet::new();
+        for n in 0..self.replicas["normalizer"].len() {
+            let log = self.home.path().join(format!("normalizer-{n}.log"));
+            for line in std::fs::read_to_string(log)?.lines() {
+                let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else {
+                    continue;
+                };
+                if line["message"] == "a page came too late" {
+                    let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+                    let number = |key: &str| line[key].as_u64().unwrap_or_default();
+                    pages.insert(format!(
+                        "{} {} {} {} {}",
+                        text("tenant"),
+                        text("dataset"),
+                        number("run"),
+                        number("attempt"),
+                        number("sequence")
+                    ));
+                }
+            }
+        }
+        Ok(pages)
     }
 
     /// The file of the SQLite sink.

@@ -116,7 +116,7 @@ const TABLE: &[Row] = &[
         "LW-2001",
         Who::Operator,
         "Entra ID refuses the client secret",
-        "put the secret's value, not its id, into the file, of this app's secret; a new secret may take two minutes",
+        "put the value, not the id, of this app's secret into client_secret_file; a new secret may take two minutes",
     ),
     (
         &[7_000_222],

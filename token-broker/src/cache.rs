@@ -36,7 +36,8 @@ const REFUSED_REST: [u64; 4] = [60, 300, 900, 3_600];
 const TRIES: u32 = 4;
 const BACKOFF: Backoff = Backoff {
     base: Duration::from_millis(500),
-    max: Duration::from_secs(60),
+    // With its jitter: after an outage everybody is served again within a minute.
+    max: Duration::from_secs(40),
 };
 /// A longer wait is not waited for within a call.
 const PATIENCE: Duration = Duration::from_secs(10);

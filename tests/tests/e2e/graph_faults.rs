@@ -219,5 +219,7 @@ fn a_network_that_is_down_fails_with_a_code_and_the_next_pass_works() {
     world.network.lose(u32::MAX);
     assert_eq!(exit(&world.sync()), "LW-2010");
     world.network.lose(0);
+    // It is left alone for less than a minute.
+    world.advance_clock(Duration::from_secs(60));
     world.sync_whole();
 }

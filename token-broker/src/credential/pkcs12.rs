@@ -69,7 +69,8 @@ pub(super) fn open(
     ))
 }
 
-#[cfg(all(test, feature = "pkcs12"))]
+#[cfg(test)]
+#[cfg(feature = "pkcs12")]
 mod tests {
     use p12_keystore::{
         Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKeyChain,

@@ -1,6 +1,6 @@
 //! The token-broker as a process: its configuration, and what it is wired to.
 
-pub mod audit_command;
+mod audit_command;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,14 @@ use tonic::service::Routes;
 
 use crate::audit::{self, Audit};
 use crate::{Broker, Config, Deps, TenantConfig};
+
+/// The process, or a command beside it.
+pub fn main() -> std::process::ExitCode {
+    match std::env::args_os().nth(1) {
+        Some(first) if first == "audit" => audit_command::main(),
+        _ => runtime::process::main::<Settings>(),
+    }
+}
 
 /// The configuration of the process.
 #[derive(Clone, Debug, Serialize, Deserialize)]

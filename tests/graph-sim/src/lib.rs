@@ -47,6 +47,7 @@ mod mix;
 mod names;
 mod order;
 mod person;
+pub mod process;
 mod property;
 mod purchase;
 mod query;

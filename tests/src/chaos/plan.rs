@@ -169,7 +169,7 @@ impl Plan {
             .collect();
         Plan {
             seed: rng.u64(..1 << 40),
-            late: matches!(round % 4, 0 | 3),
+            late: matches!(round % 8, 0 | 3 | 4),
             days,
         }
     }

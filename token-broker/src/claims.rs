@@ -46,7 +46,7 @@ impl Granted {
     }
 
     /// Directory roles that the app holds.
-    pub(crate) fn directory_roles(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn directory_roles(&self) -> impl Iterator<Item = &str> + Clone {
         self.wids
             .iter()
             .map(String::as_str)
@@ -55,12 +55,8 @@ impl Granted {
 
     /// Permissions and directory roles.
     pub(crate) fn powers(&self) -> impl Iterator<Item = &str> + Clone {
-        let directory = self
-            .wids
-            .iter()
-            .map(String::as_str)
-            .filter(|id| *id != NO_ROLE);
-        self.roles.iter().map(String::as_str).chain(directory)
+        let roles = self.roles.iter().map(String::as_str);
+        roles.chain(self.directory_roles())
     }
 
     /// Whether it is a token of this app in this tenant.

@@ -151,12 +151,8 @@ impl Tenant {
     /// The datasets that an app is there for: those that the operator names for it, else every enabled one.
     pub(crate) fn datasets_of(&self, app: &App) -> Vec<&'static Declaration> {
         let enabled = self.config.dataset_names();
-        let named = |d: &&str| {
-            app.datasets
-                .as_ref()
-                .is_none_or(|all| all.iter().any(|n| n == d))
-        };
-        let names = enabled.iter().map(String::as_str).filter(named);
+        let names = enabled.iter().map(String::as_str);
+        let names = names.filter(|name| app.may_read(name));
         names.filter_map(catalog::find).collect()
     }
 
@@ -166,12 +162,8 @@ impl Tenant {
         dataset: &str,
         cache: &Cache,
     ) -> Result<&Arc<App>, Arc<Error>> {
-        let named = |app: &&Arc<App>| {
-            app.datasets
-                .as_ref()
-                .is_none_or(|all| all.iter().any(|d| d == dataset))
-        };
-        let candidates: Vec<&Arc<App>> = self.apps.iter().filter(named).collect();
+        let may_read = self.apps.iter().filter(|app| app.may_read(dataset));
+        let candidates: Vec<&Arc<App>> = may_read.collect();
         if let [only] = candidates[..] {
             return Ok(only);
         }

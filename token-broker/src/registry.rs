@@ -33,6 +33,14 @@ pub(crate) struct App {
     pub datasets: Option<Vec<String>>,
 }
 
+impl App {
+    /// Whether the operator lets it read a dataset.
+    pub(crate) fn may_read(&self, dataset: &str) -> bool {
+        let named = self.datasets.as_ref();
+        named.is_none_or(|all| all.iter().any(|d| d == dataset))
+    }
+}
+
 impl Registry {
     pub(crate) fn new(config: Config) -> Self {
         let tenants = config.tenants.into_iter();

@@ -104,7 +104,7 @@ impl Broker {
             let allowed = policy.allows(caller, &tenant.config, dataset, now);
             allowed.map_err(|denied| Arc::new(Error::Denied(denied)))?;
         }
-        if !tenant.config.dataset_names().iter().any(|d| d == dataset) {
+        if !tenant.config.reads(dataset) {
             return Err(Arc::new(Error::DatasetNotEnabled {
                 tenant: tenant.config.id,
                 dataset: dataset.to_owned(),

@@ -94,6 +94,14 @@ impl TenantConfig {
         }
     }
 
+    /// Whether a dataset is enabled.
+    pub(crate) fn reads(&self, dataset: &str) -> bool {
+        match &self.datasets {
+            Some(named) => named.iter().any(|d| d.as_str() == dataset),
+            None => catalog::find(dataset).is_some(),
+        }
+    }
+
     /// Makes relative paths relative to `base`.
     pub fn resolve(&mut self, base: &Path) {
         if let Some(file) = &mut self.client_secret_file {

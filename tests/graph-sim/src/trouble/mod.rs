@@ -269,16 +269,7 @@ impl Troubles {
                 retry_after: None,
                 code: Some("Directory_ExpiredPageToken".into()),
             },
-            Kind::Storm => Refused {
-                status: 429,
-                retry_after: trouble.retry_after.or(left_of_storm(trouble, now)),
-                code: None,
-            },
-            _ => Refused {
-                status: trouble.status.unwrap_or(503),
-                retry_after: trouble.retry_after,
-                code: None,
-            },
+            _ => busy(trouble, now),
         })
     }
 
@@ -301,16 +292,7 @@ impl Troubles {
                 retry_after: trouble.retry_after,
                 code: trouble.code.map(|c| c.to_string().into()),
             },
-            Kind::Storm => Refused {
-                status: 429,
-                retry_after: trouble.retry_after.or(left_of_storm(trouble, now)),
-                code: None,
-            },
-            _ => Refused {
-                status: trouble.status.unwrap_or(503),
-                retry_after: trouble.retry_after,
-                code: None,
-            },
+            _ => busy(trouble, now),
         })
     }
 
@@ -345,6 +327,19 @@ impl Troubles {
             Some(Kind::Html) => Delivery::Html,
             _ => Delivery::Whole,
         }
+    }
+}
+
+/// What a storm or a status answers, whoever is asked.
+fn busy(trouble: &Trouble, now: u64) -> Refused {
+    let (status, retry_after) = match trouble.kind {
+        Kind::Storm => (429, trouble.retry_after.or(left_of_storm(trouble, now))),
+        _ => (trouble.status.unwrap_or(503), trouble.retry_after),
+    };
+    Refused {
+        status,
+        retry_after,
+        code: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
+use futures::future::{BoxFuture, Shared, WeakShared};
 use proto::ids::TenantId;
 use runtime::Clock;
 use runtime::retry::Backoff;
@@ -107,6 +107,7 @@ pub(crate) type Request =
     Arc<dyn Fn(Arc<App>, Option<String>) -> BoxFuture<'static, Result<Token, Error>> + Send + Sync>;
 
 type Outcome = Result<Arc<Token>, Arc<Error>>;
+type Flight = Shared<BoxFuture<'static, Outcome>>;
 
 /// Tokens by app.
 pub(crate) struct Cache {
@@ -123,7 +124,8 @@ struct Slot(Mutex<State>);
 struct State {
     token: Option<Arc<Token>>,
     resting: Option<Resting>,
-    flight: Option<Shared<BoxFuture<'static, Outcome>>>,
+    /// Not held by its slot, which it holds: a cache that is dropped before an answer comes is gone.
+    flight: Option<WeakShared<BoxFuture<'static, Outcome>>>,
     failures: u32,
 }
 
@@ -178,12 +180,15 @@ impl Cache {
             let resting = state.resting.as_ref();
             let resting = resting.filter(|r| r.until > now && r.files == files(app));
             let failure = resting.map(|r| Arc::clone(&r.error));
-            if wanted && failure.is_none() && state.flight.is_none() {
-                state.flight = Some(self.start(&slot, app, rejected.claims.clone()));
+            let mut flight = state.flight.as_ref().and_then(WeakShared::upgrade);
+            if wanted && failure.is_none() && flight.is_none() {
+                let started = self.start(&slot, app, rejected.claims.clone());
+                state.flight = started.downgrade();
+                flight = Some(started);
             }
-            match (at_hand, &state.flight, failure) {
+            match (at_hand, flight, failure) {
                 (Some((use_for, token)), ..) => return Ok((token, use_for)),
-                (None, Some(flight), _) => flight.clone(),
+                (None, Some(flight), _) => flight,
                 (None, None, Some(error)) => return Err(error),
                 (None, None, None) => {
                     unreachable!("nothing at hand, no rest: a flight was started")
@@ -198,12 +203,7 @@ impl Cache {
     }
 
     /// The request goes on when its callers went away: the next one finds its answer.
-    fn start(
-        &self,
-        slot: &Arc<Slot>,
-        app: &Arc<App>,
-        claims: Option<String>,
-    ) -> Shared<BoxFuture<'static, Outcome>> {
+    fn start(&self, slot: &Arc<Slot>, app: &Arc<App>, claims: Option<String>) -> Flight {
         let (slot, app) = (Arc::clone(slot), Arc::clone(app));
         let (clock, request) = (self.clock.clone(), Arc::clone(&self.request));
         let flight = async move {

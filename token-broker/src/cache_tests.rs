@@ -241,3 +241,17 @@ fn a_change_that_still_spreads_is_tried_again_soon() {
     // An expired secret doesn't heal.
     assert_eq!(rest(7_000_222, 60), Duration::from_secs(60));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_of_a_cache_that_is_dropped_amid_a_request() {
+    let world = World::new(|_| Ok(3_599));
+    let asked = Arc::clone(&world.asked);
+    let none = Rejected::default();
+    let waits = world.get(&none).now_or_never();
+    assert!(waits.is_none() && world.asked() == 0);
+    tokio::task::yield_now().await;
+    assert_eq!(world.asked(), 1);
+    drop(world);
+    tokio::task::yield_now().await;
+    assert_eq!(Arc::strong_count(&asked), 1, "the request is still held");
+}

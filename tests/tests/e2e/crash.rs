@@ -113,3 +113,24 @@ fn a_verdict_that_waits_in_the_queue_while_nobody_lives_is_taken_later() {
     let log = world.sim().log();
     assert!(log.iter().filter(|e| e.path == "/users").count() <= 3);
 }
+
+#[test]
+fn nothing_is_left_of_a_life_that_ends_while_it_asks_for_a_token() {
+    let mut world = World::new(crate::SETTING, Setup::users(300));
+    world.network.hold("/");
+    let (clients, network) = (world.clients(), world.network.clone());
+    world.run(async {
+        tokio::select! {
+            _ = leastwise::pass(&clients) => panic!("without a token"),
+            () = network.holds() => {}
+        }
+    });
+    drop(clients);
+    world.crash();
+    world.network.release();
+    world.open();
+    world.start();
+    world.advance_clock(Duration::from_secs(3_600));
+    world.sync_whole();
+    world.is(&world.truth());
+}

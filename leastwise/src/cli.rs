@@ -66,6 +66,14 @@ enum Command {
     Status(Output),
     /// Readings of datasets, and removals that are held.
     Runs(cmd::runs::Runs),
+    /// Tenants, what their apps may, and which of them are in the token-broker's store.
+    Tenants(cmd::tenants::Tenants),
+    /// Credentials of tenants in the token-broker's store.
+    Credentials(cmd::credentials::Credentials),
+    /// From now on hand out no token for a tenant, or none at all.
+    Kill(cmd::kill::Kill),
+    /// Hand tokens out again.
+    Revive(cmd::kill::Revive),
 }
 
 /// How a result is printed.
@@ -130,6 +138,10 @@ impl Cli {
             Command::Position(output) => cmd::position::run(&config, output.output).await,
             Command::Status(output) => cmd::status::run(&config, output.output).await,
             Command::Runs(runs) => runs.run(&config).await,
+            Command::Tenants(tenants) => tenants.run(&config).await,
+            Command::Credentials(credentials) => credentials.run(&config).await,
+            Command::Kill(kill) => kill.run(&config).await,
+            Command::Revive(revive) => revive.run(&config).await,
         }
     }
 }

@@ -41,6 +41,9 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connect {
+    /// The token-broker; without it commands about tenants and their credentials don't work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_broker: Option<runtime::grpc::Remote>,
     /// The collector of a pool.
     pub collector: runtime::grpc::Remote,
     /// The normalizer, one or several replicas.
@@ -73,7 +76,7 @@ impl Settings for Config {
         #[cfg(feature = "remote")]
         if let Some(connect) = &self.connect {
             let services = [&connect.collector, &connect.normalizer, &connect.exporter];
-            for service in services {
+            for service in services.into_iter().chain(&connect.token_broker) {
                 service.check(connect.tls.as_ref())?;
             }
             return Ok(vec!["services in other processes".to_owned()]);

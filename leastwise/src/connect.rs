@@ -14,6 +14,8 @@ use crate::stack::{Options, Servers, Stack};
 /// Channels to the operator's service of each process, and to the ledger's feed.
 #[derive(Clone)]
 pub struct Clients {
+    /// `TokenBrokerAdmin`.
+    pub token_broker: Channel,
     /// `CollectorAdmin`.
     pub collector: Channel,
     /// `NormalizerAdmin`.
@@ -22,6 +24,23 @@ pub struct Clients {
     pub exporter: Channel,
     /// `Feed`.
     pub feed: Channel,
+}
+
+impl Clients {
+    /// The same, their calls giving this reason.
+    fn because(&self, reason: &str) -> Self {
+        if reason.is_empty() {
+            return self.clone();
+        }
+        let with = |channel: &Channel| grpc::with_reason(channel.clone(), reason);
+        Clients {
+            token_broker: with(&self.token_broker),
+            collector: with(&self.collector),
+            normalizer: with(&self.normalizer),
+            exporter: with(&self.exporter),
+            feed: with(&self.feed),
+        }
+    }
 }
 
 /// Where a command finds the services.
@@ -37,29 +56,27 @@ impl Services {
     ///
     /// # Errors
     /// When the data directory is in use by something that doesn't answer, or can't be opened.
-    #[cfg_attr(
-        not(feature = "remote"),
-        expect(unused_variables, reason = "this process audits nothing")
-    )]
     pub async fn find(config: &Config, reason: &str) -> Result<Self, Problem> {
         #[cfg(feature = "remote")]
         if let Some(connect) = &config.connect {
-            return connect.clients(reason).map(Services::Remote);
+            let clients = connect.clients()?;
+            return Ok(Services::Remote(clients.because(reason)));
         }
         if let Ok(channel) = grpc::unix(&socket(&config.data_dir)).await {
             let clients = Clients {
+                token_broker: channel.clone(),
                 collector: channel.clone(),
                 normalizer: channel.clone(),
                 exporter: channel.clone(),
                 feed: channel,
             };
-            return Ok(Services::Remote(clients));
+            return Ok(Services::Remote(clients.because(reason)));
         }
         let mut config = config.clone();
         config.collector.scheduled = false;
-        Ok(Services::Here(Box::new(
-            Stack::open(&config, Options::real()?).await?,
-        )))
+        let mut stack = Stack::open(&config, Options::real()?).await?;
+        stack.clients = stack.clients.because(reason);
+        Ok(Services::Here(Box::new(stack)))
     }
 
     /// Channels to them.
@@ -80,17 +97,15 @@ impl Services {
 
 #[cfg(feature = "remote")]
 impl crate::config::Connect {
-    /// Channels to the services, whose calls give this reason. Nothing is connected yet.
-    fn clients(&self, reason: &str) -> Result<Clients, Problem> {
-        let channel = |name, remote| {
-            let channel = grpc::connect(name, remote, self.tls.as_ref())?;
-            Ok::<_, Problem>(match reason.is_empty() {
-                true => channel,
-                false => grpc::with_reason(channel, reason),
-            })
-        };
+    /// Channels to the services. Nothing is connected yet.
+    fn clients(&self) -> Result<Clients, Problem> {
+        let channel = |name, remote| grpc::connect(name, remote, self.tls.as_ref());
         let normalizer = channel("normalizer", &self.normalizer)?;
         Ok(Clients {
+            token_broker: match &self.token_broker {
+                Some(remote) => channel("token-broker", remote)?,
+                None => grpc::unnamed("connect.token_broker"),
+            },
             collector: channel("collector", &self.collector)?,
             exporter: channel("exporter", &self.exporter)?,
             feed: normalizer.clone(),
@@ -126,6 +141,7 @@ pub async fn serve(path: &Path, servers: Servers, stop: CancellationToken) -> Re
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .map_err(failed)?;
     let served = tonic::transport::Server::builder()
+        .add_service(servers.token_broker)
         .add_service(servers.collector)
         .add_service(servers.normalizer)
         .add_service(servers.exporter)

@@ -9,9 +9,11 @@
 
 mod cli;
 mod cmd {
+    pub mod credentials;
     #[cfg(feature = "demo")]
     pub mod demo;
     pub mod init;
+    pub mod kill;
     pub mod position;
     pub mod run;
     pub mod runs;
@@ -19,6 +21,7 @@ mod cmd {
     pub mod stats;
     pub mod status;
     pub mod sync;
+    pub mod tenants;
 }
 mod config;
 mod connect;

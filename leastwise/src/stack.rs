@@ -11,6 +11,7 @@ use normalizer::Normalizer;
 use proto::admin::v1::collector_admin_server::CollectorAdminServer;
 use proto::admin::v1::exporter_admin_server::ExporterAdminServer;
 use proto::admin::v1::normalizer_admin_server::NormalizerAdminServer;
+use proto::admin::v1::token_broker_admin_server::TokenBrokerAdminServer;
 use proto::feed::v1::feed_server::FeedServer;
 use runtime::db::{Db, Durability, Options as DbOptions};
 use runtime::directory::DataDirectory;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub normalizer: Db,
     /// The exporter's database.
     pub exporter: Db,
+    /// The token-broker's store; tenants are those of the configuration without one.
+    pub store: Option<token_broker::Store>,
     /// The queue.
     pub queue: Arc<dyn Backend>,
     /// The keys of its messages.
@@ -71,6 +74,7 @@ pub struct Parts {
 pub struct Stack {
     /// Clients of every operator's service.
     pub clients: Clients,
+    broker: Broker,
     collector: Collector,
     normalizer: Normalizer,
     exporter: Exporter,
@@ -100,6 +104,13 @@ impl Stack {
         let normalizer =
             database("normalizer.db", Durability::Normal, &normalizer::MIGRATIONS).await?;
         let exporter = database("exporter.db", Durability::Full, &exporter::MIGRATIONS).await?;
+        let store = database(
+            "token-broker.db",
+            Durability::Full,
+            &token_broker::store::MIGRATIONS,
+        );
+        let key = token_broker::store::Config::embedded(directory.join("token-broker.key"))?;
+        let store = token_broker::Store::new(store.await?, &key, options.clock.clone())?;
         let queue = DbOptions {
             path: directory.join("queue.db"),
             durability: Durability::Normal,
@@ -114,10 +125,13 @@ impl Stack {
             collector,
             normalizer,
             exporter,
+            store: Some(store),
             queue: Arc::new(Embedded::open(&queue, Topology::of_pools(pools)).await?),
             keys: Keys::load_or_create(&directory.join("queue.keys"))?,
         };
-        Self::of(config, options, parts, Some(directory))
+        let stack = Self::of(config, options, parts, Some(directory))?;
+        stack.broker.read_store().await?;
+        Ok(stack)
     }
 
     /// Puts the services together over whatever databases and queue; nothing runs yet.
@@ -138,6 +152,7 @@ impl Stack {
             collector: collector_db,
             normalizer: normalizer_db,
             exporter: exporter_db,
+            store,
             queue: mut backend,
             keys,
         } = parts;
@@ -155,6 +170,7 @@ impl Stack {
                 http: http.clone(),
                 direct: runtime::http::direct()?,
                 policy_file: None,
+                store,
                 audit: Audit::open(
                     &audit::Config::at(config.data_dir.join("audit")),
                     clock.clone(),
@@ -195,6 +211,7 @@ impl Stack {
         )?
         .with_brake(brake);
         let clients = Clients {
+            token_broker: grpc::local(broker.admin()),
             collector: grpc::local(collector.admin()),
             normalizer: grpc::local(normalizer.admin()),
             exporter: grpc::local(exporter.admin()),
@@ -202,6 +219,7 @@ impl Stack {
         };
         Ok(Stack {
             clients,
+            broker,
             collector,
             normalizer,
             exporter,
@@ -225,6 +243,11 @@ impl Stack {
         self.tasks.spawn(async move { normalizer.run(first).await });
         self.tasks.spawn(async move { exporter.run(second).await });
         self.tasks.spawn(async move { collector.run(third).await });
+        let (broker, fourth) = (self.broker.clone(), stop());
+        self.tasks.spawn(async move {
+            let _ = fourth.run_until_cancelled(broker.follow_store()).await;
+            Ok(())
+        });
     }
 
     /// Returns when a service ends, with the reason; never while all of them work.
@@ -259,6 +282,7 @@ impl Stack {
     /// The services that operators speak to, for a socket.
     pub fn servers(&self) -> Servers {
         Servers {
+            token_broker: self.broker.admin(),
             collector: self.collector.admin(),
             normalizer: self.normalizer.admin(),
             exporter: self.exporter.admin(),
@@ -269,6 +293,8 @@ impl Stack {
 
 /// The services that operators speak to.
 pub struct Servers {
+    /// The token-broker's.
+    pub token_broker: TokenBrokerAdminServer<token_broker::Admin>,
     /// The collector's.
     pub collector: CollectorAdminServer<collector::Admin>,
     /// The normalizer's.

@@ -7,6 +7,24 @@
 pub const METHODS: &[(&str, &str)] = &[
     ("/leastwise.token.v1.TokenService/GetToken", "caller"),
     ("/leastwise.token.v1.TokenService/ListTenants", "caller"),
+    ("/leastwise.admin.v1.TokenBrokerAdmin/Status", "viewer"),
+    // It asks Entra ID.
+    ("/leastwise.admin.v1.TokenBrokerAdmin/Preflight", "operator"),
+    ("/leastwise.admin.v1.TokenBrokerAdmin/PutTenant", "security"),
+    (
+        "/leastwise.admin.v1.TokenBrokerAdmin/RemoveTenant",
+        "security",
+    ),
+    (
+        "/leastwise.admin.v1.TokenBrokerAdmin/AddCredential",
+        "security",
+    ),
+    (
+        "/leastwise.admin.v1.TokenBrokerAdmin/DropCredential",
+        "security",
+    ),
+    ("/leastwise.admin.v1.TokenBrokerAdmin/Kill", "security"),
+    ("/leastwise.admin.v1.TokenBrokerAdmin/Revive", "security"),
     // What a sink gets is what `leastwise position` prints.
     ("/leastwise.feed.v1.Feed/Heads", "caller or viewer"),
     ("/leastwise.feed.v1.Feed/Follow", "caller"),

@@ -17,6 +17,12 @@ pub use generated::{admin, feed, inventory, pages, token};
 /// The compiled descriptors of every `.proto` file, with comments, as an encoded `FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
 
+impl std::fmt::Debug for admin::v1::FileContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[redacted, {} bytes]", self.content.len())
+    }
+}
+
 impl std::fmt::Debug for token::v1::GetTokenResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GetTokenResponse")

@@ -132,6 +132,7 @@ impl Real {
             collector: database("collector", &collector::MIGRATIONS).await?,
             normalizer: database("normalizer", &normalizer::MIGRATIONS).await?,
             exporter: database("exporter", &exporter::MIGRATIONS).await?,
+            store: None,
             queue: Arc::new(Amqp::connect(config, topology()).await?),
             keys: Keys::load(keys)?,
         })

@@ -113,7 +113,7 @@ type Flight = Shared<BoxFuture<'static, Outcome>>;
 pub(crate) struct Cache {
     clock: Clock,
     request: Request,
-    slots: Mutex<HashMap<(TenantId, String), Arc<Slot>>>,
+    slots: Mutex<HashMap<(TenantId, Arc<str>), Arc<Slot>>>,
     flights: Mutex<JoinSet<()>>,
 }
 
@@ -165,7 +165,7 @@ impl Cache {
     ) -> Result<(Arc<Token>, Duration), Arc<Error>> {
         let slot = {
             let mut slots = lock(&self.slots);
-            let key = (app.tenant, app.name.clone());
+            let key = (app.tenant, Arc::clone(&app.key));
             Arc::clone(slots.entry(key).or_default())
         };
         let now = self.clock.micros();
@@ -200,6 +200,11 @@ impl Cache {
             .use_for(self.clock.micros())
             .unwrap_or(Duration::from_secs(1));
         Ok((token, use_for))
+    }
+
+    /// Forgets every token of a tenant.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        lock(&self.slots).retain(|(id, _), _| *id != tenant);
     }
 
     /// The request goes on when its callers went away: the next one finds its answer.
@@ -267,7 +272,11 @@ fn rest(error: &Error, failures: u32, app: &App, now: u64) -> Duration {
             .unwrap_or_default()
             .max(BACKOFF.delay(failures, fastrand::f64()));
     }
-    let changed = app.credentials.iter().filter_map(|c| c.changed()).max();
+    let changed = app
+        .credentials
+        .iter()
+        .filter_map(|c| c.changed(&app.files))
+        .max();
     let fresh = changed.is_some_and(|at| now.saturating_sub(at) < micros(GRACE));
     if fresh && error.settles() {
         return GRACE_REST;
@@ -278,7 +287,7 @@ fn rest(error: &Error, failures: u32, app: &App, now: u64) -> Duration {
 
 /// Changes whenever a credential's file does: an operator who has repaired one doesn't wait.
 fn files(app: &App) -> u64 {
-    let changed = app.credentials.iter().filter_map(|c| c.changed());
+    let changed = app.credentials.iter().filter_map(|c| c.changed(&app.files));
     changed.fold(0, |all, at| all.wrapping_mul(31).wrapping_add(at))
 }
 

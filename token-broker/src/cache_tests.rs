@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::entra::{Answer, Issued};
 use crate::error::Refusal;
+use crate::files::Files;
 
 fn app() -> Arc<App> {
     Arc::new(App {
@@ -14,6 +15,8 @@ fn app() -> Arc<App> {
         authority: String::new(),
         graph: String::new(),
         exchange: "",
+        key: "core".into(),
+        files: Files::default(),
         credentials: Vec::new(),
         datasets: None,
     })

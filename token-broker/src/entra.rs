@@ -125,6 +125,7 @@ impl Entra {
     ) -> Result<Issued, Error> {
         let endpoint = format!("{}/{}/oauth2/v2.0/token", app.authority, app.tenant);
         let need = Need {
+            files: &app.files,
             http: &self.direct,
             clock: &self.clock,
             client_id: &app.client_id,

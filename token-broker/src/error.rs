@@ -10,6 +10,7 @@ use tonic::Status;
 use crate::aadsts::{self, Class, Who};
 use crate::credential::CredentialError;
 use crate::policy::Denied;
+use crate::store::Kill;
 
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub(crate) enum Error {
         /// The dataset asked for.
         dataset: String,
     },
+    /// Nobody gets a token.
+    #[error("tokens for tenant {tenant} were stopped by {} ({})", .kill.who, .kill.why)]
+    Killed { tenant: TenantId, kill: Kill },
     /// The policy says no.
     #[error("{0}")]
     Denied(Denied),
@@ -126,6 +130,13 @@ impl Error {
     pub(crate) fn problem(&self) -> Problem {
         let (code, remedy) = match self {
             Error::UnknownTenant(_) => ("LW-2011", "add it to [[tenants]]".to_owned()),
+            Error::Killed { kill, .. } => (
+                "LW-2052",
+                match kill.tenant {
+                    Some(tenant) => format!("once that is over: leastwise revive {tenant} --reason <why>"),
+                    None => "once that is over: leastwise revive --everybody --reason <why>".to_owned(),
+                },
+            ),
             Error::DatasetNotEnabled { .. } => {
                 ("LW-2012", "add it to the tenant's datasets".to_owned())
             }
@@ -169,7 +180,7 @@ impl Error {
     pub(crate) fn status(&self) -> Status {
         let code = match self {
             Error::UnknownTenant(_) => tonic::Code::NotFound,
-            Error::DatasetNotEnabled { .. } => tonic::Code::PermissionDenied,
+            Error::DatasetNotEnabled { .. } | Error::Killed { .. } => tonic::Code::PermissionDenied,
             Error::Denied(Denied::Cap) => tonic::Code::ResourceExhausted,
             Error::Denied(_) => tonic::Code::PermissionDenied,
             _ if self.is_retryable() => tonic::Code::Unavailable,

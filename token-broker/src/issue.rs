@@ -54,21 +54,21 @@ impl Issuer {
         granted.check(app)?;
         self.compare(app, granted).await;
         if let Some(tenant) = self.registry.get(app.tenant) {
-            let exceptions = &tenant.config.exceptions;
-            let report = Report::of(
-                granted,
-                &tenant.datasets_of(app),
-                exceptions,
-                asked / 1_000_000,
-            );
+            let report = tenant.report(app, granted, asked / 1_000_000);
             tell(app, &report);
-            if !report.refused.is_empty() {
-                return Err(Error::Excess {
-                    tenant: app.tenant,
-                    app: app.name.clone(),
-                    excess: report.refused,
-                });
-            }
+            refuse(app, report)?;
+        }
+        Ok(token)
+    }
+
+    /// Whether a credential of an app works, and what its token grants; nothing is kept of it.
+    pub(crate) async fn try_out(&self, tenant: &Tenant, app: &App) -> Result<Token, Error> {
+        let asked = self.entra.clock.micros();
+        let answer = self.entra.request(app, None).await?;
+        let token = Token::new(answer, asked);
+        if let Some(granted) = &token.granted {
+            granted.check(app)?;
+            refuse(app, tenant.report(app, granted, asked / 1_000_000))?;
         }
         Ok(token)
     }
@@ -93,6 +93,18 @@ impl Issuer {
         if let Err(e) = noted.await {
             tracing::error!(error = %runtime::error::Chain(&e), "a drift was not noted");
         }
+    }
+}
+
+/// An app that may more than it should gets no token.
+fn refuse(app: &App, report: Report) -> Result<(), Error> {
+    match report.refused.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Excess {
+            tenant: app.tenant,
+            app: app.name.clone(),
+            excess: report.refused,
+        }),
     }
 }
 
@@ -124,7 +136,9 @@ fn watch_end(app: &App, credential: usize, now: u64) {
     let Some(config) = app.credentials.get(credential) else {
         return;
     };
-    let Some(end) = config.ends() else { return };
+    let Some(end) = config.ends(&app.files) else {
+        return;
+    };
     let days = end.saturating_sub(now) / 86_400;
     if days <= WARN_DAYS {
         tracing::warn!(tenant = %app.tenant, app = app.name, credential, kind = config.kind(), days,
@@ -148,6 +162,16 @@ fn tell(app: &App, report: &Report) {
 }
 
 impl Tenant {
+    /// What an app's token grants, held against what the app is there for. `now` is in seconds since 1970.
+    pub(crate) fn report(&self, app: &App, granted: &Granted, now: u64) -> Report {
+        Report::of(
+            granted,
+            &self.datasets_of(app),
+            &self.config.exceptions,
+            now,
+        )
+    }
+
     /// The datasets that an app is there for: those that the operator names for it, else every enabled one.
     pub(crate) fn datasets_of(&self, app: &App) -> Vec<&'static Declaration> {
         let enabled = self.config.dataset_names();

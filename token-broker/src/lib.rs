@@ -4,6 +4,7 @@
 //! process, [`server`].
 
 mod aadsts;
+mod admin;
 pub mod audit;
 mod cache;
 mod claims;
@@ -12,6 +13,7 @@ mod credential;
 mod entra;
 mod error;
 mod excess;
+mod files;
 mod issue;
 mod jwt;
 mod policy;
@@ -19,7 +21,11 @@ mod registry;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;
+pub mod store;
+mod usage;
 
+pub use admin::Admin;
 pub use config::{AppConfig, Cloud, Config, Exception, TenantConfig};
 pub use credential::{Algorithm, CredentialConfig, Source};
 pub use service::{Broker, Deps};
+pub use store::Store;

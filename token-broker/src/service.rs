@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::admin::v1::token_broker_admin_server::TokenBrokerAdminServer;
 use proto::ids::TenantId;
 use proto::token::v1::token_service_server::{TokenService, TokenServiceServer};
 use proto::token::v1::{
@@ -15,6 +16,7 @@ use runtime::{Clock, Problem};
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
+use crate::admin::Admin;
 use crate::audit::{Audit, Event, Kind};
 use crate::cache::{Cache, Rejected, Token};
 use crate::config::{Config, TenantConfig};
@@ -23,6 +25,15 @@ use crate::error::Error;
 use crate::issue::Issuer;
 use crate::policy::Policy;
 use crate::registry::{App, Registry, Tenant};
+use crate::store::Store;
+use crate::usage::{self, Usage};
+
+/// How often replicas look whether the store changed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the key files are looked at, also in looks at the store.
+const KEY_LOOK: Duration = Duration::from_secs(60);
+const KEY_LOOKS: u64 = 60;
 
 /// What the broker works with.
 pub struct Deps {
@@ -37,18 +48,23 @@ pub struct Deps {
     /// File of the policy: which caller gets tokens for what. Without one each caller that gets this far may ask for
     /// everything.
     pub policy_file: Option<PathBuf>,
+    /// Tenants that are added while it runs, and who gets no tokens.
+    pub store: Option<Store>,
 }
 
 /// Hands out tokens.
 #[derive(Clone)]
-pub struct Broker(Arc<Inner>);
+pub struct Broker(pub(crate) Arc<Inner>);
 
-struct Inner {
-    registry: Arc<Registry>,
-    cache: Cache,
-    audit: Audit,
-    policy: Option<Policy>,
-    clock: Clock,
+pub(crate) struct Inner {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) cache: Cache,
+    pub(crate) audit: Audit,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) clock: Clock,
+    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) store: Option<Store>,
+    pub(crate) usage: Usage,
 }
 
 impl Broker {
@@ -65,12 +81,16 @@ impl Broker {
             clock,
             audit,
             policy_file,
+            store,
         } = deps;
         let policy = policy_file.as_deref().map(Policy::open).transpose()?;
         let entra = Entra::new(http, direct, clock.clone());
         let issuer = Issuer::new(entra, Arc::clone(&registry), audit.clone());
         Ok(Broker(Arc::new(Inner {
-            cache: Cache::new(clock.clone(), issuer.request()),
+            cache: Cache::new(clock.clone(), Arc::clone(&issuer).request()),
+            issuer,
+            store,
+            usage: Usage::default(),
             policy,
             clock,
             registry,
@@ -83,7 +103,66 @@ impl Broker {
         TokenServiceServer::new(self.clone())
     }
 
-    fn tenant(&self, id: &str) -> Result<&Arc<Tenant>, Status> {
+    /// The service for operators.
+    pub fn admin(&self) -> TokenBrokerAdminServer<Admin> {
+        TokenBrokerAdminServer::new(Admin(self.clone()))
+    }
+
+    /// Reads the store for the first time.
+    ///
+    /// # Errors
+    /// `LW-2051` when it can't be read at first.
+    pub async fn read_store(&self) -> Result<(), Problem> {
+        let Some(store) = &self.0.store else {
+            return Ok(());
+        };
+        self.0.usage.load(store.last_asked().await?);
+        self.reload(store).await.map(drop)
+    }
+
+    /// Takes over what the store holds. Returns its number.
+    pub(crate) async fn reload(&self, store: &Store) -> Result<i64, Problem> {
+        let (number, contents) = store.load().await?;
+        for tenant in self.0.registry.take(contents) {
+            self.0.cache.forget(tenant);
+        }
+        Ok(number)
+    }
+
+    /// Keeps up with the store, for ever: with what other replicas write, and with its key files.
+    pub async fn follow_store(&self) {
+        let Some(store) = &self.0.store else {
+            return std::future::pending().await;
+        };
+        let mut known = None;
+        // One that nobody shares holds what this process put there.
+        let shared = store.is_shared();
+        let mut look = tokio::time::interval(if shared { LOOK } else { KEY_LOOK });
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for n in 0_u64.. {
+            look.tick().await;
+            let round = async {
+                if !shared || n % KEY_LOOKS == 0 {
+                    store.rewrap().await?;
+                }
+                let fresh = self.0.usage.take_fresh();
+                if !fresh.is_empty() {
+                    store
+                        .asked(usage::day(self.0.clock.micros()), &fresh)
+                        .await?;
+                }
+                if shared && known != Some(store.number().await?) {
+                    known = Some(self.reload(store).await?);
+                }
+                Ok::<_, Problem>(())
+            };
+            if let Err(e) = round.await {
+                tracing::error!(problem = %runtime::error::Chain(&e), "the store can't be followed; what is known of it stays in use");
+            }
+        }
+    }
+
+    pub(crate) fn tenant(&self, id: &str) -> Result<Arc<Tenant>, Status> {
         let id: TenantId = id
             .parse()
             .map_err(|e: proto::ids::IdError| Status::invalid_argument(e.to_string()))?;
@@ -110,12 +189,26 @@ impl Broker {
                 dataset: dataset.to_owned(),
             }));
         }
+        self.living(tenant)?;
+        self.0
+            .usage
+            .note(tenant.config.id, dataset, self.0.clock.micros());
         let app = tenant.narrowest(dataset, &self.0.cache).await?;
         let (token, use_for) = self.0.cache.get(app, rejected).await?;
+        // Somebody may have said stop while Entra ID was asked.
+        self.living(tenant)?;
         Ok((Arc::clone(app), token, use_for))
     }
 
-    async fn note(&self, event: Event) -> Result<(), Status> {
+    fn living(&self, tenant: &Tenant) -> Result<(), Arc<Error>> {
+        let tenant = tenant.config.id;
+        match self.0.registry.killed(tenant) {
+            Some(kill) => Err(Arc::new(Error::Killed { tenant, kill })),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn note(&self, event: Event) -> Result<(), Status> {
         self.0
             .audit
             .note(event)
@@ -158,7 +251,7 @@ impl TokenService for Broker {
             claims: Some(request.claims).filter(|c| !c.is_empty()),
         };
         let id = tenant.config.id;
-        let issued = self.issue(caller.as_ref(), tenant, &request.dataset, &rejected);
+        let issued = self.issue(caller.as_ref(), &tenant, &request.dataset, &rejected);
         match issued.await {
             Ok((app, token, use_for)) => {
                 let uti = token.granted.as_ref().map(|g| g.uti.clone());

@@ -269,6 +269,258 @@ pub struct SinkStatus {
     #[prost(string, tag = "8")]
     pub problem: ::prost::alloc::string::String,
 }
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TokenBrokerStatusRequest {}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TokenBrokerStatus {
+    /// Sorted by tenant_id.
+    #[prost(message, repeated, tag = "1")]
+    pub tenants: ::prost::alloc::vec::Vec<TokenBrokerTenant>,
+    #[prost(message, repeated, tag = "2")]
+    pub kills: ::prost::alloc::vec::Vec<KillState>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TokenBrokerTenant {
+    /// Directory (tenant) id, a GUID in lower case.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub pool: ::prost::alloc::string::String,
+    /// In the store; else in the configuration.
+    #[prost(bool, tag = "4")]
+    pub stored: bool,
+    /// Taken out: its records go from the sinks.
+    #[prost(bool, tag = "5")]
+    pub removed: bool,
+    #[prost(message, repeated, tag = "6")]
+    pub apps: ::prost::alloc::vec::Vec<TokenBrokerApp>,
+    /// Permissions beyond what is needed that are tolerated, with reason and last day.
+    #[prost(string, repeated, tag = "7")]
+    pub exceptions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TokenBrokerApp {
+    /// What the operator calls it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Application (client) id.
+    #[prost(string, tag = "2")]
+    pub client_id: ::prost::alloc::string::String,
+    /// In the order in which they are tried.
+    #[prost(message, repeated, tag = "3")]
+    pub credentials: ::prost::alloc::vec::Vec<CredentialState>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CredentialState {
+    /// As the configuration spells it, for example certificate.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// When it ends, seconds since 1970 UTC; 0 where that is not known here.
+    #[prost(uint64, tag = "2")]
+    pub ends_at: u64,
+    /// A person's sign-in stands behind it: a way for tenants that are not ready.
+    #[prost(bool, tag = "3")]
+    pub legacy: bool,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KillState {
+    /// Directory (tenant) id; empty where no tenant gets tokens.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Microseconds since 1970 UTC.
+    #[prost(uint64, tag = "2")]
+    pub since: u64,
+    #[prost(string, tag = "3")]
+    pub who: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreflightRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreflightReport {
+    #[prost(message, repeated, tag = "1")]
+    pub apps: ::prost::alloc::vec::Vec<AppReport>,
+    /// Since when it is known which datasets were asked for, days since 1970 UTC.
+    #[prost(uint64, tag = "2")]
+    pub asked_since_day: u64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AppReport {
+    /// What the operator calls it.
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    /// Permissions and directory roles (by template id) in its token.
+    #[prost(string, repeated, tag = "2")]
+    pub granted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Those that are refused: no token is handed out.
+    #[prost(string, repeated, tag = "3")]
+    pub refused: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Those that an exception tolerates, until when and why.
+    #[prost(string, repeated, tag = "4")]
+    pub tolerated: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Accepted ones without which every enabled dataset is covered as well.
+    #[prost(string, repeated, tag = "5")]
+    pub unneeded: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Needed only by datasets that nobody asked for during the last 30 days.
+    #[prost(string, repeated, tag = "6")]
+    pub unused: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Datasets that no permission covers, with the least one that would.
+    #[prost(message, repeated, tag = "7")]
+    pub missing: ::prost::alloc::vec::Vec<MissingPermission>,
+    /// Why there was no token, with its LW- code. Empty when there was one.
+    #[prost(string, tag = "8")]
+    pub problem: ::prost::alloc::string::String,
+    /// Kind and position of the credential that got the token.
+    #[prost(string, tag = "9")]
+    pub credential: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MissingPermission {
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub permission: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutTenantRequest {
+    /// A section [tenants](tenants) as TOML, without its header.
+    #[prost(string, tag = "1")]
+    pub section: ::prost::alloc::string::String,
+    /// The content of files that it names, by the names it names them by: sealed in the store. Other names are files
+    /// of the token-broker's own machine.
+    #[prost(map = "string, message", tag = "2")]
+    pub files: ::std::collections::HashMap<::prost::alloc::string::String, FileContent>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct FileContent {
+    /// Never logged.
+    #[prost(bytes = "vec", tag = "1")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutTenantResponse {
+    #[prost(message, optional, tag = "1")]
+    pub report: ::core::option::Option<PreflightReport>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveTenantRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveTenantResponse {}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddCredentialRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Name of the app; its only one when empty.
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+    /// A section [tenants.credentials](tenants.credentials) as TOML, without its header.
+    #[prost(string, tag = "3")]
+    pub section: ::prost::alloc::string::String,
+    /// As in PutTenantRequest.
+    #[prost(map = "string, message", tag = "4")]
+    pub files: ::std::collections::HashMap<::prost::alloc::string::String, FileContent>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddCredentialResponse {}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropCredentialRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Name of the app; its only one when empty.
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+    /// Its position, counted from 0, as Status shows it.
+    #[prost(uint32, tag = "3")]
+    pub position: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropCredentialResponse {}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KillRequest {
+    /// Directory (tenant) id; empty with everybody.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Every tenant.
+    #[prost(bool, tag = "2")]
+    pub everybody: bool,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KillResponse {
+    /// The longest time that a caller may still use a token it has, in seconds.
+    #[prost(uint32, tag = "1")]
+    pub use_for_seconds: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReviveRequest {
+    /// Directory (tenant) id; empty with everybody.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Every tenant.
+    #[prost(bool, tag = "2")]
+    pub everybody: bool,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReviveResponse {}
 /// Generated client implementations.
 pub mod collector_admin_client {
     #![allow(
@@ -1387,6 +1639,739 @@ pub mod exporter_admin_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "leastwise.admin.v1.ExporterAdmin";
     impl<T> tonic::server::NamedService for ExporterAdminServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod token_broker_admin_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value
+    )]
+    use tonic::codegen::http::Uri;
+    use tonic::codegen::*;
+    #[derive(Debug, Clone)]
+    pub struct TokenBrokerAdminClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> TokenBrokerAdminClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TokenBrokerAdminClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                    http::Request<tonic::body::Body>,
+                    Response = http::Response<
+                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                    >,
+                >,
+            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
+                Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TokenBrokerAdminClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Every tenant with its apps and credentials, and who gets no tokens. Never a secret.
+        pub async fn status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TokenBrokerStatusRequest>,
+        ) -> std::result::Result<tonic::Response<super::TokenBrokerStatus>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.TokenBrokerAdmin/Status");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "Status",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks for a token with each app of a tenant and holds what it may against what the tenant's datasets need.
+        /// Errors: NOT_FOUND (no such tenant).
+        pub async fn preflight(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreflightRequest>,
+        ) -> std::result::Result<tonic::Response<super::PreflightReport>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.TokenBrokerAdmin/Preflight",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "Preflight",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores a tenant in place of what the store knew of it, once each of its credentials got a token.
+        /// Errors: INVALID_ARGUMENT (the section is wrong), FAILED_PRECONDITION (a credential gets no token; no store),
+        /// ALREADY_EXISTS (the configuration has it).
+        pub async fn put_tenant(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutTenantRequest>,
+        ) -> std::result::Result<tonic::Response<super::PutTenantResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.TokenBrokerAdmin/PutTenant",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "PutTenant",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a tenant out: its credentials are destroyed, its records go from the sinks.
+        /// Errors: NOT_FOUND (not in the store).
+        pub async fn remove_tenant(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveTenantRequest>,
+        ) -> std::result::Result<tonic::Response<super::RemoveTenantResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.TokenBrokerAdmin/RemoveTenant",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "RemoveTenant",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a credential to an app of a stored tenant, before the others, once it got a token.
+        /// Errors: as PutTenant; NOT_FOUND (no such tenant or app).
+        pub async fn add_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddCredentialRequest>,
+        ) -> std::result::Result<tonic::Response<super::AddCredentialResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.TokenBrokerAdmin/AddCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "AddCredential",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a credential from an app of a stored tenant, once another one of that app got a token.
+        /// Errors: as AddCredential.
+        pub async fn drop_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DropCredentialRequest>,
+        ) -> std::result::Result<tonic::Response<super::DropCredentialResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.TokenBrokerAdmin/DropCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "DropCredential",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// From the next call on no token is handed out, for a tenant or at all. Survives restarts.
+        /// Errors: NOT_FOUND (no such tenant), FAILED_PRECONDITION (no store).
+        pub async fn kill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::KillRequest>,
+        ) -> std::result::Result<tonic::Response<super::KillResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.TokenBrokerAdmin/Kill");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "Kill",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tokens are handed out again.
+        /// Errors: NOT_FOUND (nothing was killed there).
+        pub async fn revive(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReviveRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReviveResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.TokenBrokerAdmin/Revive");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "Revive",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod token_broker_admin_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TokenBrokerAdminServer.
+    #[async_trait]
+    pub trait TokenBrokerAdmin: std::marker::Send + std::marker::Sync + 'static {
+        /// Every tenant with its apps and credentials, and who gets no tokens. Never a secret.
+        async fn status(
+            &self,
+            request: tonic::Request<super::TokenBrokerStatusRequest>,
+        ) -> std::result::Result<tonic::Response<super::TokenBrokerStatus>, tonic::Status>;
+        /// Asks for a token with each app of a tenant and holds what it may against what the tenant's datasets need.
+        /// Errors: NOT_FOUND (no such tenant).
+        async fn preflight(
+            &self,
+            request: tonic::Request<super::PreflightRequest>,
+        ) -> std::result::Result<tonic::Response<super::PreflightReport>, tonic::Status>;
+        /// Stores a tenant in place of what the store knew of it, once each of its credentials got a token.
+        /// Errors: INVALID_ARGUMENT (the section is wrong), FAILED_PRECONDITION (a credential gets no token; no store),
+        /// ALREADY_EXISTS (the configuration has it).
+        async fn put_tenant(
+            &self,
+            request: tonic::Request<super::PutTenantRequest>,
+        ) -> std::result::Result<tonic::Response<super::PutTenantResponse>, tonic::Status>;
+        /// Takes a tenant out: its credentials are destroyed, its records go from the sinks.
+        /// Errors: NOT_FOUND (not in the store).
+        async fn remove_tenant(
+            &self,
+            request: tonic::Request<super::RemoveTenantRequest>,
+        ) -> std::result::Result<tonic::Response<super::RemoveTenantResponse>, tonic::Status>;
+        /// Adds a credential to an app of a stored tenant, before the others, once it got a token.
+        /// Errors: as PutTenant; NOT_FOUND (no such tenant or app).
+        async fn add_credential(
+            &self,
+            request: tonic::Request<super::AddCredentialRequest>,
+        ) -> std::result::Result<tonic::Response<super::AddCredentialResponse>, tonic::Status>;
+        /// Takes a credential from an app of a stored tenant, once another one of that app got a token.
+        /// Errors: as AddCredential.
+        async fn drop_credential(
+            &self,
+            request: tonic::Request<super::DropCredentialRequest>,
+        ) -> std::result::Result<tonic::Response<super::DropCredentialResponse>, tonic::Status>;
+        /// From the next call on no token is handed out, for a tenant or at all. Survives restarts.
+        /// Errors: NOT_FOUND (no such tenant), FAILED_PRECONDITION (no store).
+        async fn kill(
+            &self,
+            request: tonic::Request<super::KillRequest>,
+        ) -> std::result::Result<tonic::Response<super::KillResponse>, tonic::Status>;
+        /// Tokens are handed out again.
+        /// Errors: NOT_FOUND (nothing was killed there).
+        async fn revive(
+            &self,
+            request: tonic::Request<super::ReviveRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReviveResponse>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct TokenBrokerAdminServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TokenBrokerAdminServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TokenBrokerAdminServer<T>
+    where
+        T: TokenBrokerAdmin,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/leastwise.admin.v1.TokenBrokerAdmin/Status" => {
+                    #[allow(non_camel_case_types)]
+                    struct StatusSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin>
+                        tonic::server::UnaryService<super::TokenBrokerStatusRequest>
+                        for StatusSvc<T>
+                    {
+                        type Response = super::TokenBrokerStatus;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TokenBrokerStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenBrokerAdmin>::status(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.TokenBrokerAdmin/Preflight" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreflightSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin> tonic::server::UnaryService<super::PreflightRequest> for PreflightSvc<T> {
+                        type Response = super::PreflightReport;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreflightRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenBrokerAdmin>::preflight(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreflightSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.TokenBrokerAdmin/PutTenant" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutTenantSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin> tonic::server::UnaryService<super::PutTenantRequest> for PutTenantSvc<T> {
+                        type Response = super::PutTenantResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutTenantRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenBrokerAdmin>::put_tenant(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutTenantSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.TokenBrokerAdmin/RemoveTenant" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveTenantSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin>
+                        tonic::server::UnaryService<super::RemoveTenantRequest>
+                        for RemoveTenantSvc<T>
+                    {
+                        type Response = super::RemoveTenantResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveTenantRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenBrokerAdmin>::remove_tenant(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveTenantSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.TokenBrokerAdmin/AddCredential" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddCredentialSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin>
+                        tonic::server::UnaryService<super::AddCredentialRequest>
+                        for AddCredentialSvc<T>
+                    {
+                        type Response = super::AddCredentialResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddCredentialRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenBrokerAdmin>::add_credential(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddCredentialSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.TokenBrokerAdmin/DropCredential" => {
+                    #[allow(non_camel_case_types)]
+                    struct DropCredentialSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin>
+                        tonic::server::UnaryService<super::DropCredentialRequest>
+                        for DropCredentialSvc<T>
+                    {
+                        type Response = super::DropCredentialResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DropCredentialRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenBrokerAdmin>::drop_credential(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DropCredentialSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.TokenBrokerAdmin/Kill" => {
+                    #[allow(non_camel_case_types)]
+                    struct KillSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin> tonic::server::UnaryService<super::KillRequest> for KillSvc<T> {
+                        type Response = super::KillResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::KillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut =
+                                async move { <T as TokenBrokerAdmin>::kill(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = KillSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.TokenBrokerAdmin/Revive" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReviveSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin> tonic::server::UnaryService<super::ReviveRequest> for ReviveSvc<T> {
+                        type Response = super::ReviveResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReviveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenBrokerAdmin>::revive(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReviveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => Box::pin(async move {
+                    let mut response = http::Response::new(tonic::body::Body::default());
+                    let headers = response.headers_mut();
+                    headers.insert(
+                        tonic::Status::GRPC_STATUS,
+                        (tonic::Code::Unimplemented as i32).into(),
+                    );
+                    headers.insert(
+                        http::header::CONTENT_TYPE,
+                        tonic::metadata::GRPC_CONTENT_TYPE,
+                    );
+                    Ok(response)
+                }),
+            }
+        }
+    }
+    impl<T> Clone for TokenBrokerAdminServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "leastwise.admin.v1.TokenBrokerAdmin";
+    impl<T> tonic::server::NamedService for TokenBrokerAdminServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

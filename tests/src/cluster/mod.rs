@@ -266,6 +266,7 @@ impl Cluster {
             grpc::connect(service, &remote, None).context("connect to a service")
         };
         Ok(Clients {
+            token_broker: channel("token-broker")?,
             collector: channel("collector")?,
             normalizer: channel("normalizer")?,
             exporter: channel("exporter")?,

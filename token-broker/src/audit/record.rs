@@ -15,6 +15,10 @@ pub(crate) enum Kind {
     Denial,
     /// What an app may has changed.
     Drift,
+    /// An operator changed something, or tried to.
+    Change,
+    /// An operator had permissions checked.
+    Preflight,
 }
 
 /// What happened. Never holds a token or a secret.

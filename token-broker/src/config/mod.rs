@@ -17,6 +17,8 @@ pub(crate) use cloud::loopback;
 pub use exception::Exception;
 pub use tenant::TenantConfig;
 
+use crate::files::Files;
+
 /// The tenant registry.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +44,7 @@ impl Config {
         for tenant in self.tenants.iter().filter(|t| !t.removed) {
             for app in tenant.all_apps() {
                 for credential in app.all_credentials() {
-                    credential.inspect(now).map_err(|e| {
+                    credential.inspect(&Files::default(), now).map_err(|e| {
                         let e = e.of(tenant.id, &app.name).problem();
                         Problem::new(e.code, e.what, e.remedy).exit(Exit::Usage)
                     })?;

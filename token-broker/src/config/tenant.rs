@@ -1,6 +1,6 @@
 //! One tenant of the registry.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proto::ids::{Dataset, Pool, TenantId};
 use runtime::Problem;
@@ -133,7 +133,33 @@ impl TenantConfig {
         single.into_iter().chain(self.apps.clone()).collect()
     }
 
-    pub(super) fn check(&self) -> Result<(), Problem> {
+    /// Its credentials' files, except those that somebody else keeps fresh.
+    pub fn own_files(&self) -> Vec<PathBuf> {
+        let apps = self.all_apps();
+        let credentials = apps.iter().flat_map(AppConfig::all_credentials);
+        let files = credentials.flat_map(|c| {
+            c.own_files()
+                .into_iter()
+                .map(Path::to_owned)
+                .collect::<Vec<_>>()
+        });
+        files.collect()
+    }
+
+    /// The files that its credentials name.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let apps = self.all_apps();
+        let credentials = apps.iter().flat_map(AppConfig::all_credentials);
+        let files = credentials.flat_map(|c| {
+            c.files()
+                .into_iter()
+                .map(Path::to_owned)
+                .collect::<Vec<_>>()
+        });
+        files.collect()
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Problem> {
         let place = format!("tenant {}", self.id);
         self.check_hosts(&place)?;
         for name in self.dataset_names() {

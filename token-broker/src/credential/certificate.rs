@@ -9,10 +9,10 @@ use runtime::config::SecretFile;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
-use zeroize::Zeroizing;
 
 use super::CredentialError;
 use super::signer::{Algorithm, Signer};
+use crate::files::Files;
 
 const FORMS: &str = "certificate_file takes a certificate in PEM (with its key, or the key in key_file) or a PKCS#12 file; keys \
                      are RSA of 2048 bits or more, in PEM as PKCS#8 or PKCS#1 without a password";
@@ -32,15 +32,20 @@ pub(super) struct KeyFile {
 impl KeyFile {
     /// Reads both.
     pub(super) fn read(
+        files: &Files,
         certificate_file: &Path,
         key_file: Option<&SecretFile>,
         password_file: Option<&SecretFile>,
     ) -> Result<Self, CredentialError> {
+        let bytes = |path: &Path| {
+            let content = files.read(path);
+            content.map_err(|e| CredentialError::unreadable(path, e))
+        };
         let content = bytes(certificate_file)?;
         let unusable = |why: &str| CredentialError::unusable(certificate_file, why, FORMS);
         if !content.starts_with(b"-----") && CertificateDer::from_pem_slice(&content).is_err() {
             let (certificate, key) =
-                super::pkcs12::open(certificate_file, &content, password_file)?;
+                super::pkcs12::open(files, certificate_file, &content, password_file)?;
             return Self::new(certificate_file, certificate, certificate_file, &key);
         }
         let certificate = CertificateDer::from_pem_slice(&content)
@@ -144,9 +149,4 @@ impl Signer for KeyFile {
             })?;
         Ok(signature)
     }
-}
-
-fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
-    let content = std::fs::read(path).map_err(|e| CredentialError::unreadable(path, e))?;
-    Ok(Zeroizing::new(content))
 }

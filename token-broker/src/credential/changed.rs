@@ -1,17 +1,27 @@
 //! When somebody last touched a credential's files.
 
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 use super::CredentialConfig;
+use crate::files::Files;
 
 impl CredentialConfig {
     /// When its newest file was written, in microseconds since 1970; none where it has no file.
-    pub(crate) fn changed(&self) -> Option<u64> {
-        self.files().into_iter().filter_map(written).max()
+    pub(crate) fn changed(&self, files: &Files) -> Option<u64> {
+        let paths = self.files().into_iter();
+        paths.filter_map(|path| files.written(path)).max()
     }
 
-    fn files(&self) -> Vec<&Path> {
+    /// Files of its own; what somebody else keeps fresh is not.
+    pub fn own_files(&self) -> Vec<&Path> {
+        match self {
+            CredentialConfig::FederatedToken { .. } => Vec::new(),
+            _ => self.files(),
+        }
+    }
+
+    /// The files that it names.
+    pub(crate) fn files(&self) -> Vec<&Path> {
         match self {
             CredentialConfig::ClientSecret { file } => vec![file.path()],
             CredentialConfig::Certificate {
@@ -32,10 +42,4 @@ impl CredentialConfig {
             | CredentialConfig::ManagedIdentity { .. } => Vec::new(),
         }
     }
-}
-
-fn written(path: &Path) -> Option<u64> {
-    let at = std::fs::metadata(path).ok()?.modified().ok()?;
-    let since = at.duration_since(UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_micros()).ok()
 }

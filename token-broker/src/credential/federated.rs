@@ -5,9 +5,9 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::CredentialError;
+use crate::files::Files;
 use crate::jwt;
 
 /// Whoever keeps the file fresh.
@@ -20,10 +20,11 @@ struct Claims {
 }
 
 /// Reads the token; `now` in seconds since 1970.
-pub(super) fn read(file: &Path, now: u64) -> Result<SecretString, CredentialError> {
-    let text = std::fs::read_to_string(file).map_err(|e| CredentialError::unreadable(file, e))?;
-    let text = Zeroizing::new(text);
-    let token = SecretString::from(text.trim());
+pub(super) fn read(files: &Files, file: &Path, now: u64) -> Result<SecretString, CredentialError> {
+    let token = files
+        .secret(file)
+        .map_err(|e| CredentialError::unreadable(file, e))?;
+    let token = SecretString::from(token.expose_secret().trim());
     let claims: Claims = jwt::claims(token.expose_secret()).ok_or_else(|| {
         CredentialError::unusable(
             file,

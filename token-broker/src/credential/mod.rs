@@ -24,6 +24,7 @@ pub use managed_identity::Source;
 pub use signer::Algorithm;
 
 use crate::entra::Issued;
+use crate::files::Files;
 
 /// A credential, as the operator names it. Files are read again for each token, so that replacing one needs no restart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,6 +81,7 @@ pub enum CredentialConfig {
 
 /// What a credential needs to prove something.
 pub(crate) struct Need<'a> {
+    pub files: &'a Files,
     pub http: &'a Client,
     pub clock: &'a Clock,
     /// The app's client id.
@@ -112,6 +114,11 @@ impl CredentialConfig {
             CredentialConfig::FederatedManagedIdentity { .. } => "federated_managed_identity",
             CredentialConfig::ManagedIdentity { .. } => "managed_identity",
         }
+    }
+
+    /// Whether a person's sign-in stands behind it.
+    pub(crate) fn is_legacy(&self) -> bool {
+        false
     }
 
     /// Makes relative paths relative to `base`.
@@ -149,12 +156,12 @@ impl CredentialConfig {
     }
 
     /// Looks at its files without asking anybody. `now` is in seconds since 1970.
-    pub(crate) fn inspect(&self, now: u64) -> Result<(), CredentialError> {
+    pub(crate) fn inspect(&self, files: &Files, now: u64) -> Result<(), CredentialError> {
         match self {
-            CredentialConfig::ClientSecret { file } => secret::read(file).map(drop),
-            CredentialConfig::Certificate { .. } => self.certificate()?.inspect(now),
+            CredentialConfig::ClientSecret { file } => secret::read(files, file).map(drop),
+            CredentialConfig::Certificate { .. } => self.certificate(files)?.inspect(now),
             CredentialConfig::FederatedToken { token_file } => {
-                federated::read(token_file, now).map(drop)
+                federated::read(files, token_file, now).map(drop)
             }
             CredentialConfig::FederatedManagedIdentity { .. }
             | CredentialConfig::ManagedIdentity { .. } => Ok(()),
@@ -162,14 +169,14 @@ impl CredentialConfig {
     }
 
     /// When it ends by itself, in seconds since 1970; none where that is not known here.
-    pub(crate) fn ends(&self) -> Option<u64> {
+    pub(crate) fn ends(&self, files: &Files) -> Option<u64> {
         match self {
-            CredentialConfig::Certificate { .. } => self.certificate().ok()?.not_after(),
+            CredentialConfig::Certificate { .. } => self.certificate(files).ok()?.not_after(),
             _ => None,
         }
     }
 
-    fn certificate(&self) -> Result<certificate::KeyFile, CredentialError> {
+    fn certificate(&self, files: &Files) -> Result<certificate::KeyFile, CredentialError> {
         let CredentialConfig::Certificate {
             certificate_file,
             key_file,
@@ -179,22 +186,29 @@ impl CredentialConfig {
         else {
             unreachable!("asked of certificates only")
         };
-        certificate::KeyFile::read(certificate_file, key_file.as_ref(), password_file.as_ref())
+        certificate::KeyFile::read(
+            files,
+            certificate_file,
+            key_file.as_ref(),
+            password_file.as_ref(),
+        )
     }
 
     /// What the app shows to Entra ID now.
     pub(crate) async fn prove(&self, need: &Need<'_>) -> Result<Proof, CredentialError> {
         let now = need.clock.micros() / 1_000_000;
         match self {
-            CredentialConfig::ClientSecret { file } => secret::read(file).map(Proof::Secret),
+            CredentialConfig::ClientSecret { file } => {
+                secret::read(need.files, file).map(Proof::Secret)
+            }
             CredentialConfig::Certificate { algorithm, .. } => {
-                let key = self.certificate()?;
+                let key = self.certificate(need.files)?;
                 key.inspect(now)?;
                 assertion::sign(&key, *algorithm, need.client_id, need.endpoint, now)
                     .map(Proof::Assertion)
             }
             CredentialConfig::FederatedToken { token_file } => {
-                federated::read(token_file, now).map(Proof::Assertion)
+                federated::read(need.files, token_file, now).map(Proof::Assertion)
             }
             CredentialConfig::FederatedManagedIdentity {
                 source,

@@ -6,10 +6,12 @@ use runtime::config::SecretFile;
 use rustls_pki_types::PrivateKeyDer;
 
 use super::CredentialError;
+use crate::files::Files;
 
 /// Opens a file whose content is given: certificate (DER) and key.
 #[cfg(feature = "pkcs12")]
 pub(super) fn open(
+    files: &Files,
     path: &Path,
     content: &[u8],
     password_file: Option<&SecretFile>,
@@ -20,8 +22,8 @@ pub(super) fn open(
 
     let password = password_file
         .map(|file| {
-            file.read()
-                .map_err(|e| CredentialError::unreadable(file.path(), e))
+            let password = files.secret(file.path());
+            password.map_err(|e| CredentialError::unreadable(file.path(), e))
         })
         .transpose()?;
     let password = password.as_ref().map_or("", |p| p.expose_secret());
@@ -58,6 +60,7 @@ pub(super) fn open(
 /// Says how to do without.
 #[cfg(not(feature = "pkcs12"))]
 pub(super) fn open(
+    _: &Files,
     path: &Path,
     _: &[u8],
     _: Option<&SecretFile>,
@@ -111,14 +114,16 @@ mod tests {
         let file = write("app.pfx", &exported("open sesame"));
         let right = SecretFile::from(write("right", b"open sesame\n"));
         let wrong = SecretFile::from(write("wrong", b"else"));
-        KeyFile::read(&file, None, Some(&right))
+        KeyFile::read(&Files::default(), &file, None, Some(&right))
             .map_err(|e| e.to_string())
             .unwrap();
         for (password, told) in [
             (Some(&wrong), "that the password opens"),
             (None, "without a password"),
         ] {
-            let e = KeyFile::read(&file, None, password).err().unwrap();
+            let e = KeyFile::read(&Files::default(), &file, None, password)
+                .err()
+                .unwrap();
             assert!(e.to_string().contains(told), "{e}");
         }
     }

@@ -4,11 +4,12 @@ use runtime::config::SecretFile;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::CredentialError;
+use crate::files::Files;
 
 /// Reads the secret; Entra ID's secrets have the form of nothing else, but ids do.
-pub(super) fn read(file: &SecretFile) -> Result<SecretString, CredentialError> {
-    let secret = file
-        .read()
+pub(super) fn read(files: &Files, file: &SecretFile) -> Result<SecretString, CredentialError> {
+    let secret = files
+        .secret(file.path())
         .map_err(|source| CredentialError::unreadable(file.path(), source))?;
     if is_id(secret.expose_secret()) {
         return Err(CredentialError::SecretId(file.path().to_owned()));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proto::access::METHODS;
+use runtime::db::Db;
 use runtime::grpc::{Admin, Listen};
 use runtime::process::{Http, Process, Sections, Service, default_grace};
 use runtime::tls::{self, Identity};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
 use crate::audit::{self, Audit};
+use crate::store;
 use crate::{Broker, Config, Deps, TenantConfig};
 
 /// The process, or a command beside it.
@@ -43,6 +45,9 @@ pub struct Settings {
     /// Where each token and each refusal is noted.
     #[serde(default)]
     pub audit: audit::Config,
+    /// Tenants that are added while it runs, and the kill switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<store::Config>,
     /// Where collectors reach it.
     pub grpc: Listen,
     /// Certificates; without them everything is plain text on loopback.
@@ -68,6 +73,9 @@ impl config::Settings for Settings {
     fn resolve(&mut self, base: &Path) {
         self.tenants.iter_mut().for_each(|t| t.resolve(base));
         self.audit.resolve(base);
+        if let Some(store) = &mut self.store {
+            store.resolve(base);
+        }
         if let Some(file) = &mut self.policy_file {
             config::below(base, file);
         }
@@ -78,6 +86,7 @@ impl config::Settings for Settings {
 
     fn check(&self) -> Result<Vec<String>, Problem> {
         self.registry().check()?;
+        self.store.as_ref().map_or(Ok(()), store::Config::check)?;
         Ok(vec![
             format!("{} tenants", self.tenants.len()),
             format!("{} callers may ask for tokens", self.callers.len()),
@@ -97,7 +106,6 @@ impl config::Settings for Settings {
 impl Service for Settings {
     const NAME: &'static str = "token-broker";
     const ABOUT: &'static str = "Holds the tenants' credentials and hands out short-lived access tokens for Microsoft Graph";
-    const DATABASE: bool = false;
 
     fn sections(&self) -> Sections<'_> {
         Sections {
@@ -110,19 +118,32 @@ impl Service for Settings {
         }
     }
 
+    async fn migrate(&self) -> Result<(), Problem> {
+        match self.store.as_ref().and_then(|s| s.db.as_ref()) {
+            Some(db) => Db::migrate(db, &store::MIGRATIONS, Self::NAME).await,
+            None => Ok(()),
+        }
+    }
+
     async fn run(self, process: Process) -> Result<(), Problem> {
+        let store = match &self.store {
+            Some(config) => Some(config.open(&process, Self::NAME).await?),
+            None => None,
+        };
         let audit = Audit::open(&self.audit, process.clock.clone())?;
         let deps = Deps {
             http: runtime::http::client()?,
             direct: runtime::http::direct()?,
             audit: audit.clone(),
             policy_file: self.policy_file.clone(),
-            clock: process.clock,
+            clock: process.clock.clone(),
+            store,
         };
         let broker = Broker::new(self.registry(), deps)?;
+        process.eventually("store", || broker.read_store()).await?;
         let server = self.sections().server().await?;
         let access = self.sections().access(METHODS.iter().copied());
-        let routes = Routes::new(broker.tokens());
+        let routes = Routes::new(broker.tokens()).add_service(broker.admin());
         let pause = Duration::from_secs(self.audit.checkpoint_seconds.max(1));
         let notes = async {
             loop {
@@ -133,6 +154,7 @@ impl Service for Settings {
         tokio::select! {
             served = server.serve(routes, access, process.stop) => served,
             () = notes => Ok(()),
+            () = broker.follow_store() => Ok(()),
         }
     }
 }

@@ -16,7 +16,10 @@ const DERIVE_SERDE: &str = "#[derive(serde::Serialize, serde::Deserialize)]";
 const CAMEL_CASE: &str = "#[serde(rename_all = \"camelCase\")]";
 
 /// Messages that hold a secret: their `Debug` is written by hand and redacts.
-const HAND_WRITTEN_DEBUG: [&str; 1] = [".leastwise.token.v1.GetTokenResponse"];
+const HAND_WRITTEN_DEBUG: [&str; 2] = [
+    ".leastwise.token.v1.GetTokenResponse",
+    ".leastwise.admin.v1.FileContent",
+];
 
 /// Compiles all .proto files below `include`; the same files give the same bytes.
 pub fn generate(include: &Path) -> Result<Files> {

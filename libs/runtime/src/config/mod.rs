@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 pub use dump::dump;
 pub use layers::Layers;
-pub use secret::SecretFile;
+pub use secret::{SecretFile, secret};
 
 use crate::error::Problem;
 

@@ -31,13 +31,7 @@ impl SecretFile {
     /// # Errors
     /// When the file can't be read or is empty.
     pub fn read(&self) -> Result<SecretString> {
-        let text = Zeroizing::new(std::fs::read_to_string(&self.0)?);
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        let secret = line.strip_suffix('\r').unwrap_or(line);
-        if secret.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidData, "it is empty"));
-        }
-        Ok(secret.to_owned().into())
+        secret(&Zeroizing::new(std::fs::read(&self.0)?))
     }
 
     /// Reads it once, for a start: warns in the log when others than its owner may read it.
@@ -58,6 +52,21 @@ impl SecretFile {
         }
         Ok(())
     }
+}
+
+/// The secret that is the content of a file: without the one newline that editors put behind it.
+///
+/// # Errors
+/// When it is empty or no text.
+pub fn secret(content: &[u8]) -> Result<SecretString> {
+    let wrong = |why: &str| Error::new(ErrorKind::InvalidData, why);
+    let text = std::str::from_utf8(content).map_err(|_| wrong("it is no text"))?;
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let secret = line.strip_suffix('\r').unwrap_or(line);
+    if secret.is_empty() {
+        return Err(wrong("it is empty"));
+    }
+    Ok(secret.to_owned().into())
 }
 
 impl From<PathBuf> for SecretFile {

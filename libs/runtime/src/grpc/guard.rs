@@ -12,14 +12,11 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::REASON;
 use super::access::Access;
+use super::peer::reason;
 use super::peer::{Act, Peer};
 use crate::error::Problem;
 use crate::{metrics, trace};
-
-/// Reasons are written by hand.
-const LONGEST_REASON: usize = 500;
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -69,7 +66,7 @@ where
         let path = request.uri().path().to_owned();
         let peer = request.extensions().get::<Peer>().cloned();
         let peer = peer.unwrap_or(Peer(None));
-        let reason = reason(&request);
+        let reason = reason(&MetadataMap::from_headers(request.headers().clone()));
         let rule = match self.access.permits(&path, &peer) {
             Ok(rule) if rule.needs_reason() && reason.is_empty() => {
                 Err(Status::failed_precondition(
@@ -126,13 +123,4 @@ where
         };
         Box::pin(answering.instrument(span))
     }
-}
-
-/// Why the caller acts, on one line.
-fn reason(request: &Request<Body>) -> String {
-    let metadata = MetadataMap::from_headers(request.headers().clone());
-    let bytes = metadata.get_bin(REASON).and_then(|v| v.to_bytes().ok());
-    let text = String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
-    let line = text.trim().chars().take(LONGEST_REASON);
-    line.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

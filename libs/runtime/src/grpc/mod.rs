@@ -19,10 +19,12 @@ use tonic::server::NamedService;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
+use crate::error::Problem;
+
 pub use access::{Access, Admin, Role, Rule};
 #[cfg(feature = "tls")]
 pub use connect::{Remote, connect};
-pub use peer::{Act, Peer};
+pub use peer::{Act, Peer, reason};
 #[cfg(feature = "server")]
 pub(crate) use serve::listen;
 #[cfg(feature = "server")]
@@ -30,6 +32,20 @@ pub use serve::{Listen, Server};
 
 /// Metadata that says why somebody acts, UTF-8 (a key that ends in `-bin` may hold any bytes).
 pub const REASON: &str = "leastwise-reason-bin";
+
+/// A channel to a service that the configuration doesn't name: each call says so.
+pub fn unnamed(key: &'static str) -> Channel {
+    BoxCloneSyncService::new(tower::service_fn(
+        move |_: http::Request<Body>| async move {
+            let problem = Problem::new(
+                "LW-4017",
+                format!("the configuration doesn't say where that service is: {key} is missing."),
+                "add it, as the services beside it",
+            );
+            Err::<http::Response<Body>, _>(Status::failed_precondition(problem.to_string()))
+        },
+    ))
+}
 
 /// A channel whose calls give this reason, for the audit.
 pub fn with_reason(channel: Channel, reason: &str) -> Channel {

@@ -3,8 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tonic::Request;
+use tonic::metadata::MetadataMap;
 
+use super::REASON;
 use crate::tls::Identity;
+
+/// Reasons are written by hand.
+const LONGEST_REASON: usize = 500;
 
 /// Who is at the other end of a connection: in the extensions of each request that came by TCP. None without TLS, and
 /// missing from requests of the own process or its socket.
@@ -45,4 +50,12 @@ impl Act {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
+}
+
+/// Why the caller acts, on one line; empty when nothing is said.
+pub fn reason(metadata: &MetadataMap) -> String {
+    let bytes = metadata.get_bin(REASON).and_then(|v| v.to_bytes().ok());
+    let text = String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
+    let line = text.trim().chars().take(LONGEST_REASON);
+    line.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -237,7 +237,7 @@ fn a_change_that_still_spreads_is_tried_again_soon() {
     std::fs::write(&file, "new").unwrap();
     let mut app = Arc::into_inner(app()).unwrap();
     app.credentials = vec![crate::CredentialConfig::ClientSecret { file: file.into() }];
-    let changed = app.credentials[0].changed().unwrap();
+    let changed = app.credentials[0].changed(&app.files).unwrap();
     let rest = |code, later: u64| rest(&refused(code), 0, &app, changed + later * 1_000_000);
     assert_eq!(rest(7_000_215, 60), GRACE_REST);
     assert_eq!(rest(7_000_215, 601), Duration::from_secs(60));

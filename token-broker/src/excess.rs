@@ -31,6 +31,27 @@ pub(crate) fn covers<'a>(mut roles: impl Iterator<Item = &'a str>, dataset: &Dec
     roles.any(|role| dataset.permission == role || dataset.accepted.contains(&role))
 }
 
+/// Of permissions, those without which the datasets are covered as well, even without all of them together. Alternatives go
+/// before least ones.
+pub(crate) fn needless(roles: Vec<&str>, datasets: &[&'static Declaration]) -> Vec<String> {
+    let mut kept = roles.clone();
+    let mut order = roles;
+    order.sort_by_key(|role| datasets.iter().any(|d| d.permission == *role));
+    let mut needless = Vec::new();
+    for role in order {
+        let others = || kept.iter().copied().filter(|other| *other != role);
+        let all = || kept.iter().copied();
+        if datasets
+            .iter()
+            .all(|d| !covers(all(), d) || covers(others(), d))
+        {
+            kept = others().collect();
+            needless.push(role.to_owned());
+        }
+    }
+    needless
+}
+
 impl Report {
     /// `now` is in seconds since 1970.
     pub(crate) fn of(
@@ -54,18 +75,10 @@ impl Report {
                 None => report.refused.push(role.to_owned()),
             }
         }
-        for role in roles
+        let accepted = roles
             .clone()
-            .filter(|role| datasets.iter().any(|d| accepts(d, role)))
-        {
-            let others = || roles.clone().filter(|other| *other != role);
-            if datasets
-                .iter()
-                .all(|d| !covers(roles.clone(), d) || covers(others(), d))
-            {
-                report.unneeded.push(role.to_owned());
-            }
-        }
+            .filter(|role| datasets.iter().any(|d| accepts(d, role)));
+        report.unneeded = needless(accepted.collect(), datasets);
         let missing = datasets.iter().filter(|d| !covers(roles.clone(), d));
         report.missing = missing.map(|d| (d.name, d.permission)).collect();
         report

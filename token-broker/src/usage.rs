@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use catalog::Declaration;
 use proto::ids::TenantId;
 
-use crate::excess::covers;
+use crate::excess::needless;
 use crate::store::Asked;
 
 /// A permission is unused when nothing that needs it was asked for during so many days.
@@ -107,14 +107,8 @@ impl Seen {
             let last = self.last.get(d.name);
             last.is_some_and(|last| self.today.saturating_sub(*last) < DAYS)
         };
-        let used: Vec<_> = datasets.iter().filter(of_late).collect();
-        let needless = |role: &&&str| {
-            let others = || roles.iter().copied().filter(|other| *other != **role);
-            used.iter()
-                .all(|d| !covers(roles.iter().copied(), d) || covers(others(), d))
-        };
-        let unused = roles.iter().filter(needless);
-        unused.map(|role| (*role).to_owned()).collect()
+        let used: Vec<_> = datasets.iter().filter(of_late).copied().collect();
+        needless(roles.to_vec(), &used)
     }
 }
 
@@ -127,7 +121,7 @@ mod tests {
     #[test]
     fn what_nobody_asked_for_in_thirty_days_needs_no_permission() {
         let tenant: TenantId = "11111111-2222-3333-4444-555555555555".parse().unwrap();
-        let datasets: Vec<_> = catalog::ALL.iter().collect();
+        let datasets: Vec<_> = catalog::ALL.to_vec();
         let roles = ["User.Read.All", "Organization.Read.All"];
         let usage = Usage::default();
         usage.note(tenant, "organization", 1_000 * DAY);

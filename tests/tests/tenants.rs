@@ -80,7 +80,7 @@ fn a_tenant_is_added_read_stopped_and_removed_by_commands() {
     assert_eq!(running.end().code, Some(0));
     let ended = home.run(["sync"]);
     assert!(
-        ended.code != Some(0) && ended.err.contains("LW-2052"),
+        ended.code != Some(0) && ended.err.contains("LW-2062"),
         "{ended:?}"
     );
     home.works(["revive", &id, "--reason", "it is over"]);
@@ -95,7 +95,7 @@ fn a_tenant_is_added_read_stopped_and_removed_by_commands() {
     for (wrong, told) in [
         (
             vec!["tenants", "remove", first.text("id"), "--reason", "x"],
-            "LW-2055",
+            "LW-2065",
         ),
         (
             vec![

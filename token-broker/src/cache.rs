@@ -109,11 +109,14 @@ pub(crate) type Request =
 type Outcome = Result<Arc<Token>, Arc<Error>>;
 type Flight = Shared<BoxFuture<'static, Outcome>>;
 
+/// The tenant, and what names an app's tokens.
+type Key = (TenantId, Arc<str>);
+
 /// Tokens by app.
 pub(crate) struct Cache {
     clock: Clock,
     request: Request,
-    slots: Mutex<HashMap<(TenantId, Arc<str>), Arc<Slot>>>,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
     flights: Mutex<JoinSet<()>>,
 }
 

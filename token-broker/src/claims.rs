@@ -15,6 +15,17 @@ use crate::registry::App;
 /// In `wids` of every app-only token; no directory role.
 const NO_ROLE: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
 
+/// Delegated permissions that are about the sign-in.
+const OF_THE_SIGN_IN: [&str; 5] = ["openid", "profile", "email", "offline_access", "User.Read"];
+
+/// Directory roles that a person behind a token may have: those that every member has, Directory Readers and Reports
+/// Reader ("Microsoft Entra built-in roles"). Whoever has more could be replaced by somebody who hasn't.
+const LEAST_ROLES: [&str; 3] = [
+    "b79fbf4d-3ef9-4689-8143-76b194e85509",
+    "88d8e3e3-8f55-4a1e-953a-9b9898b8876b",
+    "4a5d8f65-41da-4de4-8968-e035b65339cf",
+];
+
 /// Claims of an access token for Graph.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Granted {
@@ -42,7 +53,16 @@ pub(crate) struct Granted {
 impl Granted {
     /// What a token says; none where it can't be read.
     pub(crate) fn of(token: &SecretString) -> Option<Self> {
-        jwt::claims(token.expose_secret())
+        let mut granted: Granted = jwt::claims(token.expose_secret())?;
+        if let Some(scopes) = &granted.scp {
+            let scopes = scopes.split_whitespace();
+            let scopes = scopes.filter(|s| !OF_THE_SIGN_IN.contains(s));
+            granted.roles = scopes.map(ToOwned::to_owned).collect();
+            granted
+                .wids
+                .retain(|id| !LEAST_ROLES.contains(&id.as_str()));
+        }
+        Some(granted)
     }
 
     /// Directory roles that the app holds.
@@ -59,8 +79,8 @@ impl Granted {
         roles.chain(self.directory_roles())
     }
 
-    /// Whether it is a token of this app in this tenant.
-    pub(crate) fn check(&self, app: &App) -> Result<(), Error> {
+    /// Whether it is a token of this app in this tenant, a person's only where one of its credentials is.
+    pub(crate) fn check(&self, app: &App, legacy: bool) -> Result<(), Error> {
         let other = |what: String| Error::OtherToken {
             tenant: app.tenant,
             app: app.name.clone(),
@@ -73,7 +93,7 @@ impl Granted {
         if !self.appid.eq_ignore_ascii_case(&app.client_id) {
             return Err(other(format!("is of application {:.36}", self.appid)));
         }
-        if self.scp.is_some() {
+        if self.scp.is_some() && !legacy {
             return Err(other("is a person's, not an application's".to_owned()));
         }
         Ok(())

@@ -17,7 +17,7 @@ use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
 use crate::aadsts::Class;
-use crate::credential::{CredentialConfig, Need, Proof};
+use crate::credential::{CredentialConfig, CredentialError, Need, Proof, Redeem};
 use crate::error::{Error, Refusal};
 use crate::registry::App;
 
@@ -39,6 +39,8 @@ struct Success {
     expires_in: u64,
     #[serde(default, deserialize_with = "some_seconds")]
     refresh_in: Option<u64>,
+    #[serde(default)]
+    refresh_token: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
@@ -137,14 +139,40 @@ impl Entra {
         let proof = proof.map_err(|e| e.of(app.tenant, &app.name))?;
         let (name, value) = match proof {
             Proof::Token(issued) => return Ok(issued),
+            Proof::Refresh(redeem) => return self.redeem(app, &endpoint, &redeem).await,
             Proof::Secret(secret) => ("client_secret", secret),
             Proof::Assertion(assertion) => ("client_assertion", assertion),
         };
         let form = form(app, name, value.expose_secret(), claims);
-        self.post(app, &endpoint, &form).await
+        self.post(app, &endpoint, &form)
+            .await
+            .map(|(issued, _)| issued)
     }
 
-    async fn post(&self, app: &App, endpoint: &str, form: &str) -> Result<Issued, Error> {
+    /// Redeems a refresh token, and stores the one that comes in its place before the access token is used. Among
+    /// replicas one at a time does.
+    async fn redeem(&self, app: &App, endpoint: &str, redeem: &Redeem) -> Result<Issued, Error> {
+        let path = redeem.file.path();
+        let of = |e: std::io::Error| CredentialError::unreadable(path, e).of(app.tenant, &app.name);
+        let held = app.files.hold(path).await.map_err(of)?;
+        let refresh_token = held.secret().map_err(of)?;
+        let form = redemption(app, &refresh_token, redeem.client_secret.as_ref());
+        let (issued, next) = self.post(app, endpoint, &form).await?;
+        if let Some(next) = next {
+            held.replace(next.expose_secret().as_bytes())
+                .await
+                .map_err(of)?;
+        }
+        Ok(issued)
+    }
+
+    /// The token, and the next refresh token where there is one.
+    async fn post(
+        &self,
+        app: &App,
+        endpoint: &str,
+        form: &str,
+    ) -> Result<(Issued, Option<SecretString>), Error> {
         let unreachable = |retry_after, source| Error::Unreachable {
             tenant: app.tenant,
             authority: app.authority.clone(),
@@ -176,11 +204,12 @@ impl Entra {
                 let other = format!("a token of type {:.20} was issued", success.token_type);
                 return Err(unreachable(None, other.into()));
             }
-            return Ok(Issued {
+            let issued = Issued {
                 token: success.access_token,
                 lifetime: Duration::from_secs(success.expires_in),
                 refresh_in: success.refresh_in.map(Duration::from_secs),
-            });
+            };
+            return Ok((issued, success.refresh_token));
         }
         let wait = self.retry_after(answer.headers());
         match refusal(&answer) {
@@ -238,6 +267,23 @@ fn form(app: &App, name: &str, value: &str, claims: Option<&str>) -> Zeroizing<S
     }
     if let Some(claims) = claims {
         form.append_pair("claims", claims);
+    }
+    Zeroizing::new(form.finish())
+}
+
+/// The body of a request that redeems a refresh token.
+fn redemption(
+    app: &App,
+    refresh_token: &SecretString,
+    client_secret: Option<&SecretString>,
+) -> Zeroizing<String> {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("client_id", &app.client_id)
+        .append_pair("scope", &format!("{}/.default offline_access", app.graph))
+        .append_pair("grant_type", "refresh_token")
+        .append_pair("refresh_token", refresh_token.expose_secret());
+    if let Some(secret) = client_secret {
+        form.append_pair("client_secret", secret.expose_secret());
     }
     Zeroizing::new(form.finish())
 }

@@ -131,7 +131,7 @@ impl Error {
         let (code, remedy) = match self {
             Error::UnknownTenant(_) => ("LW-2011", "add it to [[tenants]]".to_owned()),
             Error::Killed { kill, .. } => (
-                "LW-2052",
+                "LW-2062",
                 match kill.tenant {
                     Some(tenant) => format!("once that is over: leastwise revive {tenant} --reason <why>"),
                     None => "once that is over: leastwise revive --everybody --reason <why>".to_owned(),

@@ -51,7 +51,7 @@ impl Issuer {
             tracing::warn!(tenant = %app.tenant, app = app.name, "the token can't be read: what it grants is not checked");
             return Ok(token);
         };
-        granted.check(app)?;
+        granted.check(app, app.is_legacy(token.credential))?;
         self.compare(app, granted).await;
         if let Some(tenant) = self.registry.get(app.tenant) {
             let report = tenant.report(app, granted, asked / 1_000_000);
@@ -67,7 +67,7 @@ impl Issuer {
         let answer = self.entra.request(app, None).await?;
         let token = Token::new(answer, asked);
         if let Some(granted) = &token.granted {
-            granted.check(app)?;
+            granted.check(app, app.is_legacy(token.credential))?;
             refuse(app, tenant.report(app, granted, asked / 1_000_000))?;
         }
         Ok(token)

@@ -53,6 +53,13 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Whether a person stands behind one of its credentials.
+    pub(crate) fn is_legacy(&self, credential: usize) -> bool {
+        self.credentials
+            .get(credential)
+            .is_some_and(CredentialConfig::is_legacy)
+    }
+
     /// Whether the operator lets it read a dataset.
     pub(crate) fn may_read(&self, dataset: &str) -> bool {
         let named = self.datasets.as_ref();

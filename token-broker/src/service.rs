@@ -111,7 +111,7 @@ impl Broker {
     /// Reads the store for the first time.
     ///
     /// # Errors
-    /// `LW-2051` when it can't be read at first.
+    /// `LW-2061` when it can't be read at first.
     pub async fn read_store(&self) -> Result<(), Problem> {
         let Some(store) = &self.0.store else {
             return Ok(());

@@ -17,6 +17,7 @@ pub(crate) use cloud::loopback;
 pub use exception::Exception;
 pub use tenant::TenantConfig;
 
+use crate::credential::CredentialConfig;
 use crate::files::Files;
 
 /// The tenant registry.
@@ -68,6 +69,17 @@ impl Config {
                 );
             }
             tenant.check()?;
+            let apps = tenant.all_apps();
+            let mut credentials = apps.iter().flat_map(AppConfig::all_credentials);
+            if credentials.any(|c| matches!(c, CredentialConfig::RefreshToken { .. })) {
+                return wrong(
+                    format!(
+                        "tenant {} has a refresh token, which changes with each use.",
+                        tenant.id
+                    ),
+                    "put the tenant into the store instead: leastwise tenants add",
+                );
+            }
         }
         Ok(())
     }
@@ -160,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_with_each_use_is_kept_in_the_store() {
+        let person = "kind = 'refresh_token'\ntoken_file = 't'\nuntil = '2027-01-31'";
+        refused(
+            read(&format!(
+                "client_id = 'c'\n[[tenants.credentials]]\n{person}"
+            )),
+            "leastwise tenants add",
+        );
+    }
+
+    #[test]
     fn a_credential_of_each_kind_can_be_written_down() {
         for credential in [
             "kind = 'client_secret'\nfile = 's'",
@@ -167,6 +190,7 @@ mod tests {
             "kind = 'certificate'\ncertificate_file = 'app.pfx'\npassword_file = 'p'\nalgorithm = 'RS256'",
             "kind = 'federated_token'\ntoken_file = 't'",
             "kind = 'managed_identity'\nsource = 'imds'",
+            "kind = 'imported_token'\ntoken_file = 't'\nuntil = '2027-01-31'",
             "kind = 'federated_managed_identity'\nsource = 'app_service'\nidentity_client_id = 'i'",
         ] {
             let text = format!("client_id = 'c'\n[[tenants.credentials]]\n{credential}");

@@ -38,6 +38,16 @@ impl CredentialConfig {
                     .collect()
             }
             CredentialConfig::FederatedToken { token_file } => vec![token_file],
+            CredentialConfig::RefreshToken {
+                token_file,
+                client_secret_file,
+                ..
+            } => {
+                let secret = client_secret_file.as_ref();
+                let files = [token_file].into_iter().chain(secret);
+                files.map(runtime::config::SecretFile::path).collect()
+            }
+            CredentialConfig::ImportedToken { token_file, .. } => vec![token_file.path()],
             CredentialConfig::FederatedManagedIdentity { .. }
             | CredentialConfig::ManagedIdentity { .. } => Vec::new(),
         }

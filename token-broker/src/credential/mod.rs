@@ -5,6 +5,7 @@ mod certificate;
 mod changed;
 mod error;
 mod federated;
+mod legacy;
 mod managed_identity;
 mod pkcs12;
 mod secret;
@@ -12,6 +13,7 @@ mod signer;
 
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use runtime::config::{SecretFile, below};
 use runtime::http::Client;
 use runtime::{Clock, Problem};
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub(crate) use error::CredentialError;
+pub(crate) use legacy::Redeem;
 pub use managed_identity::Source;
 pub use signer::Algorithm;
 
@@ -77,6 +80,24 @@ pub enum CredentialConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         identity_client_id: Option<String>,
     },
+    /// A person's refresh token (RFC 6749, section 6), for a tenant that is not ready. It changes with each use, so the
+    /// tenant has to be in the store.
+    RefreshToken {
+        /// Holds the refresh token.
+        token_file: SecretFile,
+        /// The client secret, where the app registration is a confidential client.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_secret_file: Option<SecretFile>,
+        /// The last day on which it is used (UTC), as `2027-03-31`.
+        until: NaiveDate,
+    },
+    /// An access token that somebody gets by hand and replaces before it ends, for a tenant that is not ready.
+    ImportedToken {
+        /// Holds the access token.
+        token_file: SecretFile,
+        /// The last day on which it is used (UTC), as `2027-03-31`.
+        until: NaiveDate,
+    },
 }
 
 /// What a credential needs to prove something.
@@ -100,8 +121,10 @@ pub(crate) enum Proof {
     Secret(SecretString),
     /// `client_assertion` of the type JWT bearer (RFC 7523, section 2.2).
     Assertion(SecretString),
-    /// The platform issues the access token itself.
+    /// The access token is there already.
     Token(Issued),
+    /// `refresh_token` (RFC 6749, section 6).
+    Refresh(Redeem),
 }
 
 impl CredentialConfig {
@@ -113,12 +136,17 @@ impl CredentialConfig {
             CredentialConfig::FederatedToken { .. } => "federated_token",
             CredentialConfig::FederatedManagedIdentity { .. } => "federated_managed_identity",
             CredentialConfig::ManagedIdentity { .. } => "managed_identity",
+            CredentialConfig::RefreshToken { .. } => "refresh_token",
+            CredentialConfig::ImportedToken { .. } => "imported_token",
         }
     }
 
     /// Whether a person's sign-in stands behind it.
     pub(crate) fn is_legacy(&self) -> bool {
-        false
+        matches!(
+            self,
+            CredentialConfig::RefreshToken { .. } | CredentialConfig::ImportedToken { .. }
+        )
     }
 
     /// Makes relative paths relative to `base`.
@@ -137,6 +165,15 @@ impl CredentialConfig {
                 }
             }
             CredentialConfig::FederatedToken { token_file } => below(base, token_file),
+            CredentialConfig::RefreshToken {
+                token_file,
+                client_secret_file,
+                ..
+            } => {
+                token_file.resolve(base);
+                client_secret_file.iter_mut().for_each(|f| f.resolve(base));
+            }
+            CredentialConfig::ImportedToken { token_file, .. } => token_file.resolve(base),
             CredentialConfig::FederatedManagedIdentity { .. }
             | CredentialConfig::ManagedIdentity { .. } => {}
         }
@@ -163,6 +200,16 @@ impl CredentialConfig {
             CredentialConfig::FederatedToken { token_file } => {
                 federated::read(files, token_file, now).map(drop)
             }
+            CredentialConfig::RefreshToken {
+                token_file, until, ..
+            } => {
+                legacy::allowed(token_file.path(), *until, now)?;
+                secret::read(files, token_file).map(drop)
+            }
+            CredentialConfig::ImportedToken { token_file, until } => {
+                legacy::allowed(token_file.path(), *until, now)?;
+                legacy::imported(files, token_file, now).map(drop)
+            }
             CredentialConfig::FederatedManagedIdentity { .. }
             | CredentialConfig::ManagedIdentity { .. } => Ok(()),
         }
@@ -172,6 +219,11 @@ impl CredentialConfig {
     pub(crate) fn ends(&self, files: &Files) -> Option<u64> {
         match self {
             CredentialConfig::Certificate { .. } => self.certificate(files).ok()?.not_after(),
+            CredentialConfig::RefreshToken { until, .. } => Some(legacy::end(*until)),
+            CredentialConfig::ImportedToken { token_file, until } => {
+                let token = legacy::imported_ends(files, token_file)?;
+                Some(token.min(legacy::end(*until)))
+            }
             _ => None,
         }
     }
@@ -231,6 +283,23 @@ impl CredentialConfig {
                     .token(need, endpoint.as_ref(), need.resource, id)
                     .await?;
                 Ok(Proof::Token(issued))
+            }
+            CredentialConfig::RefreshToken {
+                token_file,
+                client_secret_file,
+                until,
+            } => {
+                legacy::allowed(token_file.path(), *until, now)?;
+                let client_secret = client_secret_file.as_ref();
+                let client_secret = client_secret.map(|file| secret::read(need.files, file));
+                Ok(Proof::Refresh(Redeem {
+                    file: token_file.clone(),
+                    client_secret: client_secret.transpose()?,
+                }))
+            }
+            CredentialConfig::ImportedToken { token_file, until } => {
+                legacy::allowed(token_file.path(), *until, now)?;
+                legacy::imported(need.files, token_file, now).map(Proof::Token)
             }
         }
     }

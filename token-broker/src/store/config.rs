@@ -30,7 +30,7 @@ impl Config {
     /// guards copies of the database, not the directory.
     ///
     /// # Errors
-    /// `LW-2050` when it can't be written.
+    /// `LW-2060` when it can't be written.
     pub fn embedded(key_file: PathBuf) -> Result<Self, Problem> {
         super::kek::make(&key_file)?;
         Ok(Config {

@@ -69,7 +69,7 @@ impl Ring {
     /// Reads every file.
     ///
     /// # Errors
-    /// `LW-2050` when one holds no key.
+    /// `LW-2060` when one holds no key.
     pub(super) fn open(file: &Path, old_files: &[PathBuf]) -> Result<Self, Problem> {
         Ok(Ring {
             keys: RwLock::new(read_all(file, old_files)?),
@@ -114,7 +114,7 @@ fn read_all(file: &Path, old_files: &[PathBuf]) -> Result<Vec<Arc<Kek>>, Problem
 /// Writes a new key, unless the file is there.
 ///
 /// # Errors
-/// `LW-2050` when it can't be written.
+/// `LW-2060` when it can't be written.
 pub(super) fn make(file: &Path) -> Result<(), Problem> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -138,7 +138,7 @@ pub(super) fn make(file: &Path) -> Result<(), Problem> {
 
 fn wrong(file: &Path, why: &str) -> Problem {
     Problem::new(
-        "LW-2050",
+        "LW-2060",
         format!("the key file {} of the store can't be used: {why}.", file.display()),
         "it holds 32 random bytes in base64: (umask 077; openssl rand -base64 32 > <file>); keep a copy where backups of \
          the database are not",

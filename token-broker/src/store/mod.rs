@@ -62,7 +62,7 @@ pub(crate) struct Contents {
 #[derive(Clone)]
 pub(crate) struct SealedFiles {
     tenant: String,
-    ring: Arc<Ring>,
+    store: Store,
     rows: HashMap<String, Sealed>,
 }
 
@@ -77,14 +77,80 @@ impl SealedFiles {
     pub(crate) fn read(&self, path: &Path) -> Option<std::io::Result<Zeroizing<Vec<u8>>>> {
         let name = path.to_str()?;
         let row = self.rows.get(name)?;
-        let opened = row.open(&self.ring, &self.tenant, name);
+        let opened = row.open(&self.store.ring, &self.tenant, name);
         Some(opened.map_err(std::io::Error::other))
+    }
+
+    /// Holds a file until what comes in its place is there. What other replicas put there meanwhile counts.
+    pub(crate) async fn hold(&self, name: &str) -> std::io::Result<Held> {
+        type Row = (i64, i64, String, Vec<u8>, Vec<u8>);
+        let other = std::io::Error::other::<DbError>;
+        let mut write = self.store.db.write().await.map_err(other)?;
+        let row: Option<Row> =
+            query("SELECT version, written, kek, wrapped, sealed FROM secret WHERE tenant_id = ? AND name = ? FOR UPDATE")
+                .bind(&self.tenant)
+                .bind(name)
+                .fetch_optional(&mut write)
+                .await
+                .map_err(other)?;
+        let Some((version, written, kek, wrapped, sealed)) = row else {
+            return Err(std::io::ErrorKind::NotFound.into());
+        };
+        let row = Sealed {
+            version,
+            written,
+            kek,
+            wrapped,
+            sealed,
+        };
+        let content = row.open(&self.store.ring, &self.tenant, name);
+        let content = content.map_err(std::io::Error::other)?;
+        Ok(Held {
+            store: self.store.clone(),
+            write,
+            tenant: self.tenant.clone(),
+            name: name.to_owned(),
+            version,
+            content,
+        })
+    }
+}
+
+/// A sealed file that nobody else replaces meanwhile.
+pub(crate) struct Held {
+    store: Store,
+    write: Write,
+    tenant: String,
+    name: String,
+    version: i64,
+    pub content: Zeroizing<Vec<u8>>,
+}
+
+impl Held {
+    /// Puts this in its place.
+    pub(crate) async fn replace(self, content: &[u8]) -> std::io::Result<()> {
+        let Held {
+            store,
+            mut write,
+            tenant,
+            name,
+            version,
+            ..
+        } = self;
+        let put = async {
+            store
+                .write_file(&mut write, &tenant, &name, version + 1, content)
+                .await?;
+            changed(&mut write).await?;
+            write.commit().await
+        };
+        put.await.map_err(std::io::Error::other)
     }
 }
 
 fn failed(e: DbError) -> Problem {
     Problem::new(
-        "LW-2051",
+        "LW-2061",
         "the store of the token-broker can't be used.",
         "see that its database answers and has room; it is tried again",
     )
@@ -95,7 +161,7 @@ impl Store {
     /// Over an open database.
     ///
     /// # Errors
-    /// `LW-2050` when a key file holds no key.
+    /// `LW-2060` when a key file holds no key.
     pub fn new(db: Db, config: &Config, clock: Clock) -> Result<Self, Problem> {
         Ok(Store {
             db,
@@ -163,10 +229,15 @@ impl Store {
                 }
             };
             let rows = files.remove(&tenant).unwrap_or_default();
-            let ring = Arc::clone(&self.ring);
-            contents
-                .tenants
-                .push((config, SealedFiles { tenant, ring, rows }));
+            let store = self.clone();
+            contents.tenants.push((
+                config,
+                SealedFiles {
+                    tenant,
+                    store,
+                    rows,
+                },
+            ));
         }
         for (scope, since, who, why) in kills {
             // A scope that can't be read would be a kill that isn't kept: it meets everybody.

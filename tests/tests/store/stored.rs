@@ -1,174 +1,16 @@
-//! Tenants that are added while the token-broker runs, their sealed files, and the kill switch: through the service that
-//! operators use, against an Entra ID that checks.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! Tenants of the store, sealed files, kills.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
-use graph_sim::{Config, Sim};
-use proto::admin::v1::token_broker_admin_client::TokenBrokerAdminClient;
 use proto::admin::v1::{
-    AddCredentialRequest, DropCredentialRequest, FileContent, KillRequest, PreflightRequest,
-    PutTenantRequest, RemoveTenantRequest, ReviveRequest, TokenBrokerStatus,
-    TokenBrokerStatusRequest,
+    AddCredentialRequest, DropCredentialRequest, KillRequest, PreflightRequest,
+    RemoveTenantRequest, ReviveRequest,
 };
-use proto::token::v1::token_service_client::TokenServiceClient;
-use proto::token::v1::{GetTokenRequest, ListTenantsRequest};
-use runtime::Clock;
-use runtime::db::{Db, Durability, Options, query};
-use runtime::grpc::Channel;
-use tests::network::{BASE, Network};
-use token_broker::audit::{self, Audit};
-use token_broker::{Broker, Deps, Store, store};
+use proto::token::v1::ListTenantsRequest;
+use runtime::db::query;
 use tonic::Code;
 
-struct World {
-    home: tempfile::TempDir,
-    sim: Sim,
-    network: Network,
-}
-
-/// A broker over the world's store.
-struct Life {
-    broker: Broker,
-    admin: TokenBrokerAdminClient<Channel>,
-    tokens: TokenServiceClient<Channel>,
-    id: String,
-}
-
-impl World {
-    fn new() -> Self {
-        let sim = Sim::new(Config {
-            users: 10,
-            base: Some(BASE.to_owned()),
-            ..Config::default()
-        });
-        let world = World {
-            home: tempfile::tempdir().unwrap(),
-            network: Network::new(sim.clone()),
-            sim,
-        };
-        world.key("key", 1);
-        world
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
-    /// A key file whose key is this byte, 32 times.
-    fn key(&self, name: &str, byte: u8) {
-        use base64::Engine as _;
-        let text = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    async fn db(&self) -> Db {
-        let options = Options {
-            path: self.path("store.db"),
-            durability: Durability::Full,
-            brake: false,
-        };
-        Db::open(&options, &store::MIGRATIONS).await.unwrap()
-    }
-
-    /// What a start of the process does.
-    async fn start(&self, old_keys: &[&str]) -> Result<Life, runtime::Problem> {
-        let config = store::Config {
-            key_file: self.path("key"),
-            old_key_files: old_keys.iter().map(|name| self.path(name)).collect(),
-            file: Some(self.path("store.db")),
-            db: None,
-        };
-        let clock = Clock::system();
-        let audit = tempfile::tempdir_in(&self.home).unwrap().keep();
-        let deps = Deps {
-            http: self.network.client(),
-            direct: self.network.client(),
-            policy_file: None,
-            store: Some(Store::new(self.db().await, &config, clock.clone())?),
-            audit: Audit::open(&audit::Config::at(audit), clock.clone()).unwrap(),
-            clock,
-        };
-        let broker = Broker::new(token_broker::Config::default(), deps)?;
-        broker.read_store().await?;
-        Ok(Life {
-            admin: TokenBrokerAdminClient::new(runtime::grpc::local(broker.admin())),
-            tokens: TokenServiceClient::new(runtime::grpc::local(broker.tokens())),
-            id: self.sim.tenants()[0].id.clone(),
-            broker,
-        })
-    }
-
-    /// The section of the simulated tenant, with one credential.
-    fn section(&self, credential: &str) -> String {
-        let tenant = &self.sim.tenants()[0];
-        format!(
-            "id = '{}'\nauthority = '{BASE}'\ngraph = '{BASE}'\nclient_id = '{}'\n[[credentials]]\n{credential}",
-            tenant.id, tenant.client_id
-        )
-    }
-
-    fn secret(&self) -> (String, HashMap<String, FileContent>) {
-        let section = self.section(SECRET);
-        (
-            section,
-            files(&[("secret", &self.sim.tenants()[0].client_secret)]),
-        )
-    }
-}
-
-const SECRET: &str = "kind = 'client_secret'\nfile = 'secret'";
-const CERTIFICATE: &str = "kind = 'certificate'\ncertificate_file = 'app.pem'";
-
-fn files(all: &[(&str, &str)]) -> HashMap<String, FileContent> {
-    let content = |text: &str| FileContent {
-        content: text.as_bytes().to_vec(),
-    };
-    all.iter()
-        .map(|(name, text)| ((*name).to_owned(), content(text)))
-        .collect()
-}
-
-impl Life {
-    async fn put(
-        &mut self,
-        section: String,
-        files: HashMap<String, FileContent>,
-    ) -> Result<(), tonic::Status> {
-        let request = PutTenantRequest { section, files };
-        self.admin.put_tenant(request).await.map(drop)
-    }
-
-    async fn token(&mut self) -> Result<(), tonic::Status> {
-        let request = GetTokenRequest {
-            tenant_id: self.id.clone(),
-            dataset: "users".to_owned(),
-            ..GetTokenRequest::default()
-        };
-        self.tokens.get_token(request).await.map(drop)
-    }
-
-    async fn status(&mut self) -> TokenBrokerStatus {
-        let request = TokenBrokerStatusRequest {};
-        self.admin.status(request).await.unwrap().into_inner()
-    }
-
-    async fn kinds(&mut self) -> Vec<String> {
-        let tenant = self.status().await.tenants.remove(0);
-        let app = tenant.apps.into_iter().next();
-        let credentials = app.into_iter().flat_map(|a| a.credentials);
-        credentials.map(|c| c.kind).collect()
-    }
-
-    async fn kill(&mut self, tenant: &str) {
-        let request = KillRequest {
-            tenant_id: tenant.to_owned(),
-            everybody: tenant.is_empty(),
-        };
-        self.admin.kill(request).await.unwrap();
-    }
-}
+use crate::world::{CERTIFICATE, Life, SECRET, World, files};
 
 #[tokio::test]
 async fn a_tenant_is_added_with_its_secret_sealed_and_survives_a_restart() {
@@ -276,7 +118,7 @@ async fn after_a_kill_no_token_is_handed_out_until_it_is_taken_back() {
         life.kill(scope).await;
         let e = life.token().await.unwrap_err();
         assert!(
-            e.code() == Code::PermissionDenied && e.message().contains("LW-2052"),
+            e.code() == Code::PermissionDenied && e.message().contains("LW-2062"),
             "{e}"
         );
         drop(life);
@@ -367,7 +209,7 @@ async fn a_new_key_is_taken_up_while_it_runs_and_the_old_one_is_needed_no_more()
     life.token().await.unwrap();
     std::fs::write(world.path("key"), "short").unwrap();
     let e = world.start(&[]).await.err().unwrap();
-    assert_eq!(e.code, "LW-2050");
+    assert_eq!(e.code, "LW-2060");
 }
 
 #[tokio::test]

@@ -1,15 +1,17 @@
 //! The service for operators: tenants and their credentials, permissions, the kill switch.
 
+mod describe;
+mod edit;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use proto::admin::v1::token_broker_admin_server::TokenBrokerAdmin;
 use proto::admin::v1::{
-    AddCredentialRequest, AddCredentialResponse, AppReport, CredentialState, DropCredentialRequest,
-    DropCredentialResponse, FileContent, KillRequest, KillResponse, KillState, MissingPermission,
-    PreflightReport, PreflightRequest, PutTenantRequest, PutTenantResponse, RemoveTenantRequest,
-    RemoveTenantResponse, ReviveRequest, ReviveResponse, TokenBrokerApp, TokenBrokerStatus,
-    TokenBrokerStatusRequest, TokenBrokerTenant,
+    AddCredentialRequest, AddCredentialResponse, DropCredentialRequest, DropCredentialResponse,
+    FileContent, KillRequest, KillResponse, KillState, PreflightReport, PreflightRequest,
+    PutTenantRequest, PutTenantResponse, RemoveTenantRequest, RemoveTenantResponse, ReviveRequest,
+    ReviveResponse, TokenBrokerStatus, TokenBrokerStatusRequest,
 };
 use proto::ids::TenantId;
 use runtime::Problem;
@@ -18,15 +20,16 @@ use runtime::grpc::{Act, Peer, reason};
 use tonic::{Code, Request, Response, Status};
 
 use crate::audit::{Event, Kind};
-use crate::cache::{Rejected, Token, USE_FOR};
-use crate::config::{AppConfig, TenantConfig};
+use crate::cache::{Token, USE_FOR};
+use crate::config::TenantConfig;
 use crate::credential::CredentialConfig;
 use crate::error::Error;
 use crate::files::{Contents, Files, Fresh};
 use crate::registry::{App, Tenant};
 use crate::service::Broker;
 use crate::store::{Kill, Store};
-use crate::usage::Seen;
+use describe::describe;
+use edit::edit;
 
 /// What operators see and do.
 #[derive(Clone)]
@@ -37,7 +40,7 @@ type Answer<T> = Result<Response<T>, Status>;
 /// A credential is tried with others' files, and what is stored names them all.
 struct Draft {
     config: TenantConfig,
-    contents: Contents,
+    files: Arc<Fresh>,
     tenant: Tenant,
 }
 
@@ -68,7 +71,7 @@ impl Admin {
     fn store(&self) -> Result<&Store, Status> {
         self.0.0.store.as_ref().ok_or_else(|| {
             let problem = Problem::new(
-                "LW-2053",
+                "LW-2063",
                 "this token-broker has no store.",
                 "add [store] with key_file and file (or db) to its configuration",
             );
@@ -83,7 +86,7 @@ impl Admin {
             true => Ok(tenant),
             false => Err(refuse(
                 Code::NotFound,
-                "LW-2055",
+                "LW-2065",
                 format!("tenant {id} is in the configuration, not in the store."),
                 "change the configuration; only tenants of the store are changed by commands",
             )),
@@ -115,14 +118,12 @@ impl Admin {
             .into_iter()
             .map(|(name, content)| (name, content.content.into()))
             .collect();
-        let fresh = Fresh {
-            contents: contents.clone(),
-            at: self.0.0.clock.micros(),
-        };
+        let files = Fresh::new(contents, self.0.0.clock.micros());
+        let before = before.with(Arc::clone(&files));
         Ok(Draft {
-            tenant: Tenant::new(config.clone(), before.with(fresh), true),
+            tenant: Tenant::new(config.clone(), before, true),
             config,
-            contents,
+            files,
         })
     }
 
@@ -146,8 +147,10 @@ impl Admin {
     }
 
     async fn keep(&self, store: &Store, draft: &Draft) -> Result<(), Status> {
+        // A refresh token was redeemed for another one when it was tried.
+        let files = draft.files.contents().clone();
         store
-            .put(&draft.config, &draft.contents)
+            .put(&draft.config, &files)
             .await
             .map_err(unavailable)?;
         self.0.reload(store).await.map_err(unavailable)?;
@@ -178,7 +181,7 @@ impl Admin {
                 (Some(id), true) => Error::UnknownTenant(id).status(),
                 _ => refuse(
                     Code::NotFound,
-                    "LW-2055",
+                    "LW-2065",
                     "no tokens were stopped there.".to_owned(),
                     "leastwise tenants list shows what was stopped",
                 ),
@@ -193,64 +196,6 @@ impl Admin {
         store.kill(&kill, on).await.map_err(unavailable)?;
         self.0.reload(store).await.map_err(unavailable)?;
         Ok(())
-    }
-
-    /// What an app's token grants, held against what is needed.
-    async fn report(&self, tenant: &Tenant, app: &Arc<App>, seen: &Seen) -> AppReport {
-        let mut report = AppReport {
-            app: app.name.clone(),
-            ..AppReport::default()
-        };
-        let rejected = Rejected {
-            any: true,
-            ..Rejected::default()
-        };
-        let token = match self.0.0.cache.get(app, &rejected).await {
-            Ok((token, _)) => token,
-            Err(e) => {
-                report.problem = e.problem().to_string();
-                if let Error::Excess { excess, .. } = &*e {
-                    report.refused.clone_from(excess);
-                }
-                return report;
-            }
-        };
-        if let Some(credential) = app.credentials.get(token.credential) {
-            report.credential = format!("{} {}", token.credential, credential.kind());
-        }
-        let Some(granted) = &token.granted else {
-            return report;
-        };
-        let found = tenant.report(app, granted, self.0.0.clock.micros() / 1_000_000);
-        let roles: Vec<&str> = granted.roles.iter().map(String::as_str).collect();
-        let datasets = tenant.datasets_of(app);
-        report.unused = seen.unused(&roles, &datasets);
-        report.unused.retain(|role| !found.unneeded.contains(role));
-        report.granted = granted.powers().map(ToOwned::to_owned).collect();
-        report.refused = found.refused;
-        report.tolerated = found.tolerated;
-        report.unneeded = found.unneeded;
-        let missing = found.missing.into_iter();
-        report.missing = missing
-            .map(|(dataset, permission)| MissingPermission {
-                dataset: dataset.to_owned(),
-                permission: permission.to_owned(),
-            })
-            .collect();
-        report
-    }
-
-    async fn reports(&self, tenant: &Tenant) -> PreflightReport {
-        let now = self.0.0.clock.micros();
-        let seen = self.0.0.usage.of(tenant.config.id, now);
-        let mut apps = Vec::new();
-        for app in &tenant.apps {
-            apps.push(self.report(tenant, app, &seen).await);
-        }
-        PreflightReport {
-            apps,
-            asked_since_day: seen.since,
-        }
     }
 }
 
@@ -289,7 +234,7 @@ impl TokenBrokerAdmin for Admin {
         if before.as_ref().is_some_and(|t| !t.stored) {
             return Err(refuse(
                 Code::AlreadyExists,
-                "LW-2054",
+                "LW-2064",
                 format!("tenant {id} is in the configuration."),
                 "change it there, or take it from there first",
             ));
@@ -385,7 +330,7 @@ impl TokenBrokerAdmin for Admin {
             if position >= all.len() {
                 return Err(refuse(
                     Code::NotFound,
-                    "LW-2055",
+                    "LW-2065",
                     format!("there is no credential {position}."),
                     "leastwise tenants list shows them with their positions, counted from 0",
                 ));
@@ -429,72 +374,6 @@ impl TokenBrokerAdmin for Admin {
         let why = reason(request.metadata());
         self.kill(&tenant_id, everybody, None, why, false).await?;
         Ok(Response::new(ReviveResponse {}))
-    }
-}
-
-/// Changes the credentials of an app; its only one when no name is given. Returns the app's name.
-fn edit(
-    config: &mut TenantConfig,
-    app: &str,
-    change: impl FnOnce(&mut Vec<CredentialConfig>) -> Result<(), Status>,
-) -> Result<String, Status> {
-    let mut apps = config.all_apps();
-    let position = match apps.len() {
-        1 if app.is_empty() => Some(0),
-        _ => apps.iter().position(|a| a.name == app),
-    };
-    let Some(position) = position else {
-        let names: Vec<&str> = apps.iter().map(|a| a.name.as_str()).collect();
-        return Err(refuse(
-            Code::NotFound,
-            "LW-2055",
-            format!("there is no app `{app:.100}`."),
-            &format!("its apps: {}", names.join(", ")),
-        ));
-    };
-    let named: &mut AppConfig = &mut apps[position];
-    named.credentials = named.all_credentials();
-    named.client_secret_file = None;
-    change(&mut named.credentials)?;
-    let name = named.name.clone();
-    match config.apps.is_empty() {
-        true => {
-            config.client_secret_file = None;
-            config.credentials = apps.swap_remove(position).credentials;
-        }
-        false => config.apps = apps,
-    }
-    Ok(name)
-}
-
-fn describe(tenant: &Tenant) -> TokenBrokerTenant {
-    let config = &tenant.config;
-    let exceptions = config.exceptions.iter();
-    TokenBrokerTenant {
-        tenant_id: config.id.to_string(),
-        name: config.name.clone().unwrap_or_else(|| config.id.to_string()),
-        pool: config.pool.to_string(),
-        stored: tenant.stored,
-        removed: config.removed,
-        apps: tenant.apps.iter().map(|app| describe_app(app)).collect(),
-        exceptions: exceptions
-            .map(|e| format!("{} until {} ({})", e.role, e.until, e.reason))
-            .collect(),
-    }
-}
-
-fn describe_app(app: &App) -> TokenBrokerApp {
-    let credentials = app.credentials.iter();
-    TokenBrokerApp {
-        name: app.name.clone(),
-        client_id: app.client_id.clone(),
-        credentials: credentials
-            .map(|c| CredentialState {
-                kind: c.kind().to_owned(),
-                ends_at: c.ends(&app.files).unwrap_or(0),
-                legacy: c.is_legacy(),
-            })
-            .collect(),
     }
 }
 

@@ -1,0 +1,200 @@
+//! The ways of before: a person's refresh token and an imported token, in the store, until their day.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::admin::v1::PreflightRequest;
+use runtime::db::query;
+use serde_json::{Value, json};
+use tests::network::BASE;
+use tonic::Code;
+use tower::ServiceExt as _;
+
+use crate::world::{World, files};
+
+impl World {
+    async fn send(&self, path: &str, kind: &str, body: String) -> Value {
+        let request = http::Request::post(format!("{BASE}/{path}"))
+            .header("content-type", kind)
+            .body(Bytes::from(body))
+            .unwrap();
+        let answer = self.network.client().oneshot(request).await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {answer:?}");
+        serde_json::from_slice(answer.body()).unwrap_or_default()
+    }
+
+    /// The tenant's application for devices.
+    async fn public_app(&self) -> String {
+        let request = http::Request::get(format!("{BASE}/_control/entra?tenant=0"))
+            .body(Bytes::new())
+            .unwrap();
+        let answer = self.network.client().oneshot(request).await.unwrap();
+        let all: Value = serde_json::from_slice(answer.body()).unwrap();
+        let all = all["applications"].as_array().unwrap().clone();
+        let public = all.into_iter().find(|a| a["public"] == true).unwrap();
+        public["clientId"].as_str().unwrap().to_owned()
+    }
+
+    /// What a person's sign-in with a device code gives.
+    async fn sign_in(&self, client: &str) -> Value {
+        let form = "application/x-www-form-urlencoded";
+        let tenant = self.sim.tenants()[0].id.clone();
+        let scope = "https://graph.microsoft.com/.default%20offline_access";
+        let begun = self
+            .send(
+                &format!("{tenant}/oauth2/v2.0/devicecode"),
+                form,
+                format!("client_id={client}&scope={scope}"),
+            )
+            .await;
+        let decision = json!({ "userCode": begun["user_code"] });
+        self.send("_control/device", "application/json", decision.to_string())
+            .await;
+        let code = begun["device_code"].as_str().unwrap();
+        self.send(
+            &format!("{tenant}/oauth2/v2.0/token"),
+            form,
+            format!(
+                "grant_type=urn:ietf:params:oauth:grant-type:device_code&client_id={client}&device_code={code}"
+            ),
+        )
+        .await
+    }
+
+    /// The tenant's section with a credential of a person's.
+    fn of_a_person(&self, client: &str, credential: &str) -> String {
+        let tenant = &self.sim.tenants()[0];
+        format!(
+            "id = '{}'\nauthority = '{BASE}'\ngraph = '{BASE}'\nclient_id = '{client}'\n[[credentials]]\n{credential}",
+            tenant.id
+        )
+    }
+
+    async fn version(&self) -> i64 {
+        let mut read = self.db().await.read().await.unwrap();
+        let version = query("SELECT version FROM secret WHERE name = 'person'");
+        version.fetch_one(&mut read).await.unwrap()
+    }
+}
+
+const REFRESH: &str = "kind = 'refresh_token'\ntoken_file = 'person'\nuntil = '2999-12-31'";
+
+#[tokio::test]
+async fn a_refresh_token_is_replaced_with_each_use_and_shown_as_legacy() {
+    let world = World::new();
+    let client = world.public_app().await;
+    let signed_in = world.sign_in(&client).await;
+    let first = signed_in["refresh_token"].as_str().unwrap();
+    let mut life = world.start(&[]).await.unwrap();
+    let section = world.of_a_person(&client, REFRESH);
+    life.put(section, files(&[("person", first)]))
+        .await
+        .unwrap();
+    let before = world.version().await;
+    life.token().await.unwrap();
+    let app = life.status().await.tenants[0].apps[0].clone();
+    assert!(app.credentials[0].legacy && app.credentials[0].ends_at > 0);
+    drop(life);
+    let mut life = world.start(&[]).await.unwrap();
+    life.token().await.unwrap();
+    assert!(world.version().await > before, "each use stores the next");
+    let request = PreflightRequest {
+        tenant_id: life.id.clone(),
+    };
+    let report = life.admin.preflight(request).await.unwrap().into_inner();
+    assert_eq!(report.apps[0].credential, "0 refresh_token");
+    assert!(
+        report.apps[0].granted.contains(&"User.Read.All".to_owned()),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_imported_token_serves_until_it_ends_and_a_day_that_is_over_refuses_both() {
+    let world = World::new();
+    let client = world.public_app().await;
+    let signed_in = world.sign_in(&client).await;
+    let token = signed_in["access_token"].as_str().unwrap();
+    let mut life = world.start(&[]).await.unwrap();
+    let imported = "kind = 'imported_token'\ntoken_file = 'person'\nuntil = '2999-12-31'";
+    let section = world.of_a_person(&client, imported);
+    life.put(section.clone(), files(&[("person", token)]))
+        .await
+        .unwrap();
+    life.token().await.unwrap();
+    let nonsense = life.put(section, files(&[("person", "x")])).await;
+    assert!(nonsense.unwrap_err().message().contains("LW-2015"));
+    for (credential, content) in [
+        (imported, token),
+        (REFRESH, signed_in["refresh_token"].as_str().unwrap()),
+    ] {
+        let over = credential.replace("2999-12-31", "2020-12-31");
+        let section = world.of_a_person(&client, &over);
+        let e = life.put(section, files(&[("person", content)])).await;
+        let e = e.unwrap_err();
+        assert!(
+            e.code() == Code::FailedPrecondition && e.message().contains("until 2020-12-31 only"),
+            "{e}"
+        );
+    }
+    // A token of another app is none of this one.
+    let other = world.sim.tenants()[0].client_id.clone();
+    let section = world.of_a_person(&other, imported);
+    let e = life.put(section, files(&[("person", token)])).await;
+    assert!(e.unwrap_err().message().contains("LW-2031"));
+}
+
+#[test]
+fn a_broker_that_dies_at_any_step_of_a_redemption_still_has_a_refresh_token() {
+    let run = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let world = World::new();
+    let first = run();
+    first.block_on(async {
+        let client = world.public_app().await;
+        let signed_in = world.sign_in(&client).await;
+        let token = signed_in["refresh_token"].as_str().unwrap();
+        let mut life = world.start(&[]).await.unwrap();
+        let section = world.of_a_person(&client, REFRESH);
+        life.put(section, files(&[("person", token)]))
+            .await
+            .unwrap();
+    });
+    drop(first);
+    let (mut redeemed, mut stored) = (0, 0);
+    for step in 0..60 {
+        let life = run();
+        let (requests, version) = life.block_on(async {
+            let before = (world.network.requests(), world.version().await);
+            let mut life = world.start(&[]).await.unwrap();
+            let steps = async {
+                for _ in 0..step {
+                    tokio::time::sleep(Duration::from_micros(50)).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = steps => {}
+                token = life.token() => token.unwrap(),
+            }
+            before
+        });
+        // As the end of the process: whatever is under way ends.
+        drop(life);
+        let after = run();
+        after.block_on(async {
+            redeemed += u32::from(world.network.requests() > requests);
+            stored += u32::from(world.version().await > version);
+            let mut life = world.start(&[]).await.unwrap();
+            life.token().await.unwrap();
+        });
+    }
+    assert!(
+        redeemed > 0 && stored > 0,
+        "{redeemed} redeemed, {stored} stored"
+    );
+}

@@ -1,0 +1,7 @@
+//! Tenants that are added while the token-broker runs, their sealed files, and the kill switch: through the service that
+//! operators use, against an Entra ID that checks.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod legacy;
+mod stored;
+mod world;

@@ -3,11 +3,14 @@
 
 use std::path::Path;
 
+use axum::body::{Body, to_bytes};
 use bus::faulty::Faults;
 use exporter::SinkConfig;
-use graph_sim::Sim;
+use graph_sim::{Consent, Sim};
 use leastwise::Config;
-use token_broker::TenantConfig;
+use serde_json::Value;
+use token_broker::{AppConfig, TenantConfig};
+use tower::ServiceExt as _;
 
 use crate::network::BASE;
 
@@ -24,6 +27,21 @@ pub struct Setup {
     pub window: usize,
     /// The queue fails, by this seed.
     pub faults: Option<(u64, Faults)>,
+    /// The app registrations of each tenant; the main one reads everything when there are none.
+    pub apps: Vec<App>,
+}
+
+/// An app registration.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What the operator calls it.
+    pub name: &'static str,
+    /// Which of the simulated tenant's it is.
+    pub position: usize,
+    /// The permissions that are granted to it.
+    pub roles: Vec<String>,
+    /// The datasets that the operator names for it, if any.
+    pub datasets: Option<Vec<&'static str>>,
 }
 
 impl Setup {
@@ -39,6 +57,7 @@ impl Setup {
             paused: false,
             window: 4,
             faults: None,
+            apps: Vec::new(),
         }
     }
 }
@@ -48,7 +67,16 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
     let tenants = sim.tenants().iter().enumerate().map(|(n, tenant)| {
         let secret = home.join(format!("secret-{n}"));
         std::fs::write(&secret, &tenant.client_secret).unwrap();
+        let apps = setup.apps.iter().map(|app| register(home, sim, n, app));
+        let apps: Vec<AppConfig> = apps.collect();
+        let main = apps
+            .is_empty()
+            .then(|| (tenant.client_id.clone(), secret.clone().into()));
+        let (client_id, client_secret_file) = main.unzip();
         TenantConfig {
+            client_id,
+            client_secret_file,
+            apps,
             authority: Some(tenant.authority.parse().unwrap()),
             graph: Some(tenant.graph.parse().unwrap()),
             ..TenantConfig::with_secret(tenant.id.parse().unwrap(), &tenant.client_id, secret)
@@ -79,5 +107,36 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             ..normalizer::Config::default()
         },
         connect: None,
+    }
+}
+
+/// Grants an app of a tenant its permissions, and writes its secret where the configuration says.
+fn register(home: &Path, sim: &Sim, tenant: usize, app: &App) -> AppConfig {
+    let consent = Consent {
+        roles: Some(app.roles.clone()),
+        ..Consent::default()
+    };
+    assert!(sim.consent(tenant, app.position, consent));
+    let asked = http::Request::get(format!("/_control/entra?tenant={tenant}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let all: Value = runtime.block_on(async {
+        let asked = asked.body(Body::empty()).unwrap();
+        let answer = sim.router().oneshot(asked).await.unwrap();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        serde_json::from_slice(&body).unwrap()
+    });
+    let known = &all["applications"][app.position];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let secret = home.join(format!("secret-{tenant}-{}", app.name));
+    std::fs::write(&secret, text(&known["secrets"][0]["text"])).unwrap();
+    let datasets = app.datasets.as_ref().map(|names| names.iter());
+    AppConfig {
+        name: app.name.to_owned(),
+        client_id: text(&known["clientId"]),
+        client_secret_file: Some(secret.into()),
+        credentials: Vec::new(),
+        datasets: datasets.map(|names| names.map(|n| n.parse().unwrap()).collect()),
     }
 }

@@ -23,8 +23,8 @@ use crate::ground::Ground;
 pub use crate::ground::Setting;
 use crate::inventory::{self, KINDS, Records};
 use crate::network::Network;
-pub use crate::setup::Setup;
 use crate::setup::configure;
+pub use crate::setup::{App, Setup};
 use crate::truth::{Truth, without_states};
 
 /// Where time starts: a day in 2027.

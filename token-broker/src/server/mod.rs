@@ -1,6 +1,8 @@
 //! The token-broker as a process: its configuration, and what it is wired to.
 
 mod audit_command;
+mod reach;
+mod reach_command;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +24,7 @@ use crate::{Broker, Config, Deps, TenantConfig};
 pub fn main() -> std::process::ExitCode {
     match std::env::args_os().nth(1) {
         Some(first) if first == "audit" => audit_command::main(),
+        Some(first) if first == "reach" => reach_command::main(),
         _ => runtime::process::main::<Settings>(),
     }
 }

@@ -155,6 +155,7 @@ impl Stack {
                 http: http.clone(),
                 direct: runtime::http::direct()?,
                 policy_file: None,
+                events: token_broker::event::Events::logged(clock.clone()),
                 audit: Audit::open(
                     &audit::Config::at(config.data_dir.join("audit")),
                     clock.clone(),

@@ -73,6 +73,7 @@ impl World {
             http: self.network.client(),
             direct: self.network.client(),
             policy_file: None,
+            events: token_broker::event::Events::logged(self.clock.clone()),
             audit: Audit::open(
                 &audit::Config::at(tempfile::tempdir_in(&self.home).unwrap().keep()),
                 self.clock.clone(),

@@ -138,6 +138,7 @@ fn two() -> Two {
             http: network.client(),
             direct: network.client(),
             policy_file: None,
+            events: token_broker::event::Events::logged(clock.clone()),
             audit: Audit::open(
                 &audit::Config::at(home.path().join(format!("audit-{holder}"))),
                 clock.clone(),

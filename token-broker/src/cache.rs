@@ -267,13 +267,18 @@ fn rest(error: &Error, failures: u32, app: &App, now: u64) -> Duration {
             .unwrap_or_default()
             .max(BACKOFF.delay(failures, fastrand::f64()));
     }
-    let changed = app.credentials.iter().filter_map(|c| c.changed()).max();
-    let fresh = changed.is_some_and(|at| now.saturating_sub(at) < micros(GRACE));
-    if fresh && error.settles() {
+    if settles(error, app, now) {
         return GRACE_REST;
     }
     let step = usize::try_from(failures).unwrap_or(usize::MAX);
     Duration::from_secs(REFUSED_REST[step.min(REFUSED_REST.len() - 1)])
+}
+
+/// Whether a change of a credential minutes ago explains the failure: then it passes by itself.
+pub(crate) fn settles(error: &Error, app: &App, now: u64) -> bool {
+    let changed = app.credentials.iter().filter_map(|c| c.changed()).max();
+    let fresh = changed.is_some_and(|at| now.saturating_sub(at) < micros(GRACE));
+    fresh && error.settles()
 }
 
 /// Changes whenever a credential's file does: an operator who has repaired one doesn't wait.

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::aadsts::Class;
 use crate::credential::{CredentialConfig, Need, Proof};
 use crate::error::{Error, Refusal};
+use crate::event::Events;
 use crate::registry::App;
 
 /// An issued token.
@@ -77,6 +78,8 @@ pub(crate) struct Entra {
     /// To the platform's own endpoints, never through a proxy.
     direct: Client,
     pub(crate) clock: Clock,
+    /// Told of what needs somebody.
+    pub(crate) events: Events,
     limits: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
@@ -88,11 +91,12 @@ pub(crate) struct Answer {
 }
 
 impl Entra {
-    pub(crate) fn new(http: Client, direct: Client, clock: Clock) -> Self {
+    pub(crate) fn new(http: Client, direct: Client, clock: Clock, events: Events) -> Self {
         Entra {
             http,
             direct,
             clock,
+            events,
             limits: Mutex::default(),
         }
     }
@@ -100,6 +104,7 @@ impl Entra {
     /// Asks for a token with the app's first credential, and with the next where that one is refused. `claims` is a
     /// claims challenge of the resource.
     pub(crate) async fn request(&self, app: &App, claims: Option<&str>) -> Result<Answer, Error> {
+        self.events.watch(app);
         let mut first: Option<Error> = None;
         for (credential, config) in app.credentials.iter().enumerate() {
             match self.with(app, config, claims).await {
@@ -109,6 +114,7 @@ impl Entra {
                         tracing::warn!(tenant = %app.tenant, app = app.name, credential, kind = config.kind(),
                             error = %runtime::error::Chain(&e), "a credential is refused, the next one is tried");
                     }
+                    self.events.credential_failed(app, credential, &e);
                     first.get_or_insert(e);
                 }
                 Err(e) => return Err(e),
@@ -181,7 +187,7 @@ impl Entra {
                 refresh_in: success.refresh_in.map(Duration::from_secs),
             });
         }
-        let wait = self.retry_after(answer.headers());
+        let wait = retry_after(answer.headers(), self.seconds());
         match refusal(&answer) {
             Some(refusal) if refusal.class != Class::Transient => Err(Error::Refused {
                 tenant: app.tenant,
@@ -194,16 +200,6 @@ impl Entra {
                 format!("HTTP status {}", answer.status()).into(),
             )),
         }
-    }
-
-    /// As seconds or as a date (RFC 9110, section 10.2.3); at most an hour, as Microsoft's own libraries cap it.
-    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
-        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        let wait = match text.parse::<u64>() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => Duration::from_secs(date(text)?.saturating_sub(self.seconds())),
-        };
-        Some(wait.min(Duration::from_secs(3_600)))
     }
 
     fn seconds(&self) -> u64 {
@@ -223,6 +219,17 @@ impl Entra {
             );
         }
     }
+}
+
+/// As seconds or as a date (RFC 9110, section 10.2.3); at most an hour, as Microsoft's own libraries cap it. `now` is in
+/// seconds since 1970.
+pub(crate) fn retry_after(headers: &HeaderMap, now: u64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => Duration::from_secs(date(text)?.saturating_sub(now)),
+    };
+    Some(wait.min(Duration::from_secs(3_600)))
 }
 
 /// The body of a token request.

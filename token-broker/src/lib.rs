@@ -11,6 +11,7 @@ mod config;
 mod credential;
 mod entra;
 mod error;
+pub mod event;
 mod excess;
 mod issue;
 mod jwt;

@@ -20,6 +20,7 @@ use crate::cache::{Cache, Rejected, Token};
 use crate::config::{Config, TenantConfig};
 use crate::entra::Entra;
 use crate::error::Error;
+use crate::event::Events;
 use crate::issue::Issuer;
 use crate::policy::Policy;
 use crate::registry::{App, Registry, Tenant};
@@ -34,6 +35,8 @@ pub struct Deps {
     pub clock: Clock,
     /// Where each token and each refusal is noted.
     pub audit: Audit,
+    /// Told of what needs somebody.
+    pub events: Events,
     /// File of the policy: which caller gets tokens for what. Without one each caller that gets this far may ask for
     /// everything.
     pub policy_file: Option<PathBuf>,
@@ -47,6 +50,7 @@ struct Inner {
     registry: Arc<Registry>,
     cache: Cache,
     audit: Audit,
+    events: Events,
     policy: Option<Policy>,
     clock: Clock,
 }
@@ -64,10 +68,11 @@ impl Broker {
             direct,
             clock,
             audit,
+            events,
             policy_file,
         } = deps;
         let policy = policy_file.as_deref().map(Policy::open).transpose()?;
-        let entra = Entra::new(http, direct, clock.clone());
+        let entra = Entra::new(http, direct, clock.clone(), events.clone());
         let issuer = Issuer::new(entra, Arc::clone(&registry), audit.clone());
         Ok(Broker(Arc::new(Inner {
             cache: Cache::new(clock.clone(), issuer.request()),
@@ -75,6 +80,7 @@ impl Broker {
             clock,
             registry,
             audit,
+            events,
         })))
     }
 
@@ -182,6 +188,7 @@ impl TokenService for Broker {
             }
             Err(e) => {
                 let status = e.status();
+                self.0.events.denied(caller.as_ref(), id, &e);
                 runtime::metrics::token_requested(&e.problem().code);
                 tracing::warn!(tenant = %id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
                 self.note(denied(&status, &e.problem().code)).await?;

@@ -67,6 +67,12 @@ static DELIVERED: Named = Named::new(
     "Records written to or removed from a sink.",
 );
 
+static EVENTS: Named = Named::new("leastwise.events", "Events that need somebody, by type.");
+static WEBHOOK: Named = Named::new(
+    "leastwise.webhook.deliveries",
+    "Deliveries to the webhook, by what came of them.",
+);
+
 /// A gRPC call was answered. `path` must be one of a bounded number.
 #[cfg(feature = "server")]
 pub(crate) fn served(path: &str, code: tonic::Code) {
@@ -137,6 +143,16 @@ pub fn message_refused(queue: &str, reason: &'static str) {
 /// Records were written to or removed from a sink of this kind.
 pub fn records_delivered(kind: &'static str, records: u64) {
     DELIVERED.add(records, &[KeyValue::new("sink", kind)]);
+}
+
+/// Something needs somebody; `kind` is its type, one of few.
+pub fn event_told(kind: &'static str) {
+    EVENTS.add(1, &[KeyValue::new("type", kind)]);
+}
+
+/// A delivery to the webhook ended: `delivered`, `refused` (it is tried again), `lost` or `overflow`.
+pub fn webhook_ended(outcome: &'static str) {
+    WEBHOOK.add(1, &[KeyValue::new("outcome", outcome)]);
 }
 
 fn dataset_is(name: &str) -> KeyValue {

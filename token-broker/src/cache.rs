@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, WeakShared};
 use proto::ids::TenantId;
 use runtime::Clock;
+use runtime::metrics::token as metrics;
 use runtime::retry::Backoff;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinSet;
@@ -75,11 +76,15 @@ impl Token {
         }
     }
 
+    /// How long it is valid.
+    pub(crate) fn left(&self, now: u64) -> Duration {
+        Duration::from_micros(self.expires.saturating_sub(now))
+    }
+
     /// How long a caller may use it; nothing when it ends too soon.
     fn use_for(&self, now: u64) -> Option<Duration> {
         let margin = MARGIN.min(self.lifetime / 2);
-        let left = Duration::from_micros(self.expires.saturating_sub(now));
-        let usable = left.checked_sub(margin)?;
+        let usable = self.left(now).checked_sub(margin)?;
         (usable >= Duration::from_secs(1)).then(|| usable.min(USE_FOR))
     }
 }
@@ -172,7 +177,7 @@ impl Cache {
         let flight = {
             let mut state = lock(&slot.0);
             // Of twenty callers that report the same token the first one empties the place.
-            state
+            let taken = state
                 .token
                 .take_if(|t| rejected.any && rejected.hash.is_none_or(|hash| hash == t.hash));
             let at_hand = state.token.clone().and_then(|t| Some((t.use_for(now)?, t)));
@@ -185,6 +190,14 @@ impl Cache {
                 let started = self.start(&slot, app, rejected.claims.clone());
                 state.flight = started.downgrade();
                 flight = Some(started);
+                metrics::fetched(match (&at_hand, &taken, &state.token) {
+                    (Some(_), ..) => "renewal",
+                    (None, Some(_), _) => "rejected",
+                    (None, None, Some(_)) => "expired",
+                    (None, None, None) => "first",
+                });
+            } else if at_hand.is_none() && flight.is_some() {
+                metrics::joined();
             }
             match (at_hand, flight, failure) {
                 (Some((use_for, token)), ..) => return Ok((token, use_for)),

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Response};
 use runtime::Clock;
-use runtime::http::Client;
+use runtime::http::{BoxError, Client};
+use runtime::metrics::token as metrics;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tower::ServiceExt;
 use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
@@ -150,12 +152,7 @@ impl Entra {
     }
 
     async fn post(&self, app: &App, endpoint: &str, form: &str) -> Result<Issued, Error> {
-        let unreachable = |retry_after, source| Error::Unreachable {
-            tenant: app.tenant,
-            authority: app.authority.clone(),
-            retry_after,
-            source,
-        };
+        let unreachable = |retry_after, source| app.unreachable(retry_after, source);
         let request = http::Request::post(endpoint)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
@@ -170,8 +167,26 @@ impl Entra {
             Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
         };
         let _turn = limit.acquire().await;
+        let began = Instant::now();
         let answer = self.http.clone().oneshot(request).await;
-        let answer = answer.map_err(|e| unreachable(None, e))?;
+        let took = began.elapsed();
+        let status = answer.as_ref().map_or(0, |a| a.status().as_u16());
+        let outcome = match answer {
+            Ok(answer) => self.read(app, &answer),
+            Err(e) => Err(unreachable(None, e)),
+        };
+        let told = match &outcome {
+            Ok(_) => "issued",
+            Err(Error::Refused { refusal, .. }) => refusal.class.name(),
+            Err(_) if status == 0 => "unreachable",
+            Err(_) => Class::Transient.name(),
+        };
+        metrics::entra_answered(told, status, took);
+        outcome
+    }
+
+    fn read(&self, app: &App, answer: &Response<Bytes>) -> Result<Issued, Error> {
+        let unreachable = |retry_after, source| app.unreachable(retry_after, source);
         self.compare_clocks(answer.headers());
         if answer.status().is_success() {
             // The parser's own message could quote the token.
@@ -188,7 +203,7 @@ impl Entra {
             });
         }
         let wait = retry_after(answer.headers(), self.seconds());
-        match refusal(&answer) {
+        match refusal(answer) {
             Some(refusal) if refusal.class != Class::Transient => Err(Error::Refused {
                 tenant: app.tenant,
                 app: app.name.clone(),
@@ -217,6 +232,17 @@ impl Entra {
                 seconds = off,
                 "this machine's clock and Entra ID's differ: see that it is synchronised (NTP)"
             );
+        }
+    }
+}
+
+impl App {
+    fn unreachable(&self, retry_after: Option<Duration>, source: BoxError) -> Error {
+        Error::Unreachable {
+            tenant: self.tenant,
+            authority: self.authority.clone(),
+            retry_after,
+            source,
         }
     }
 }

@@ -180,7 +180,8 @@ impl TokenService for Broker {
                     ..asked
                 })
                 .await?;
-                runtime::metrics::token_requested("issued");
+                runtime::metrics::token::requested("issued");
+                runtime::metrics::token::handed_out(token.left(self.0.clock.micros()));
                 Ok(Response::new(GetTokenResponse {
                     access_token: token.secret.expose_secret().to_owned(),
                     use_for_seconds: u32::try_from(use_for.as_secs()).unwrap_or(0).max(1),
@@ -189,7 +190,7 @@ impl TokenService for Broker {
             Err(e) => {
                 let status = e.status();
                 self.0.events.denied(caller.as_ref(), id, &e);
-                runtime::metrics::token_requested(&e.problem().code);
+                runtime::metrics::token::requested(&e.problem().code);
                 tracing::warn!(tenant = %id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
                 self.note(denied(&status, &e.problem().code)).await?;
                 Err(status)

@@ -2,6 +2,8 @@
 //!
 //! No label holds a tenant: there may be ten thousand, and a series for each would be too many.
 
+pub mod token;
+
 use std::sync::OnceLock;
 
 use opentelemetry::metrics::Counter;
@@ -45,7 +47,6 @@ static HANDSHAKES: Named = Named::new(
     "leastwise.tls.handshake.failures",
     "Connections refused before a call.",
 );
-static TOKENS: Named = Named::new("leastwise.token.requests", "Tokens asked for.");
 static GRAPH: Named = Named::new("leastwise.graph.requests", "Requests answered by Graph.");
 static PUBLISHED: Named = Named::new(
     "leastwise.pages.published",
@@ -67,12 +68,6 @@ static DELIVERED: Named = Named::new(
     "Records written to or removed from a sink.",
 );
 
-static EVENTS: Named = Named::new("leastwise.events", "Events that need somebody, by type.");
-static WEBHOOK: Named = Named::new(
-    "leastwise.webhook.deliveries",
-    "Deliveries to the webhook, by what came of them.",
-);
-
 /// A gRPC call was answered. `path` must be one of a bounded number.
 #[cfg(feature = "server")]
 pub(crate) fn served(path: &str, code: tonic::Code) {
@@ -89,11 +84,6 @@ pub(crate) fn served(path: &str, code: tonic::Code) {
 #[cfg(feature = "server")]
 pub(crate) fn handshake_failed(kind: &'static str) {
     HANDSHAKES.add(1, &[KeyValue::new(ERROR_TYPE, kind)]);
-}
-
-/// A token was asked for: `issued`, or the code of the refusal.
-pub fn token_requested(outcome: &str) {
-    TOKENS.add(1, &[KeyValue::new("outcome", outcome.to_owned())]);
 }
 
 /// Graph answered a request for a dataset with this HTTP status.
@@ -143,16 +133,6 @@ pub fn message_refused(queue: &str, reason: &'static str) {
 /// Records were written to or removed from a sink of this kind.
 pub fn records_delivered(kind: &'static str, records: u64) {
     DELIVERED.add(records, &[KeyValue::new("sink", kind)]);
-}
-
-/// Something needs somebody; `kind` is its type, one of few.
-pub fn event_told(kind: &'static str) {
-    EVENTS.add(1, &[KeyValue::new("type", kind)]);
-}
-
-/// A delivery to the webhook ended: `delivered`, `refused` (it is tried again), `lost` or `overflow`.
-pub fn webhook_ended(outcome: &'static str) {
-    WEBHOOK.add(1, &[KeyValue::new("outcome", outcome)]);
 }
 
 fn dataset_is(name: &str) -> KeyValue {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{Days, NaiveDate, NaiveTime};
 use proto::ids::TenantId;
@@ -40,6 +41,11 @@ impl Ends {
         for (credential, end) in ends {
             all.insert((app.tenant, app.name.clone(), *credential), (*end, now));
         }
+        let next = all.values().map(|(end, _)| *end).min();
+        let soon = all
+            .values()
+            .filter(|(end, _)| threshold(*end, now).is_some());
+        runtime::metrics::token::credentials_end(next.map(|end| days(end, now)), soon.count());
     }
 }
 
@@ -121,6 +127,12 @@ impl Events {
     }
 }
 
+/// Until an end; negative when it is over.
+fn days(end: u64, now: u64) -> f64 {
+    let seconds = |of: u64| Duration::from_secs(of).as_secs_f64();
+    (seconds(end) - seconds(now)) / seconds(DAY)
+}
+
 fn told(end: u64, now: u64) -> String {
     let day = i64::try_from(end).ok();
     let day = day.and_then(|end| chrono::DateTime::from_timestamp(end, 0));
@@ -133,8 +145,6 @@ fn told(end: u64, now: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use runtime::Clock;
 
     use super::*;

@@ -91,7 +91,7 @@ impl Events {
             "{}",
             message.detail
         );
-        runtime::metrics::event_told(kind.name());
+        runtime::metrics::token::event_told(kind.name());
         if let Some(queue) = &self.0.queue {
             queue.push(message);
         }

@@ -79,7 +79,7 @@ impl Drop for Undelivered {
 }
 
 fn lost(message: &Message, outcome: &'static str, why: &str) {
-    runtime::metrics::webhook_ended(outcome);
+    runtime::metrics::token::webhook_ended(outcome);
     tracing::error!(
         code = "LW-2061",
         event = message.kind.name(),

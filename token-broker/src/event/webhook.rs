@@ -171,7 +171,7 @@ impl Delivery {
         loop {
             let Refused { why, wait } = match self.post(body.clone()).await {
                 Ok(()) => {
-                    metrics::webhook_ended("delivered");
+                    metrics::token::webhook_ended("delivered");
                     event.delivered();
                     return;
                 }
@@ -185,7 +185,7 @@ impl Delivery {
                 event.lost("lost", &why);
                 return;
             }
-            metrics::webhook_ended("refused");
+            metrics::token::webhook_ended("refused");
             let wait = BACKOFF
                 .delay(tries - 1, fastrand::f64())
                 .max(wait.unwrap_or_default());

@@ -171,6 +171,7 @@ impl Stack {
                 direct: runtime::http::direct()?,
                 policy_file: None,
                 store,
+                events: token_broker::event::Events::logged(clock.clone()),
                 audit: Audit::open(
                     &audit::Config::at(config.data_dir.join("audit")),
                     clock.clone(),

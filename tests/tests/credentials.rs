@@ -74,6 +74,7 @@ impl World {
             direct: self.network.client(),
             policy_file: None,
             store: None,
+            events: token_broker::event::Events::logged(self.clock.clone()),
             audit: Audit::open(
                 &audit::Config::at(tempfile::tempdir_in(&self.home).unwrap().keep()),
                 self.clock.clone(),

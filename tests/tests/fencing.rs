@@ -139,6 +139,7 @@ fn two() -> Two {
             direct: network.client(),
             policy_file: None,
             store: None,
+            events: token_broker::event::Events::logged(clock.clone()),
             audit: Audit::open(
                 &audit::Config::at(home.path().join(format!("audit-{holder}"))),
                 clock.clone(),

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bus::Keys;
-use proto::token::v1::ListTenantsRequest;
 use proto::token::v1::token_service_client::TokenServiceClient;
-use runtime::grpc::{Remote, connect};
+use proto::token::v1::{GetTokenRequest, ListTenantsRequest};
+use runtime::grpc::{Channel, Remote, connect};
 use runtime::tls;
 use serde_json::Value;
 use servers::{Pki, Validity};
-use tests::process::{Ended, Running, SERVICES, program};
+use tests::process::{Ended, Running, SERVICES, Simulator, program};
 
 const TRUST: &str = "spiffe://test";
 const SECRET: &str = "hunter2-the-secret";
@@ -24,7 +24,9 @@ fn configure(home: &Path, service: &str, pki: &Pki) -> String {
     pki.issue(service, Some(&uri), &["localhost"], Validity::Good)
         .unwrap();
     Keys::generate().save(&home.join("queue.keys")).unwrap();
-    std::fs::write(home.join("secret"), SECRET).unwrap();
+    for name in ["secret", "webhook-secret"] {
+        std::fs::write(home.join(name), SECRET).unwrap();
+    }
     let common = format!(
         "grpc.listen = '127.0.0.1:0'\nhttp.listen = '127.0.0.1:0'\n\
          tls = {{ ca_file = 'pki/ca.pem', cert_file = 'pki/{service}.pem', key_file = 'pki/{service}.key' }}\n\
@@ -36,7 +38,8 @@ fn configure(home: &Path, service: &str, pki: &Pki) -> String {
     let own = match service {
         "token-broker" => format!(
             "callers = ['{TRUST}/collector']\n[[tenants]]\nid = '11111111-2222-3333-4444-555555555555'\n\
-             client_id = 'c'\nclient_secret_file = 'secret'\n"
+             client_id = 'c'\nclient_secret_file = 'secret'\n\
+             [webhook]\nurl = 'http://127.0.0.1:1/hook'\nsecret_file = 'webhook-secret'\n"
         ),
         "collector" => format!(
             "token_broker = {{ endpoint = 'https://localhost:1', identity = '{TRUST}/token-broker' }}\n{queue}"
@@ -139,6 +142,9 @@ fn each_says_what_is_fine_and_what_is_wrong_with_its_configuration() {
     let broker = Installation::new("token-broker");
     std::fs::remove_file(broker.home.path().join("secret")).unwrap();
     broker.refuses(&["--check-config"], "LW-2013", &["secret"]);
+    std::fs::write(broker.home.path().join("secret"), SECRET).unwrap();
+    let plain = ["--check-config", "--set", "webhook.url=http://example.org/"];
+    broker.refuses(&plain, "LW-1020", &["not https"]);
     let collector = Installation::new("collector");
     std::fs::write(collector.home.path().join("queue.keys"), "x").unwrap();
     let ended = collector.run(&["--check-config"]);
@@ -239,31 +245,46 @@ fn each_starts_without_what_it_needs_says_so_and_stops_on_a_signal() {
     }
 }
 
+/// Where a running token-broker is reached.
+fn endpoint(log: &Log) -> String {
+    let line = logged(log, |l| l["message"] == "gRPC is served");
+    let address = line["address"].as_str().unwrap();
+    address.replace("127.0.0.1", "https://localhost")
+}
+
+/// A certificate of an authority, for calls to an installation.
+fn issue(it: &Installation, pki: &Pki, name: &str, validity: Validity) -> tls::Config {
+    let uri = format!("{TRUST}/{name}");
+    let files = pki.issue(name, Some(&uri), &[], validity).unwrap();
+    tls::Config {
+        ca_file: it.home.path().join("pki/ca.pem"),
+        cert_file: files.certificate,
+        key_file: files.key,
+    }
+}
+
+fn client(endpoint: &str, tls: &tls::Config) -> TokenServiceClient<Channel> {
+    let remote = Remote {
+        endpoint: vec![endpoint.to_owned()],
+        identity: Some(format!("{TRUST}/token-broker").parse().unwrap()),
+    };
+    TokenServiceClient::new(connect("token-broker", &remote, Some(tls)).unwrap())
+}
+
+/// A collector that calls a running token-broker.
+fn collector_of(it: &Installation, log: &Log) -> TokenServiceClient<Channel> {
+    let tls = issue(it, &it.pki, "collector", Validity::Good);
+    client(&endpoint(log), &tls)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_broker_answers_collectors_and_notes_whom_it_refused_and_why() {
     let it = Installation::new("token-broker");
     let (_running, page, log) = start(&it);
-    let address = logged(&log, |l| l["message"] == "gRPC is served")["address"].clone();
-    let endpoint = address
-        .as_str()
-        .unwrap()
-        .replace("127.0.0.1", "https://localhost");
-    let issue = |pki: &Pki, name: &str, validity| {
-        let uri = format!("{TRUST}/{name}");
-        let files = pki.issue(name, Some(&uri), &[], validity).unwrap();
-        tls::Config {
-            ca_file: it.home.path().join("pki/ca.pem"),
-            cert_file: files.certificate,
-            key_file: files.key,
-        }
-    };
+    let endpoint = endpoint(&log);
+    let issue = |pki: &Pki, name: &str, validity| issue(&it, pki, name, validity);
     let list = async |tls: tls::Config| {
-        let remote = Remote {
-            endpoint: vec![endpoint.clone()],
-            identity: Some(format!("{TRUST}/token-broker").parse().unwrap()),
-        };
-        let channel = connect("token-broker", &remote, Some(&tls)).unwrap();
-        let mut client = TokenServiceClient::new(channel);
+        let mut client = client(&endpoint, &tls);
         client.list_tenants(ListTenantsRequest::default()).await
     };
     // The authority that the broker trusts: made anew by the same name, it would be another one.
@@ -302,4 +323,89 @@ async fn the_token_broker_answers_collectors_and_notes_whom_it_refused_and_why()
     ] {
         assert!(metrics.contains(series), "{series} is missing in {metrics}");
     }
+}
+
+/// A broker before a simulated tenant, whose app proves itself by a certificate.
+fn broker_of(sim: &Simulator) -> Installation {
+    let it = Installation::new("token-broker");
+    let path = it.home.path().join("it.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let tenant = "id = '11111111-2222-3333-4444-555555555555'\nclient_id = 'c'\nclient_secret_file = 'secret'\n";
+    assert!(text.contains(tenant), "{text}");
+    let simulated = format!(
+        "id = '{}'\nclient_id = '{}'\nauthority = '{}'\ngraph = '{}'\n\
+         [[tenants.credentials]]\nkind = 'certificate'\ncertificate_file = 'app.pem'\n",
+        sim.text("id"),
+        sim.text("clientId"),
+        sim.text("authority"),
+        sim.text("graph")
+    );
+    std::fs::write(path, text.replace(tenant, &simulated)).unwrap();
+    std::fs::write(it.home.path().join("app.pem"), sim.text("certificate")).unwrap();
+    it
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_brokers_page_shows_what_it_does_and_names_nobody() {
+    let sim = Simulator::start(5, 1);
+    let it = broker_of(&sim);
+    let (running, page, log) = start(&it);
+    let mut client = collector_of(&it, &log);
+    let mut ask = async |dataset: &str| {
+        let request = GetTokenRequest {
+            tenant_id: sim.text("id").to_owned(),
+            dataset: dataset.to_owned(),
+            ..Default::default()
+        };
+        client.get_token(request).await
+    };
+    ask("users").await.unwrap();
+    // More than it should: an event, for which the receiver isn't there.
+    sim.control(
+        "POST",
+        "consent",
+        r#"{"roles":["User.Read.All","Mail.Read"]}"#,
+    );
+    let rejected = GetTokenRequest {
+        tenant_id: sim.text("id").to_owned(),
+        dataset: "users".to_owned(),
+        refused: true,
+        ..Default::default()
+    };
+    collector_of(&it, &log)
+        .get_token(rejected)
+        .await
+        .unwrap_err();
+    let refused = "leastwise_webhook_deliveries_total{outcome=\"refused\"";
+    let limit = std::time::Duration::from_secs(60);
+    let tried = servers::wait_until("a delivery", limit, || {
+        Ok(get(&page, "/metrics").contains(refused))
+    });
+    let metrics = get(&page, "/metrics");
+    assert!(tried.is_ok(), "{metrics}");
+    for series in [
+        "leastwise_token_requests_total{outcome=\"issued\"",
+        "leastwise_token_requests_total{outcome=\"LW-2030\"",
+        "leastwise_token_fetches_total{reason=\"first\"",
+        "leastwise_token_fetches_total{reason=\"rejected\"",
+        "leastwise_token_left_seconds_bucket{",
+        "leastwise_entra_duration_seconds_bucket{http_response_status_code=\"200\",outcome=\"issued\"",
+        "leastwise_audit_write_duration_seconds_count{outcome=\"written\"",
+        "leastwise_credential_next_end_days{",
+        "leastwise_credential_ending{",
+        "leastwise_events_total{",
+        "type=\"leastwise.drift.permissions\"",
+        "type=\"leastwise.excess.refused\"",
+    ] {
+        assert!(metrics.contains(series), "{series} is missing in {metrics}");
+    }
+    assert!(!metrics.contains(sim.text("id")), "{metrics}");
+    // What it could not deliver is told at its end, which comes within the grace.
+    running.signal("TERM");
+    for what in ["leastwise.drift.permissions", "leastwise.excess.refused"] {
+        logged(&log, |l| l["code"] == "LW-2070" && l["event"] == what);
+    }
+    assert_eq!(running.end().code, Some(0));
+    let lines = log.lock().unwrap();
+    assert!(lines.iter().all(|l| !l.to_string().contains(SECRET)));
 }

@@ -113,6 +113,8 @@ async fn the_audit_log_names_a_token_as_the_tenants_logs_do() {
         http: network.client(),
         direct: network.client(),
         policy_file: None,
+        store: None,
+        events: token_broker::event::Events::logged(clock.clone()),
         audit: Audit::open(&audit::Config::at(&records), clock.clone()).unwrap(),
         clock,
     };

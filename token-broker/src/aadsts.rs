@@ -20,6 +20,17 @@ pub(crate) enum Class {
 }
 
 impl Class {
+    /// As metrics call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Class::Transient => "transient",
+            Class::Credential => "credential",
+            Class::Setup => "setup",
+            Class::Policy => "policy",
+            Class::SignIn => "sign_in",
+        }
+    }
+
     /// By what Entra ID answers.
     pub(crate) fn of(error: &str, suberror: &str, code: u64) -> Class {
         if transient(code) {

@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, WeakShared};
 use proto::ids::TenantId;
 use runtime::Clock;
+use runtime::metrics::token as metrics;
 use runtime::retry::Backoff;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinSet;
@@ -75,11 +76,15 @@ impl Token {
         }
     }
 
+    /// How long it is valid.
+    pub(crate) fn left(&self, now: u64) -> Duration {
+        Duration::from_micros(self.expires.saturating_sub(now))
+    }
+
     /// How long a caller may use it; nothing when it ends too soon.
     fn use_for(&self, now: u64) -> Option<Duration> {
         let margin = MARGIN.min(self.lifetime / 2);
-        let left = Duration::from_micros(self.expires.saturating_sub(now));
-        let usable = left.checked_sub(margin)?;
+        let usable = self.left(now).checked_sub(margin)?;
         (usable >= Duration::from_secs(1)).then(|| usable.min(USE_FOR))
     }
 }
@@ -175,7 +180,7 @@ impl Cache {
         let flight = {
             let mut state = lock(&slot.0);
             // Of twenty callers that report the same token the first one empties the place.
-            state
+            let taken = state
                 .token
                 .take_if(|t| rejected.any && rejected.hash.is_none_or(|hash| hash == t.hash));
             let at_hand = state.token.clone().and_then(|t| Some((t.use_for(now)?, t)));
@@ -188,6 +193,14 @@ impl Cache {
                 let started = self.start(&slot, app, rejected.claims.clone());
                 state.flight = started.downgrade();
                 flight = Some(started);
+                metrics::fetched(match (&at_hand, &taken, &state.token) {
+                    (Some(_), ..) => "renewal",
+                    (None, Some(_), _) => "rejected",
+                    (None, None, Some(_)) => "expired",
+                    (None, None, None) => "first",
+                });
+            } else if at_hand.is_none() && flight.is_some() {
+                metrics::joined();
             }
             match (at_hand, flight, failure) {
                 (Some((use_for, token)), ..) => return Ok((token, use_for)),
@@ -275,17 +288,19 @@ fn rest(error: &Error, failures: u32, app: &App, now: u64) -> Duration {
             .unwrap_or_default()
             .max(BACKOFF.delay(failures, fastrand::f64()));
     }
-    let changed = app
-        .credentials
-        .iter()
-        .filter_map(|c| c.changed(&app.files))
-        .max();
-    let fresh = changed.is_some_and(|at| now.saturating_sub(at) < micros(GRACE));
-    if fresh && error.settles() {
+    if settles(error, app, now) {
         return GRACE_REST;
     }
     let step = usize::try_from(failures).unwrap_or(usize::MAX);
     Duration::from_secs(REFUSED_REST[step.min(REFUSED_REST.len() - 1)])
+}
+
+/// Whether a change of a credential minutes ago explains the failure: then it passes by itself.
+pub(crate) fn settles(error: &Error, app: &App, now: u64) -> bool {
+    let credentials = app.credentials.iter();
+    let changed = credentials.filter_map(|c| c.changed(&app.files)).max();
+    let fresh = changed.is_some_and(|at| now.saturating_sub(at) < micros(GRACE));
+    fresh && error.settles()
 }
 
 /// Changes whenever a credential's file does: an operator who has repaired one doesn't wait.

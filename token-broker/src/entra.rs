@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Response};
 use runtime::Clock;
-use runtime::http::Client;
+use runtime::http::{BoxError, Client};
+use runtime::metrics::token as metrics;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tower::ServiceExt;
 use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
@@ -19,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::aadsts::Class;
 use crate::credential::{CredentialConfig, CredentialError, Need, Proof, Redeem};
 use crate::error::{Error, Refusal};
+use crate::event::Events;
 use crate::registry::App;
 
 /// An issued token.
@@ -79,6 +82,8 @@ pub(crate) struct Entra {
     /// To the platform's own endpoints, never through a proxy.
     direct: Client,
     pub(crate) clock: Clock,
+    /// Told of what needs somebody.
+    pub(crate) events: Events,
     limits: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
@@ -90,11 +95,12 @@ pub(crate) struct Answer {
 }
 
 impl Entra {
-    pub(crate) fn new(http: Client, direct: Client, clock: Clock) -> Self {
+    pub(crate) fn new(http: Client, direct: Client, clock: Clock, events: Events) -> Self {
         Entra {
             http,
             direct,
             clock,
+            events,
             limits: Mutex::default(),
         }
     }
@@ -102,6 +108,7 @@ impl Entra {
     /// Asks for a token with the app's first credential, and with the next where that one is refused. `claims` is a
     /// claims challenge of the resource.
     pub(crate) async fn request(&self, app: &App, claims: Option<&str>) -> Result<Answer, Error> {
+        self.events.watch(app);
         let mut first: Option<Error> = None;
         for (credential, config) in app.credentials.iter().enumerate() {
             match self.with(app, config, claims).await {
@@ -111,6 +118,7 @@ impl Entra {
                         tracing::warn!(tenant = %app.tenant, app = app.name, credential, kind = config.kind(),
                             error = %runtime::error::Chain(&e), "a credential is refused, the next one is tried");
                     }
+                    self.events.credential_failed(app, credential, &e);
                     first.get_or_insert(e);
                 }
                 Err(e) => return Err(e),
@@ -173,12 +181,7 @@ impl Entra {
         endpoint: &str,
         form: &str,
     ) -> Result<(Issued, Option<SecretString>), Error> {
-        let unreachable = |retry_after, source| Error::Unreachable {
-            tenant: app.tenant,
-            authority: app.authority.clone(),
-            retry_after,
-            source,
-        };
+        let unreachable = |retry_after, source| app.unreachable(retry_after, source);
         let request = http::Request::post(endpoint)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
@@ -193,8 +196,30 @@ impl Entra {
             Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
         };
         let _turn = limit.acquire().await;
+        let began = Instant::now();
         let answer = self.http.clone().oneshot(request).await;
-        let answer = answer.map_err(|e| unreachable(None, e))?;
+        let took = began.elapsed();
+        let status = answer.as_ref().map_or(0, |a| a.status().as_u16());
+        let outcome = match answer {
+            Ok(answer) => self.read(app, &answer),
+            Err(e) => Err(unreachable(None, e)),
+        };
+        let told = match &outcome {
+            Ok(_) => "issued",
+            Err(Error::Refused { refusal, .. }) => refusal.class.name(),
+            Err(_) if status == 0 => "unreachable",
+            Err(_) => Class::Transient.name(),
+        };
+        metrics::entra_answered(told, status, took);
+        outcome
+    }
+
+    fn read(
+        &self,
+        app: &App,
+        answer: &Response<Bytes>,
+    ) -> Result<(Issued, Option<SecretString>), Error> {
+        let unreachable = |retry_after, source| app.unreachable(retry_after, source);
         self.compare_clocks(answer.headers());
         if answer.status().is_success() {
             // The parser's own message could quote the token.
@@ -211,8 +236,8 @@ impl Entra {
             };
             return Ok((issued, success.refresh_token));
         }
-        let wait = self.retry_after(answer.headers());
-        match refusal(&answer) {
+        let wait = retry_after(answer.headers(), self.seconds());
+        match refusal(answer) {
             Some(refusal) if refusal.class != Class::Transient => Err(Error::Refused {
                 tenant: app.tenant,
                 app: app.name.clone(),
@@ -224,16 +249,6 @@ impl Entra {
                 format!("HTTP status {}", answer.status()).into(),
             )),
         }
-    }
-
-    /// As seconds or as a date (RFC 9110, section 10.2.3); at most an hour, as Microsoft's own libraries cap it.
-    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
-        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        let wait = match text.parse::<u64>() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => Duration::from_secs(date(text)?.saturating_sub(self.seconds())),
-        };
-        Some(wait.min(Duration::from_secs(3_600)))
     }
 
     fn seconds(&self) -> u64 {
@@ -253,6 +268,28 @@ impl Entra {
             );
         }
     }
+}
+
+impl App {
+    fn unreachable(&self, retry_after: Option<Duration>, source: BoxError) -> Error {
+        Error::Unreachable {
+            tenant: self.tenant,
+            authority: self.authority.clone(),
+            retry_after,
+            source,
+        }
+    }
+}
+
+/// As seconds or as a date (RFC 9110, section 10.2.3); at most an hour, as Microsoft's own libraries cap it. `now` is in
+/// seconds since 1970.
+pub(crate) fn retry_after(headers: &HeaderMap, now: u64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => Duration::from_secs(date(text)?.saturating_sub(now)),
+    };
+    Some(wait.min(Duration::from_secs(3_600)))
 }
 
 /// The body of a token request.

@@ -1,6 +1,7 @@
 //! What an app may beyond what it is there for.
 
 use catalog::Declaration;
+use chrono::NaiveDate;
 
 use crate::claims::Granted;
 use crate::config::Exception;
@@ -15,6 +16,8 @@ pub(crate) struct Report {
     pub refused: Vec<String>,
     /// Those that an exception tolerates, with its last day.
     pub tolerated: Vec<String>,
+    /// The same for who is told before the end: which, and until when.
+    pub until: Vec<(String, NaiveDate)>,
     /// Accepted ones without which every dataset is covered as well.
     pub unneeded: Vec<String>,
     /// Datasets that nothing covers, with the permission each one lacks.
@@ -69,9 +72,11 @@ impl Report {
         let directory = granted.directory_roles();
         for role in strange.chain(directory) {
             match held(role) {
-                Some(e) => report
-                    .tolerated
-                    .push(format!("{role} until {} ({})", e.until, e.reason)),
+                Some(e) => {
+                    let told = format!("{role} until {} ({})", e.until, e.reason);
+                    report.tolerated.push(told);
+                    report.until.push((role.to_owned(), e.until));
+                }
                 None => report.refused.push(role.to_owned()),
             }
         }

@@ -12,6 +12,7 @@ use crate::cache::{Cache, Rejected, Request, Token};
 use crate::claims::Granted;
 use crate::entra::Entra;
 use crate::error::Error;
+use crate::event::Drift;
 use crate::excess::{Report, covers};
 use crate::registry::{App, Registry, Tenant};
 
@@ -38,7 +39,12 @@ impl Issuer {
     pub(crate) fn request(self: Arc<Self>) -> Request {
         Arc::new(move |app, claims| {
             let issuer = Arc::clone(&self);
-            async move { issuer.issue(&app, claims.as_deref()).await }.boxed()
+            async move {
+                let outcome = issuer.issue(&app, claims.as_deref()).await;
+                issuer.entra.events.ended(&app, &outcome);
+                outcome
+            }
+            .boxed()
         })
     }
 
@@ -46,7 +52,6 @@ impl Issuer {
         let asked = self.entra.clock.micros();
         let answer = self.entra.request(app, claims).await?;
         let token = Token::new(answer, asked);
-        watch_end(app, token.credential, asked / 1_000_000);
         let Some(granted) = &token.granted else {
             tracing::warn!(tenant = %app.tenant, app = app.name, "the token can't be read: what it grants is not checked");
             return Ok(token);
@@ -56,6 +61,9 @@ impl Issuer {
         if let Some(tenant) = self.registry.get(app.tenant) {
             let report = tenant.report(app, granted, asked / 1_000_000);
             tell(app, &report);
+            for (role, until) in &report.until {
+                self.entra.events.tolerated(app, role, *until);
+            }
             refuse(app, report)?;
         }
         Ok(token)
@@ -79,15 +87,15 @@ impl Issuer {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             last.insert((app.tenant, app.name.clone()), granted.clone())
         };
-        let Some(drift) = before.and_then(|before| drift(&before, granted)) else {
+        let Some(drift) = before.and_then(|before| Drift::between(&before, granted)) else {
             return;
         };
-        tracing::warn!(tenant = %app.tenant, app = app.name, drift, "what the app may has changed since its last token");
+        self.entra.events.drifted(app, &drift);
         let noted = self.audit.note(Event {
             tenant: Some(app.tenant.to_string()),
             app: Some(app.name.clone()),
             uti: Some(granted.uti.clone()),
-            detail: Some(drift),
+            detail: Some(drift.text()),
             ..Event::new(Kind::Drift)
         });
         if let Err(e) = noted.await {
@@ -105,44 +113,6 @@ fn refuse(app: &App, report: Report) -> Result<(), Error> {
             app: app.name.clone(),
             excess: report.refused,
         }),
-    }
-}
-
-/// What differs between the grants of two tokens of one app.
-fn drift(before: &Granted, now: &Granted) -> Option<String> {
-    let lacks = |of: &Granted, power: &str| !of.powers().any(|p| p == power);
-    let mut told: Vec<String> = Vec::new();
-    told.extend(
-        now.powers()
-            .filter(|p| lacks(before, p))
-            .map(|p| format!("+{p}")),
-    );
-    told.extend(
-        before
-            .powers()
-            .filter(|p| lacks(now, p))
-            .map(|p| format!("-{p}")),
-    );
-    if before.oid != now.oid {
-        told.push("the service principal was made anew".to_owned());
-    }
-    (!told.is_empty()).then(|| told.join(", "))
-}
-
-/// Days before a credential's end from which on it is told.
-const WARN_DAYS: u64 = 30;
-
-fn watch_end(app: &App, credential: usize, now: u64) {
-    let Some(config) = app.credentials.get(credential) else {
-        return;
-    };
-    let Some(end) = config.ends(&app.files) else {
-        return;
-    };
-    let days = end.saturating_sub(now) / 86_400;
-    if days <= WARN_DAYS {
-        tracing::warn!(tenant = %app.tenant, app = app.name, credential, kind = config.kind(), days,
-            "a credential ends soon: add the next one beside it");
     }
 }
 

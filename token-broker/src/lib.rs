@@ -12,6 +12,7 @@ mod config;
 mod credential;
 mod entra;
 mod error;
+pub mod event;
 mod excess;
 mod files;
 mod issue;

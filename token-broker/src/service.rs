@@ -22,6 +22,7 @@ use crate::cache::{Cache, Rejected, Token};
 use crate::config::{Config, TenantConfig};
 use crate::entra::Entra;
 use crate::error::Error;
+use crate::event::Events;
 use crate::issue::Issuer;
 use crate::policy::Policy;
 use crate::registry::{App, Registry, Tenant};
@@ -45,6 +46,8 @@ pub struct Deps {
     pub clock: Clock,
     /// Where each token and each refusal is noted.
     pub audit: Audit,
+    /// Told of what needs somebody.
+    pub events: Events,
     /// File of the policy: which caller gets tokens for what. Without one each caller that gets this far may ask for
     /// everything.
     pub policy_file: Option<PathBuf>,
@@ -60,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<Registry>,
     pub(crate) cache: Cache,
     pub(crate) audit: Audit,
+    pub(crate) events: Events,
     pub(crate) policy: Option<Policy>,
     pub(crate) clock: Clock,
     pub(crate) issuer: Arc<Issuer>,
@@ -80,11 +84,12 @@ impl Broker {
             direct,
             clock,
             audit,
+            events,
             policy_file,
             store,
         } = deps;
         let policy = policy_file.as_deref().map(Policy::open).transpose()?;
-        let entra = Entra::new(http, direct, clock.clone());
+        let entra = Entra::new(http, direct, clock.clone(), events.clone());
         let issuer = Issuer::new(entra, Arc::clone(&registry), audit.clone());
         Ok(Broker(Arc::new(Inner {
             cache: Cache::new(clock.clone(), Arc::clone(&issuer).request()),
@@ -95,6 +100,7 @@ impl Broker {
             clock,
             registry,
             audit,
+            events,
         })))
     }
 
@@ -267,7 +273,8 @@ impl TokenService for Broker {
                     ..asked
                 })
                 .await?;
-                runtime::metrics::token_requested("issued");
+                runtime::metrics::token::requested("issued");
+                runtime::metrics::token::handed_out(token.left(self.0.clock.micros()));
                 Ok(Response::new(GetTokenResponse {
                     access_token: token.secret.expose_secret().to_owned(),
                     use_for_seconds: u32::try_from(use_for.as_secs()).unwrap_or(0).max(1),
@@ -275,7 +282,8 @@ impl TokenService for Broker {
             }
             Err(e) => {
                 let status = e.status();
-                runtime::metrics::token_requested(&e.problem().code);
+                self.0.events.denied(caller.as_ref(), id, &e);
+                runtime::metrics::token::requested(&e.problem().code);
                 tracing::warn!(tenant = %id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
                 self.note(denied(&status, &e.problem().code)).await?;
                 Err(status)

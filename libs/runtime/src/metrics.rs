@@ -2,6 +2,8 @@
 //!
 //! No label holds a tenant: there may be ten thousand, and a series for each would be too many.
 
+pub mod token;
+
 use std::sync::OnceLock;
 
 use opentelemetry::metrics::Counter;
@@ -45,7 +47,6 @@ static HANDSHAKES: Named = Named::new(
     "leastwise.tls.handshake.failures",
     "Connections refused before a call.",
 );
-static TOKENS: Named = Named::new("leastwise.token.requests", "Tokens asked for.");
 static GRAPH: Named = Named::new("leastwise.graph.requests", "Requests answered by Graph.");
 static PUBLISHED: Named = Named::new(
     "leastwise.pages.published",
@@ -83,11 +84,6 @@ pub(crate) fn served(path: &str, code: tonic::Code) {
 #[cfg(feature = "server")]
 pub(crate) fn handshake_failed(kind: &'static str) {
     HANDSHAKES.add(1, &[KeyValue::new(ERROR_TYPE, kind)]);
-}
-
-/// A token was asked for: `issued`, or the code of the refusal.
-pub fn token_requested(outcome: &str) {
-    TOKENS.add(1, &[KeyValue::new("outcome", outcome.to_owned())]);
 }
 
 /// Graph answered a request for a dataset with this HTTP status.

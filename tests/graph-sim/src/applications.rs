@@ -123,8 +123,10 @@ fn applications(call: &Call) -> Vec<Object> {
 fn principals(call: &Call) -> Vec<Object> {
     let standings = &call.sim.entra().standings;
     let own = (0..apps::COUNT).filter_map(|n| {
-        let app = apps::app(call.who, n);
-        let state = standings.of(call.tenant, n).principal;
+        let mut app = apps::app(call.who, n);
+        let standing = standings.of(call.tenant, n);
+        app.principal = standing.principal_id(call.who, &app);
+        let state = standing.principal;
         (state != State::Missing).then(|| {
             let enabled = state == State::Enabled;
             application_json::principal(call, &Principal::Application(&app, enabled))

@@ -149,6 +149,15 @@ async fn service_principals_show_what_was_granted() {
         ..Consent::default()
     });
     assert_eq!(client.get(&path).await.status, 404);
+    // It comes back as another one.
+    change(Consent {
+        principal: Some(Principal::Enabled),
+        ..Consent::default()
+    });
+    assert_eq!(client.get(&path).await.status, 404);
+    let (anew, _) = client.pages("/servicePrincipals").await;
+    assert_eq!(names(&anew), names(&all));
+    assert_ne!(anew[1]["id"], all[1]["id"]);
 }
 
 #[tokio::test]

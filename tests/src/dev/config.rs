@@ -44,11 +44,19 @@ impl World<'_> {
         _ = write!(
             text,
             "[tls]\n{}[grpc]\nlisten = \"127.0.0.1:{grpc}\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n\
-             [admin]\n\"{OPERATOR}\" = [\"viewer\", \"operator\", \"approver\"]\n",
+             [admin]\n\"{OPERATOR}\" = [\"viewer\", \"operator\", \"approver\", \"security\"]\n",
             self.identity(service)
         );
         match service {
-            "token-broker" => text += &self.tenants(),
+            "token-broker" => {
+                let database = self.database_of(service);
+                let key = self.secret("store.key");
+                _ = write!(
+                    text,
+                    "[store]\nkey_file = \"{key}\"\n[store.db]\n{database}"
+                );
+                text += &self.tenants();
+            }
             "collector" => {
                 text += &self.queue_and_database(service);
                 _ = write!(
@@ -74,8 +82,9 @@ impl World<'_> {
     /// The operator's file.
     pub fn operator(&self) -> String {
         let mut text = "# Commands go to the services of `cargo xtask dev up`.\n".to_owned();
-        for service in ["collector", "normalizer", "exporter"] {
-            _ = write!(text, "[connect.{service}]\n{}", self.remote(service));
+        for service in ["token-broker", "collector", "normalizer", "exporter"] {
+            let key = service.replace('-', "_");
+            _ = write!(text, "[connect.{key}]\n{}", self.remote(service));
         }
         _ = write!(text, "[connect.tls]\n{}", self.identity("operator"));
         text
@@ -111,11 +120,18 @@ impl World<'_> {
     }
 
     fn queue_and_database(&self, service: &str) -> String {
-        let roles = Roles::of(service);
         format!(
-            "[bus]\nurl = \"amqps://localhost:{}\"\n{}[db]\nurl = \"{}\"\nca_file = \"{}\"\npassword_file = \"{}\"\n",
+            "[bus]\nurl = \"amqps://localhost:{}\"\n{}[db]\n{}",
             self.queue,
             self.identity(service),
+            self.database_of(service)
+        )
+    }
+
+    fn database_of(&self, service: &str) -> String {
+        let roles = Roles::of(service);
+        format!(
+            "url = \"{}\"\nca_file = \"{}\"\npassword_file = \"{}\"\n",
             self.database(&roles, &roles.runtime),
             self.pki("ca.pem"),
             self.secret(&roles.runtime)

@@ -13,7 +13,7 @@ use servers::{Pki, Process, Validity};
 
 use super::config::World;
 use super::{Args, Installation, OPERATOR, Replica, TRUST, servers_of};
-use crate::cluster::{SERVICES, STATEFUL, program};
+use crate::cluster::{SERVICES, program};
 
 /// How long everything may take to be ready on a machine that has much else to do.
 const READY: Duration = Duration::from_secs(120);
@@ -45,6 +45,7 @@ impl Installation {
         let postgres = servers_of::postgres(&pki, &at("secrets"))?;
         let rabbit = servers_of::rabbitmq(&pki)?;
         servers_of::queue_keys(&at("secrets"))?;
+        servers_of::store_key(&at("secrets/store.key"))?;
         let (graph, ready) = servers_of::graph(&at("run/graph-sim"), args)?;
         let tenants = ready["tenants"].as_array().context("no tenants")?;
         for (n, tenant) in tenants.iter().enumerate() {
@@ -74,16 +75,20 @@ impl Installation {
             for (number, &(grpc, http)) in (0..).zip(&ports[service]) {
                 let config = at(&format!("{service}-{number}.toml"));
                 fs::write(&config, world.service(service, grpc, http))?;
-                if STATEFUL.contains(&service) && number == 0 {
+                if number == 0 {
+                    let section = match service {
+                        "token-broker" => "store.db",
+                        _ => "db",
+                    };
                     let roles = Roles::of(service);
                     let mut migrate = program(service);
                     migrate.arg("migrate").arg("--config").arg(&config);
                     let url = world.database(&roles, &roles.owner);
                     let secret = at("secrets").join(&roles.owner);
-                    migrate.arg("--set").arg(format!("db.url={url}"));
+                    migrate.arg("--set").arg(format!("{section}.url={url}"));
                     migrate
                         .arg("--set")
-                        .arg(format!("db.password_file={}", secret.display()));
+                        .arg(format!("{section}.password_file={}", secret.display()));
                     let done = migrate.output()?;
                     if !done.status.success() {
                         let said = String::from_utf8_lossy(&done.stderr);

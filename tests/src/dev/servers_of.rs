@@ -13,7 +13,7 @@ use serde_json::Value;
 use servers::{Pki, Postgres, Process, RabbitMq, Validity};
 
 use super::Args;
-use crate::cluster::{STATEFUL, program, topology};
+use crate::cluster::{SERVICES, program, topology};
 
 /// The database of the PostgreSQL sink, as [`Roles::of`] names it.
 pub const SINK: &str = "inventory";
@@ -46,7 +46,7 @@ pub fn postgres(pki: &Pki, secrets: &Path) -> Result<Postgres> {
         tls: Some(pki.issue("postgres", None, &["localhost"], Validity::Good)?),
         ..Default::default()
     })?;
-    for owned in STATEFUL.into_iter().chain([SINK]) {
+    for owned in SERVICES.into_iter().chain([SINK]) {
         let roles = Roles::of(owned);
         let mut sql = roles.create();
         for role in [&roles.owner, &roles.runtime] {
@@ -124,6 +124,18 @@ pub fn graph(directory: &Path, args: &Args) -> Result<(Process, Value)> {
         },
     )?;
     Ok((process, ready))
+}
+
+/// The key that files of stored tenants are sealed with.
+pub fn store_key(path: &Path) -> Result<()> {
+    use base64::Engine as _;
+
+    let mut bytes = [0; 32];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    private(
+        path,
+        &base64::engine::general_purpose::STANDARD.encode(bytes),
+    )
 }
 
 /// 256 bits.

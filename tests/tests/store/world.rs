@@ -81,6 +81,7 @@ impl World {
             http: self.network.client(),
             direct: self.network.client(),
             policy_file: None,
+            events: token_broker::event::Events::logged(clock.clone()),
             store: Some(Store::new(self.db().await, &config, clock.clone())?),
             audit: Audit::open(&audit::Config::at(audit), clock.clone()).unwrap(),
             clock,

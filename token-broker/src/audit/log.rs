@@ -8,6 +8,7 @@ use runtime::directory::DataDirectory;
 use runtime::error::Exit;
 use runtime::{Clock, Problem};
 use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::time::Instant;
 
 use super::Config;
 use super::checkpoint::Notary;
@@ -139,7 +140,10 @@ impl Writer {
             seq += 1;
             hash = record::write(&mut lines, seq, now, &hash, event);
         }
-        self.end.append(&lines, seq, hash)?;
+        let began = Instant::now();
+        let appended = self.end.append(&lines, seq, hash);
+        runtime::metrics::token::audit_written(appended.is_ok(), began.elapsed());
+        appended?;
         // Who no longer waits has lost nothing.
         for (_, done) in batch {
             let _ = done.send(());

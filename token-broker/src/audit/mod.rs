@@ -16,7 +16,7 @@ use runtime::config::below;
 use serde::{Deserialize, Serialize};
 
 pub use log::Audit;
-pub(crate) use record::{Event, Kind};
+pub(crate) use record::{Event, Kind, hex};
 
 /// `[audit]`: where records go.
 #[derive(Clone, Debug, Serialize, Deserialize)]

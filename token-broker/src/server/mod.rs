@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
 use crate::audit::{self, Audit};
+use crate::event::{Events, webhook};
 use crate::store;
 use crate::{Broker, Config, Deps, TenantConfig};
 
@@ -51,6 +52,9 @@ pub struct Settings {
     /// Tenants that are added while it runs, and the kill switch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<store::Config>,
+    /// Who is told of what needs somebody, besides the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<webhook::Config>,
     /// Where collectors reach it.
     pub grpc: Listen,
     /// Certificates; without them everything is plain text on loopback.
@@ -82,6 +86,9 @@ impl config::Settings for Settings {
         if let Some(file) = &mut self.policy_file {
             config::below(base, file);
         }
+        if let Some(webhook) = &mut self.webhook {
+            webhook.resolve(base);
+        }
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -90,6 +97,9 @@ impl config::Settings for Settings {
     fn check(&self) -> Result<Vec<String>, Problem> {
         self.registry().check()?;
         self.store.as_ref().map_or(Ok(()), store::Config::check)?;
+        self.webhook
+            .as_ref()
+            .map_or(Ok(()), webhook::Config::check)?;
         Ok(vec![
             format!("{} tenants", self.tenants.len()),
             format!("{} callers may ask for tokens", self.callers.len()),
@@ -134,8 +144,12 @@ impl Service for Settings {
             None => None,
         };
         let audit = Audit::open(&self.audit, process.clock.clone())?;
+        let http = runtime::http::client()?;
+        let clock = process.clock.clone();
+        let (events, delivery) = Events::open(self.webhook.as_ref(), http.clone(), clock);
         let deps = Deps {
-            http: runtime::http::client()?,
+            http,
+            events,
             direct: runtime::http::direct()?,
             audit: audit.clone(),
             policy_file: self.policy_file.clone(),
@@ -154,10 +168,16 @@ impl Service for Settings {
                 audit.checkpoint().await;
             }
         };
-        tokio::select! {
-            served = server.serve(routes, access, process.stop) => served,
-            () = notes => Ok(()),
-            () = broker.follow_store() => Ok(()),
+        let work = async {
+            tokio::select! {
+                served = server.serve(routes, access, process.stop) => served,
+                () = notes => Ok(()),
+                () = broker.follow_store() => Ok(()),
+            }
+        };
+        match delivery {
+            Some(delivery) => delivery.beside(work, self.sections().grace).await,
+            None => work.await,
         }
     }
 }

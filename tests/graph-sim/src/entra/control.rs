@@ -137,7 +137,12 @@ async fn entra(
     let base = http::base(&sim, &uri, &headers);
     let who = sim.identity(place.tenant);
     let started = sim.entra().started;
-    let all = (0..apps::COUNT).map(|n| apps::app(who, n));
+    let all = (0..apps::COUNT).map(|n| {
+        let mut app = apps::app(who, n);
+        let standing = sim.entra().standings.of(place.tenant, n);
+        app.principal = standing.principal_id(who, &app);
+        app
+    });
     let identities = (0..identity::COUNT).map(|n| identity::of(who, n));
     Json(json!({
         "applications": all.map(|app| {

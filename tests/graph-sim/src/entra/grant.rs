@@ -9,7 +9,7 @@ use super::device;
 use super::federation;
 use super::refresh;
 use super::refusal::{Refusal, json_reply};
-use super::token::{EXPIRES_IN, Issue, LONG, Proof};
+use super::token::{self, EXPIRES_IN, Issue, LONG, Proof};
 use crate::reply::Reply;
 
 /// Answers with a token.
@@ -68,11 +68,12 @@ fn client_credentials(ask: &Ask) -> Result<Reply, Refusal> {
     let (who, position) = (ask.who()?, ask.position()?);
     let standing = ask.sim.entra().standings.of(position, app.index);
     standing.check(who, &app)?;
+    let principal = standing.principal_id(who, &app);
     let issue = Issue {
         who,
         client: &app.client,
         name: app.name,
-        principal: &app.principal,
+        principal: &principal,
         audience: &resource,
         proof,
         permissions: ask.sim.app_roles(position, app.index),
@@ -81,7 +82,7 @@ fn client_credentials(ask: &Ask) -> Result<Reply, Refusal> {
         not_before,
         life,
         seq: ask.seq,
-        more: vec![],
+        more: token::directory_roles(&standing.directory_roles),
     };
     let mut body = json!({
         "token_type": "Bearer",

@@ -8,8 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::apps::{self, App, MAIN};
 use super::refusal::Refusal;
 use super::state::lock;
+use crate::guid::{self, Kind};
 use crate::sim::Sim;
 use crate::tenant::Identity;
+
+/// Numbers of service principals that were made anew lie above those of all others.
+const ANEW: u64 = 10_000;
 
 /// Whether the tenant has a service principal of an application, and whether that may sign in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -33,8 +37,10 @@ pub struct Consent {
     pub granted: Option<bool>,
     /// The permissions that are granted, in place of those of the settings.
     pub roles: Option<Vec<String>>,
-    /// The service principal.
+    /// The service principal. One that was missing comes back as another one, with an id of its own.
     pub principal: Option<Principal>,
+    /// Directory roles that the service principal holds, by template id; they stand in tokens.
+    pub directory_roles: Option<Vec<String>>,
     /// Whether whoever is asked for consent next declines.
     pub declines: Option<bool>,
 }
@@ -45,6 +51,9 @@ pub(crate) struct Standing {
     revoked: bool,
     roles: Option<Vec<String>>,
     pub(crate) principal: Principal,
+    /// How often the service principal was made anew.
+    made: u64,
+    pub(crate) directory_roles: Vec<String>,
     pub(crate) declines: bool,
     /// Tokens must not be valid from before this time; only of clients that take claims challenges.
     pub(crate) not_before: Option<u64>,
@@ -68,6 +77,17 @@ impl Standings {
 }
 
 impl Standing {
+    /// The id of an application's service principal, which is another one each time it is made.
+    pub(crate) fn principal_id(&self, who: &Identity, app: &App) -> String {
+        match self.made {
+            0 => app.principal.clone(),
+            made => {
+                let number = app.index as u64 + made * ANEW;
+                guid::text(guid::of(who.key, Kind::Principal, number))
+            }
+        }
+    }
+
     /// Refuses a sign-in that the service principal doesn't allow.
     pub(crate) fn check(&self, who: &Identity, app: &App) -> Result<(), Refusal> {
         let client = &app.client;
@@ -104,7 +124,15 @@ impl Sim {
             if change.roles.is_some() {
                 standing.roles = change.roles;
             }
-            standing.principal = change.principal.unwrap_or(standing.principal);
+            if let Some(principal) = change.principal {
+                let anew =
+                    standing.principal == Principal::Missing && principal != standing.principal;
+                standing.made += u64::from(anew);
+                standing.principal = principal;
+            }
+            if let Some(roles) = change.directory_roles {
+                standing.directory_roles = roles;
+            }
             standing.declines = change.declines.unwrap_or(standing.declines);
         });
         true

@@ -58,6 +58,18 @@ pub(crate) fn start(now: u64) -> u64 {
     now.saturating_sub(BACKDATED)
 }
 
+/// The claim of the directory roles that an application holds; the usual one where it holds none.
+pub(crate) fn directory_roles(roles: &[String]) -> Vec<(&'static str, Value)> {
+    if roles.is_empty() {
+        return Vec::new();
+    }
+    let all: Vec<&str> = [NO_ROLE]
+        .into_iter()
+        .chain(roles.iter().map(String::as_str))
+        .collect();
+    vec![("wids", json!(all))]
+}
+
 impl Issue<'_> {
     /// The token.
     pub(crate) fn sign(self, sim: &Sim) -> String {

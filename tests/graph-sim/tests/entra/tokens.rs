@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use axum::body::Body;
 use axum::http::Request;
-use graph_sim::{Config, Sim};
+use graph_sim::{Config, Consent, Principal, Sim};
 use serde_json::{Value, json};
 
 use crate::sign::{base64url, claims, unbase64};
@@ -239,4 +239,33 @@ async fn clients_find_the_endpoints() {
     ] {
         assert_eq!(get(&sim, path).await.json()["error_codes"], json!([90_002]));
     }
+}
+
+#[tokio::test]
+async fn a_token_shows_directory_roles_and_a_service_principal_that_was_made_anew() {
+    let sim = Sim::new(Config {
+        users: 5,
+        ..Config::default()
+    });
+    let shown = async || {
+        let answer = token(&sim, &[]).await;
+        claims(answer["access_token"].as_str().unwrap())
+    };
+    let before = shown().await;
+    assert_eq!(before["wids"].as_array().unwrap().len(), 1);
+    let admin = "62e90394-69f5-4237-9190-012177145e10";
+    let change = |change| assert!(sim.consent(0, 0, change));
+    change(Consent {
+        directory_roles: Some(vec![admin.to_owned()]),
+        principal: Some(Principal::Missing),
+        ..Consent::default()
+    });
+    change(Consent {
+        principal: Some(Principal::Enabled),
+        ..Consent::default()
+    });
+    let now = shown().await;
+    assert_eq!(now["wids"][1], admin);
+    assert_ne!(now["oid"], before["oid"]);
+    assert_eq!(now["oid"], now["sub"]);
 }

@@ -1,0 +1,165 @@
+//! What the token-broker does. `docs/metrics.md` lists them.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use opentelemetry::metrics::{Gauge, Histogram};
+use opentelemetry::{KeyValue, global};
+
+use super::Named;
+
+/// A distribution of seconds, made when it is first used as [`Named`] is.
+struct Seconds {
+    name: &'static str,
+    what: &'static str,
+    bounds: &'static [f64],
+    histogram: OnceLock<Histogram<f64>>,
+}
+
+impl Seconds {
+    const fn new(name: &'static str, what: &'static str, bounds: &'static [f64]) -> Self {
+        Seconds {
+            name,
+            what,
+            bounds,
+            histogram: OnceLock::new(),
+        }
+    }
+
+    fn record(&self, took: Duration, labels: &[KeyValue]) {
+        let histogram = self.histogram.get_or_init(|| {
+            let meter = global::meter("leastwise");
+            let builder = meter.f64_histogram(self.name).with_unit("s");
+            let builder = builder.with_boundaries(self.bounds.to_vec());
+            builder.with_description(self.what).build()
+        });
+        histogram.record(took.as_secs_f64(), labels);
+    }
+}
+
+/// The newest of a number's values.
+struct Newest {
+    name: &'static str,
+    what: &'static str,
+    unit: &'static str,
+    gauge: OnceLock<Gauge<f64>>,
+}
+
+impl Newest {
+    const fn new(name: &'static str, what: &'static str, unit: &'static str) -> Self {
+        Newest {
+            name,
+            what,
+            unit,
+            gauge: OnceLock::new(),
+        }
+    }
+
+    fn record(&self, value: f64) {
+        let gauge = self.gauge.get_or_init(|| {
+            let meter = global::meter("leastwise");
+            let builder = meter.f64_gauge(self.name).with_unit(self.unit);
+            builder.with_description(self.what).build()
+        });
+        gauge.record(value, &[]);
+    }
+}
+
+static REQUESTS: Named = Named::new("leastwise.token.requests", "Tokens asked for.");
+static FETCHES: Named = Named::new(
+    "leastwise.token.fetches",
+    "Tokens that Entra ID was asked for, by why.",
+);
+static JOINS: Named = Named::new(
+    "leastwise.token.joins",
+    "Callers who waited for what another one had asked for.",
+);
+static LEFT: Seconds = Seconds::new(
+    "leastwise.token.left",
+    "How long a token is still valid when it is handed out.",
+    // None is handed out with less than five minutes; usual ones last for an hour, managed identities' for a day.
+    &[
+        300.0, 600.0, 900.0, 1_800.0, 2_700.0, 3_600.0, 5_400.0, 43_200.0, 86_400.0,
+    ],
+);
+static ENTRA: Seconds = Seconds::new(
+    "leastwise.entra.duration",
+    "How long Entra ID takes to answer a request for a token.",
+    &[0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0],
+);
+static AUDIT: Seconds = Seconds::new(
+    "leastwise.audit.write.duration",
+    "How long it takes to make records of the audit log durable.",
+    &[
+        0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0,
+    ],
+);
+static NEXT_END: Newest = Newest::new(
+    "leastwise.credential.next_end",
+    "Days until the next credential ends.",
+    "d",
+);
+static ENDING: Newest = Newest::new(
+    "leastwise.credential.ending",
+    "Credentials that end within 30 days.",
+    "",
+);
+static EVENTS: Named = Named::new("leastwise.events", "Events that need somebody, by type.");
+static WEBHOOK: Named = Named::new(
+    "leastwise.webhook.deliveries",
+    "Deliveries to the webhook, by what came of them.",
+);
+
+fn outcome_is(name: &'static str) -> KeyValue {
+    KeyValue::new("outcome", name)
+}
+
+/// A token was asked for: `issued`, or the code of the refusal.
+pub fn requested(outcome: &str) {
+    REQUESTS.add(1, &[KeyValue::new("outcome", outcome.to_owned())]);
+}
+
+/// Entra ID is asked for a token, for one of few reasons.
+pub fn fetched(reason: &'static str) {
+    FETCHES.add(1, &[KeyValue::new("reason", reason)]);
+}
+
+/// A caller waits for what another one has asked for.
+pub fn joined() {
+    JOINS.add(1, &[]);
+}
+
+/// A token is handed out that is valid for so long.
+pub fn handed_out(left: Duration) {
+    LEFT.record(left, &[]);
+}
+
+/// Entra ID answered with this HTTP status, 0 for none, after so long; `outcome` is one of few.
+pub fn entra_answered(outcome: &'static str, status: u16, took: Duration) {
+    let status = KeyValue::new("http.response.status_code", i64::from(status));
+    ENTRA.record(took, &[outcome_is(outcome), status]);
+}
+
+/// Records of the audit log were written, or not, after so long.
+pub fn audit_written(done: bool, took: Duration) {
+    let outcome = if done { "written" } else { "failed" };
+    AUDIT.record(took, &[outcome_is(outcome)]);
+}
+
+/// When credentials end: days until the next one does, negative when it has, and how many do within 30 days.
+pub fn credentials_end(next: Option<f64>, ending: usize) {
+    if let Some(days) = next {
+        NEXT_END.record(days);
+    }
+    ENDING.record(u32::try_from(ending).unwrap_or(u32::MAX).into());
+}
+
+/// Something needs somebody; `kind` is its type, one of few.
+pub fn event_told(kind: &'static str) {
+    EVENTS.add(1, &[KeyValue::new("type", kind)]);
+}
+
+/// A delivery to the webhook ended: `delivered`, `refused` (it is tried again), `lost` or `overflow`.
+pub fn webhook_ended(outcome: &'static str) {
+    WEBHOOK.add(1, &[outcome_is(outcome)]);
+}

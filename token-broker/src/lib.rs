@@ -21,5 +21,5 @@ pub mod server;
 mod service;
 
 pub use config::{AppConfig, Cloud, Config, Exception, TenantConfig};
-pub use credential::{Algorithm, CredentialConfig, Source};
+pub use credential::{Algorithm, CredentialConfig, DeviceKey, Source};
 pub use service::{Broker, Deps};

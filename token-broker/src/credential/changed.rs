@@ -27,6 +27,7 @@ impl CredentialConfig {
                     .chain(others)
                     .collect()
             }
+            CredentialConfig::Pkcs11(key) => key.files().to_vec(),
             CredentialConfig::FederatedToken { token_file } => vec![token_file],
             CredentialConfig::FederatedManagedIdentity { .. }
             | CredentialConfig::ManagedIdentity { .. } => Vec::new(),
@@ -34,7 +35,8 @@ impl CredentialConfig {
     }
 }
 
-fn written(path: &Path) -> Option<u64> {
+/// When a file was written, in microseconds since 1970.
+pub(super) fn written(path: &Path) -> Option<u64> {
     let at = std::fs::metadata(path).ok()?.modified().ok()?;
     let since = at.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since.as_micros()).ok()

@@ -6,6 +6,7 @@ mod changed;
 mod error;
 mod federated;
 mod managed_identity;
+mod pkcs11;
 mod pkcs12;
 mod secret;
 mod signer;
@@ -21,6 +22,7 @@ use url::Url;
 
 pub(crate) use error::CredentialError;
 pub use managed_identity::Source;
+pub use pkcs11::DeviceKey;
 pub use signer::Algorithm;
 
 use crate::entra::Issued;
@@ -48,6 +50,8 @@ pub enum CredentialConfig {
         #[serde(default)]
         algorithm: Algorithm,
     },
+    /// A certificate whose key never leaves its device (PKCS#11).
+    Pkcs11(DeviceKey),
     /// A token of another issuer that the app registration trusts (federated identity credential): a Kubernetes
     /// projected token, a SPIFFE JWT-SVID or any OIDC token that somebody keeps fresh in a file.
     FederatedToken {
@@ -108,6 +112,7 @@ impl CredentialConfig {
         match self {
             CredentialConfig::ClientSecret { .. } => "client_secret",
             CredentialConfig::Certificate { .. } => "certificate",
+            CredentialConfig::Pkcs11(_) => "pkcs11",
             CredentialConfig::FederatedToken { .. } => "federated_token",
             CredentialConfig::FederatedManagedIdentity { .. } => "federated_managed_identity",
             CredentialConfig::ManagedIdentity { .. } => "managed_identity",
@@ -129,6 +134,7 @@ impl CredentialConfig {
                     file.resolve(base);
                 }
             }
+            CredentialConfig::Pkcs11(key) => key.resolve(base),
             CredentialConfig::FederatedToken { token_file } => below(base, token_file),
             CredentialConfig::FederatedManagedIdentity { .. }
             | CredentialConfig::ManagedIdentity { .. } => {}
@@ -144,6 +150,7 @@ impl CredentialConfig {
             | CredentialConfig::ManagedIdentity {
                 source, endpoint, ..
             } => source.check(place, endpoint.as_ref()),
+            CredentialConfig::Pkcs11(key) => key.check(place),
             _ => Ok(()),
         }
     }
@@ -153,6 +160,7 @@ impl CredentialConfig {
         match self {
             CredentialConfig::ClientSecret { file } => secret::read(file).map(drop),
             CredentialConfig::Certificate { .. } => self.certificate()?.inspect(now),
+            CredentialConfig::Pkcs11(key) => key.inspect(now),
             CredentialConfig::FederatedToken { token_file } => {
                 federated::read(token_file, now).map(drop)
             }
@@ -165,6 +173,7 @@ impl CredentialConfig {
     pub(crate) fn ends(&self) -> Option<u64> {
         match self {
             CredentialConfig::Certificate { .. } => self.certificate().ok()?.not_after(),
+            CredentialConfig::Pkcs11(key) => key.ends(),
             _ => None,
         }
     }
@@ -193,6 +202,7 @@ impl CredentialConfig {
                 assertion::sign(&key, *algorithm, need.client_id, need.endpoint, now)
                     .map(Proof::Assertion)
             }
+            CredentialConfig::Pkcs11(key) => key.prove(need).await.map(Proof::Assertion),
             CredentialConfig::FederatedToken { token_file } => {
                 federated::read(token_file, now).map(Proof::Assertion)
             }

@@ -9,6 +9,7 @@ pub mod inventory;
 pub mod model;
 pub mod network;
 pub mod process;
+pub mod provider;
 pub mod reading;
 mod setup;
 pub mod truth;

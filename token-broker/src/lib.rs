@@ -27,6 +27,6 @@ mod usage;
 
 pub use admin::Admin;
 pub use config::{AppConfig, Cloud, Config, Exception, TenantConfig};
-pub use credential::{Algorithm, CredentialConfig, Source};
+pub use credential::{Algorithm, CredentialConfig, DeviceKey, Source};
 pub use service::{Broker, Deps};
 pub use store::Store;

@@ -34,7 +34,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Let other people's Graph clients read the simulator; part of `test` as well
+    /// Let other people's Graph clients read the simulator, and other people's provider give the token-broker its tokens;
+    /// part of `test` as well
     Clients,
     /// Install what the tests and checks need of the machine, and do no more
     Needs,

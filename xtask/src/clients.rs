@@ -1,9 +1,11 @@
-//! Other people's Graph clients against the simulator: what reads Microsoft 365 must be able to read it, too.
+//! Other people's Graph clients against the simulator: what reads Microsoft 365 must be able to read it, too. And an
+//! OpenID provider of other people's, from which the token-broker must be able to get tokens.
 //!
-//! `tests/graph-sim/clients` holds the scripts and pins the clients by hash. Without a registry they are skipped, and
-//! that is said loudly: it says nothing about the simulator.
+//! `tests/graph-sim/clients` holds the scripts and pins what they use by hash. Without a registry they are skipped, and
+//! that is said loudly: it says nothing about the simulator and the token-broker.
 
 mod install;
+mod provider;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -31,11 +33,11 @@ const SIMULATOR: [&str; 7] = [
 /// Seconds; a script takes some, and many on a busy machine. A client that waits for ever must not hold up the tests.
 const LIMIT: &str = "1200";
 
-/// `cargo xtask clients`: builds the simulator and runs all of them.
+/// `cargo xtask clients`: builds the simulator and what has the token-broker in it, and runs all of them.
 pub fn run() -> Result<ExitCode> {
     crate::needs::c_compiler()?;
-    if !passes(cargo().args(["build", "--package", "graph-sim"]))? {
-        bail!("graph-sim does not build");
+    if !passes(cargo().args(["build", "--package", "graph-sim", "--package", "tests"]))? {
+        bail!("the simulator and the tests' programs don't build");
     }
     let tally = check()?;
     println!("{tally}");
@@ -64,10 +66,13 @@ pub fn check() -> Result<Tally> {
                 for script in clients.scripts {
                     sum += script_against_a_simulator(clients, &home, script)?;
                 }
+                if let Some(script) = clients.provider {
+                    sum += provider::judge(clients, &home, script)?;
+                }
             }
             Installed::Not(why) => {
                 skip(clients, &why);
-                sum.skipped += clients.scripts.len() as u64;
+                sum.skipped += clients.scripts.len() as u64 + u64::from(clients.provider.is_some());
             }
         }
     }
@@ -98,7 +103,12 @@ fn script_against_a_simulator(clients: &Clients, home: &Path, script: &str) -> R
     for variable in ["NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"] {
         run.env(variable, ca.context("the simulator says no `ca`")?);
     }
-    let (ok, printed) = passes_with_output(&mut run)?;
+    tallied(&mut run, script)
+}
+
+/// Runs what prints a line for each check.
+fn tallied(run: &mut Command, script: &str) -> Result<Tally> {
+    let (ok, printed) = passes_with_output(run)?;
     let mut tally = tally::of_checks(&printed);
     // It broke off, or never got as far as a check.
     if tally.failed == 0 && (!ok || tally.passed == 0) {

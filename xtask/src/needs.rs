@@ -21,20 +21,21 @@ pub fn c_compiler() -> Result<()> {
     Ok(())
 }
 
-/// RabbitMQ and PostgreSQL: tests start servers of their own from the programs. Their packages start no service here.
+/// RabbitMQ, PostgreSQL and SoftHSM: tests start servers and make devices of their own from the programs. Their packages
+/// start no service here.
 pub fn servers() -> Result<()> {
     let packages = servers::missing();
     if packages.is_empty() {
         return Ok(());
     }
     println!(
-        "tests start servers of their own; not installed yet: {}",
+        "tests start servers and make devices of their own; not installed yet: {}",
         packages.join(", ")
     );
     let installed = passes(command(".ci/apt").args(&packages))?;
     if !installed || !servers::missing().is_empty() {
         bail!(
-            "without {} the tests that start servers can't run, and installing failed",
+            "without {} the tests that use them can't run, and installing failed",
             packages.join(" and ")
         );
     }

@@ -1,4 +1,4 @@
-//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`.
+//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`, and a device for keys.
 //!
 //! Each server has its own directory, its own ports on the loopback interface and its own passwords, so any number of
 //! them run side by side. It ends, and its temporary directory goes, when its value is dropped or when the process
@@ -18,6 +18,7 @@ mod programs;
 mod proxy;
 pub mod rabbitmq;
 mod run;
+mod softhsm;
 mod wait;
 
 pub use pki::{Pki, Validity};
@@ -27,6 +28,7 @@ pub use process::Process;
 pub use programs::missing;
 pub use proxy::Proxy;
 pub use rabbitmq::RabbitMq;
+pub use softhsm::SoftHsm;
 pub use wait::wait_until;
 
 use std::path::PathBuf;

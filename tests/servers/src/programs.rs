@@ -13,6 +13,9 @@ pub fn missing() -> Vec<&'static str> {
     if rabbitmq().is_err() || erl_call().is_err() {
         packages.push("rabbitmq-server");
     }
+    if softhsm().is_err() {
+        packages.push("softhsm2");
+    }
     packages
 }
 
@@ -41,6 +44,15 @@ pub fn erl_call() -> Result<PathBuf> {
         .context(
             "Erlang's erl_call is not installed: `cargo xtask needs` installs it with RabbitMQ",
         )
+}
+
+/// The library of SoftHSM. (Debian's package of its programs brings it too.)
+pub fn softhsm() -> Result<PathBuf> {
+    let library = PathBuf::from("/usr/lib/softhsm/libsofthsm2.so");
+    let there = library.exists() && Path::new("/usr/bin/softhsm2-util").exists();
+    there
+        .then_some(library)
+        .context("SoftHSM is not installed: `cargo xtask needs` installs it")
 }
 
 /// The directory of `program` in the entry of `base` that has the highest version behind `prefix`.

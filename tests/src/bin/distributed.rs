@@ -1,4 +1,4 @@
-//! The distributed setting for developers: `cargo xtask chaos` and its like run this.
+//! What developers' commands need of the product: `cargo xtask chaos` and its like run this.
 
 use std::process::ExitCode;
 
@@ -23,6 +23,8 @@ enum Task {
     Dev(tests::dev::Task),
     /// What the distributed setting costs
     Bench(tests::bench::Args),
+    /// Get tokens from an OpenID provider that others wrote
+    Provider(tests::provider::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -30,5 +32,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Chaos(args) => tests::chaos::run(&args),
         Task::Dev(task) => tests::dev::run(&task),
         Task::Bench(args) => tests::bench::run(&args),
+        Task::Provider(args) => tests::provider::run(&args),
     }
 }

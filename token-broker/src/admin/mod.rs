@@ -21,7 +21,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::audit::{Event, Kind};
 use crate::cache::{Token, USE_FOR};
-use crate::config::TenantConfig;
+use crate::config::{AppConfig, TenantConfig};
 use crate::credential::CredentialConfig;
 use crate::error::Error;
 use crate::files::{Contents, Files, Fresh};
@@ -101,6 +101,16 @@ impl Admin {
         before: &Files,
     ) -> Result<Draft, Status> {
         config.check().map_err(wrong)?;
+        let apps = config.all_apps();
+        let mut credentials = apps.iter().flat_map(AppConfig::all_credentials);
+        if credentials.any(|c| matches!(c, CredentialConfig::Pkcs11(_))) {
+            // Whoever speaks to the service must not choose what is loaded into the process.
+            return Err(wrong(Problem::new(
+                "LW-1003",
+                format!("tenant {} has a key in a device.", config.id),
+                "write such a tenant into the configuration of the machine that has the device",
+            )));
+        }
         let named = config.files();
         for name in files.keys() {
             if !named.iter().any(|path| path.to_str() == Some(name)) {

@@ -104,25 +104,7 @@ impl KeyFile {
 
     /// Whether the certificate is valid at a moment (seconds since 1970).
     pub(super) fn inspect(&self, now: u64) -> Result<(), CredentialError> {
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let (from, until) = self.valid;
-        let day = |at: i64| {
-            chrono::DateTime::from_timestamp(at, 0)
-                .unwrap_or_default()
-                .date_naive()
-        };
-        let why = if now < from {
-            format!("holds a certificate that is valid from {} only", day(from))
-        } else if now > until {
-            format!("holds a certificate that expired on {}", day(until))
-        } else {
-            return Ok(());
-        };
-        Err(CredentialError::OutOfTime {
-            path: self.path.clone(),
-            why,
-            remedy: RENEW,
-        })
+        in_time(&self.path, self.valid, now)
     }
 
     /// When it ends, in seconds since 1970.
@@ -149,4 +131,30 @@ impl Signer for KeyFile {
             })?;
         Ok(signature)
     }
+}
+
+/// Whether a certificate that is valid from then until then is valid at a moment (all in seconds since 1970).
+pub(super) fn in_time(
+    path: &Path,
+    (from, until): (i64, i64),
+    now: u64,
+) -> Result<(), CredentialError> {
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let day = |at: i64| {
+        chrono::DateTime::from_timestamp(at, 0)
+            .unwrap_or_default()
+            .date_naive()
+    };
+    let why = if now < from {
+        format!("holds a certificate that is valid from {} only", day(from))
+    } else if now > until {
+        format!("holds a certificate that expired on {}", day(until))
+    } else {
+        return Ok(());
+    };
+    Err(CredentialError::OutOfTime {
+        path: path.to_owned(),
+        why,
+        remedy: RENEW,
+    })
 }

@@ -37,6 +37,7 @@ impl CredentialConfig {
                     .chain(others)
                     .collect()
             }
+            CredentialConfig::Pkcs11(key) => key.files().to_vec(),
             CredentialConfig::FederatedToken { token_file } => vec![token_file],
             CredentialConfig::RefreshToken {
                 token_file,

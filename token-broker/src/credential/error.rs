@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use proto::ids::TenantId;
 
+use super::pkcs11::DeviceError;
 use crate::error::Error;
 
 /// Why a credential can't be used. Texts follow "tenant T, app A: ".
@@ -33,6 +34,9 @@ pub(crate) enum CredentialError {
         why: String,
         remedy: &'static str,
     },
+    /// A key's device doesn't do what it is asked for.
+    #[error("{0}")]
+    Device(Box<DeviceError>),
     /// The platform issues no token for the managed identity.
     #[error("the managed identity endpoint {endpoint} {why}")]
     Platform {
@@ -81,17 +85,16 @@ impl CredentialError {
             ),
             CredentialError::Unusable { remedy, .. } => ("LW-2015", remedy),
             CredentialError::OutOfTime { remedy, .. } => ("LW-2016", remedy),
+            CredentialError::Device(e) => (e.code, e.remedy),
             CredentialError::Platform { remedy, .. } => ("LW-2017", remedy),
         }
     }
 
     pub(crate) fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            CredentialError::Platform {
-                transient: true,
-                ..
-            }
-        )
+        match self {
+            CredentialError::Platform { transient, .. } => *transient,
+            CredentialError::Device(e) => e.transient,
+            _ => false,
+        }
     }
 }

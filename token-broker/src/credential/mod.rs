@@ -7,6 +7,7 @@ mod error;
 mod federated;
 mod legacy;
 mod managed_identity;
+mod pkcs11;
 mod pkcs12;
 mod secret;
 mod signer;
@@ -24,6 +25,7 @@ use url::Url;
 pub(crate) use error::CredentialError;
 pub(crate) use legacy::Redeem;
 pub use managed_identity::Source;
+pub use pkcs11::DeviceKey;
 pub use signer::Algorithm;
 
 use crate::entra::Issued;
@@ -52,6 +54,8 @@ pub enum CredentialConfig {
         #[serde(default)]
         algorithm: Algorithm,
     },
+    /// A certificate whose key never leaves its device (PKCS#11).
+    Pkcs11(DeviceKey),
     /// A token of another issuer that the app registration trusts (federated identity credential): a Kubernetes
     /// projected token, a SPIFFE JWT-SVID or any OIDC token that somebody keeps fresh in a file.
     FederatedToken {
@@ -133,6 +137,7 @@ impl CredentialConfig {
         match self {
             CredentialConfig::ClientSecret { .. } => "client_secret",
             CredentialConfig::Certificate { .. } => "certificate",
+            CredentialConfig::Pkcs11(_) => "pkcs11",
             CredentialConfig::FederatedToken { .. } => "federated_token",
             CredentialConfig::FederatedManagedIdentity { .. } => "federated_managed_identity",
             CredentialConfig::ManagedIdentity { .. } => "managed_identity",
@@ -164,6 +169,7 @@ impl CredentialConfig {
                     file.resolve(base);
                 }
             }
+            CredentialConfig::Pkcs11(key) => key.resolve(base),
             CredentialConfig::FederatedToken { token_file } => below(base, token_file),
             CredentialConfig::RefreshToken {
                 token_file,
@@ -188,6 +194,7 @@ impl CredentialConfig {
             | CredentialConfig::ManagedIdentity {
                 source, endpoint, ..
             } => source.check(place, endpoint.as_ref()),
+            CredentialConfig::Pkcs11(key) => key.check(place),
             _ => Ok(()),
         }
     }
@@ -197,6 +204,7 @@ impl CredentialConfig {
         match self {
             CredentialConfig::ClientSecret { file } => secret::read(files, file).map(drop),
             CredentialConfig::Certificate { .. } => self.certificate(files)?.inspect(now),
+            CredentialConfig::Pkcs11(key) => key.inspect(now),
             CredentialConfig::FederatedToken { token_file } => {
                 federated::read(files, token_file, now).map(drop)
             }
@@ -224,6 +232,7 @@ impl CredentialConfig {
                 let token = legacy::imported_ends(files, token_file)?;
                 Some(token.min(legacy::end(*until)))
             }
+            CredentialConfig::Pkcs11(key) => key.ends(),
             _ => None,
         }
     }
@@ -259,6 +268,7 @@ impl CredentialConfig {
                 assertion::sign(&key, *algorithm, need.client_id, need.endpoint, now)
                     .map(Proof::Assertion)
             }
+            CredentialConfig::Pkcs11(key) => key.prove(need).await.map(Proof::Assertion),
             CredentialConfig::FederatedToken { token_file } => {
                 federated::read(need.files, token_file, now).map(Proof::Assertion)
             }

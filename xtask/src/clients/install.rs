@@ -16,6 +16,8 @@ pub struct Clients {
     pub language: &'static str,
     /// What is run, in this order.
     pub scripts: &'static [&'static str],
+    /// What starts an OpenID provider in this language.
+    pub provider: Option<&'static str>,
     /// What pins them: a change of it installs anew.
     pins: &'static str,
     kind: Kind,
@@ -40,12 +42,14 @@ pub const ALL: [Clients; 2] = [
     Clients {
         language: "Python",
         scripts: &["tokens.py", "read.py"],
+        provider: None,
         pins: "requirements.txt",
         kind: Kind::Python,
     },
     Clients {
         language: "Node",
         scripts: &["tokens.mjs", "read.mjs"],
+        provider: Some("provider.mjs"),
         pins: "package-lock.json",
         kind: Kind::Node,
     },

@@ -34,6 +34,26 @@ pub(crate) fn covers<'a>(mut roles: impl Iterator<Item = &'a str>, dataset: &Dec
     roles.any(|role| dataset.permission == role || dataset.accepted.contains(&role))
 }
 
+/// The fewest narrow permissions that cover datasets.
+pub(crate) fn enough(datasets: &[&'static Declaration]) -> Vec<String> {
+    let all = datasets
+        .iter()
+        .flat_map(|d| std::iter::once(&d.permission).chain(d.accepted));
+    let all: std::collections::BTreeSet<&str> = all.copied().filter(|r| *r != NEVER).collect();
+    let mut open = datasets.to_vec();
+    let mut chosen: Vec<&str> = Vec::new();
+    while !open.is_empty() {
+        let covered = |role: &str| open.iter().filter(|d| accepts(d, role)).count();
+        let Some(best) = all.iter().rev().max_by_key(|role| covered(role)) else {
+            break;
+        };
+        open.retain(|d| !accepts(d, best));
+        chosen.push(best);
+    }
+    chosen.sort_unstable();
+    chosen.into_iter().map(str::to_owned).collect()
+}
+
 /// Of permissions, those without which the datasets are covered as well, even without all of them together. Alternatives go
 /// before least ones.
 pub(crate) fn needless(roles: Vec<&str>, datasets: &[&'static Declaration]) -> Vec<String> {
@@ -149,6 +169,14 @@ mod tests {
         );
         let after = report(&["Directory.Read.All"], &[], &ALL, "2026-11-23");
         assert_eq!(after.refused, ["Directory.Read.All"]);
+    }
+
+    #[test]
+    fn the_default_permissions_are_enough() {
+        let datasets: Vec<_> = ALL.iter().map(|d| catalog::find(d).unwrap()).collect();
+        let mut default = catalog::DEFAULT_PERMISSIONS;
+        default.sort_unstable();
+        assert_eq!(enough(&datasets), default);
     }
 
     #[test]

@@ -265,6 +265,9 @@ fn text(app: &AppReport) -> String {
     line("REFUSED, have them removed", &app.refused);
     line("TOLERATED by an exception", &app.tolerated);
     line("not needed, could be dropped", &app.unneeded);
+    if app.tolerated.len() + app.refused.len() + app.missing.len() > 0 {
+        line("enough for its datasets", &app.enough);
+    }
     line(
         "nothing that needs them was asked for in 30 days",
         &app.unused,

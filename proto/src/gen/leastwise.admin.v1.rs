@@ -398,6 +398,9 @@ pub struct AppReport {
     /// Kind and position of the credential that got the token.
     #[prost(string, tag = "9")]
     pub credential: ::prost::alloc::string::String,
+    /// The fewest narrow permissions that cover the datasets it is there for: what it should hold.
+    #[prost(string, repeated, tag = "10")]
+    pub enough: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod legacy;
+mod migration;
 mod stored;
 mod world;

@@ -21,6 +21,7 @@ pub struct World {
     pub home: tempfile::TempDir,
     pub sim: Sim,
     pub network: Network,
+    pub clock: Clock,
 }
 
 /// A broker over the world's store.
@@ -41,6 +42,7 @@ impl World {
         let world = World {
             home: tempfile::tempdir().unwrap(),
             network: Network::new(sim.clone()),
+            clock: Clock::system(),
             sim,
         };
         world.key("key", 1);
@@ -75,7 +77,7 @@ impl World {
             file: Some(self.path("store.db")),
             db: None,
         };
-        let clock = Clock::system();
+        let clock = self.clock.clone();
         let audit = tempfile::tempdir_in(&self.home).unwrap().keep();
         let deps = Deps {
             http: self.network.client(),

@@ -10,6 +10,7 @@ use proto::admin::v1::{
 use super::Admin;
 use crate::cache::Rejected;
 use crate::error::Error;
+use crate::excess::enough;
 use crate::registry::{App, Tenant};
 use crate::usage::Seen;
 
@@ -18,6 +19,7 @@ impl Admin {
     async fn report(&self, tenant: &Tenant, app: &Arc<App>, seen: &Seen) -> AppReport {
         let mut report = AppReport {
             app: app.name.clone(),
+            enough: enough(&tenant.datasets_of(app)),
             ..AppReport::default()
         };
         let rejected = Rejected {

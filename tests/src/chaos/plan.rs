@@ -105,6 +105,17 @@ pub struct Strike {
     pub after: u64,
 }
 
+impl Strike {
+    fn now(fault: Fault, stage: Stage, rng: &mut Rng) -> Self {
+        Strike {
+            fault,
+            stage,
+            victim: rng.usize(..2),
+            after: rng.u64(..60),
+        }
+    }
+}
+
 /// A round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -147,18 +158,24 @@ impl Plan {
             .map(|(fault, stage)| (tally.hits(fault, stage), rng.u64(..), fault, stage))
             .collect();
         pairs.sort_unstable();
+        let late = matches!(round % 8, 0 | 3 | 4);
+        // What a collector that went back passes over, others' losses have read again: it comes alone and last.
+        let alone = (round % 2 == 1 && !late).then(|| {
+            let back = |p: &(u32, u64, Fault, Stage)| p.2 == Fault::CollectorRestored;
+            let (_, _, fault, stage) = pairs.remove(pairs.iter().position(back)?);
+            Some(Strike::now(fault, stage, &mut rng))
+        });
+        let alone = alone.flatten();
         let mut strike = |rng: &mut Rng, only: Option<Stage>| {
             let fits = |p: &(u32, u64, Fault, Stage)| only.is_none_or(|stage| p.3 == stage);
             let (_, _, fault, stage) = pairs.remove(pairs.iter().position(fits)?);
-            Some(Strike {
-                fault,
-                stage,
-                victim: rng.usize(..2),
-                after: rng.u64(..60),
-            })
+            Some(Strike::now(fault, stage, rng))
         };
         let days = (0..DAYS)
             .map(|day| {
+                if let Some(last) = alone.filter(|_| day == DAYS - 1) {
+                    return vec![last];
+                }
                 // What is long at work on the first day is short on the others.
                 let stage = (day == 0).then_some(Stage::Read);
                 [strike(&mut rng, stage), strike(&mut rng, None)]
@@ -169,7 +186,7 @@ impl Plan {
             .collect();
         Plan {
             seed: rng.u64(..1 << 40),
-            late: matches!(round % 8, 0 | 3 | 4),
+            late,
             days,
         }
     }

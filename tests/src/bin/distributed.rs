@@ -23,6 +23,8 @@ enum Task {
     Dev(tests::dev::Task),
     /// What the distributed setting costs
     Bench(tests::bench::Args),
+    /// What the token-broker costs, without the other services and servers
+    BenchBroker(tests::bench::broker::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -30,5 +32,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Chaos(args) => tests::chaos::run(&args),
         Task::Dev(task) => tests::dev::run(&task),
         Task::Bench(args) => tests::bench::run(&args),
+        Task::BenchBroker(args) => tests::bench::broker::run(&args),
     }
 }

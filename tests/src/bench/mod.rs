@@ -1,7 +1,9 @@
-//! What the distributed setting costs: over the embedded one, over the fastest bulk statement, and at rest.
+//! What the distributed setting costs: over the embedded one, over the fastest bulk statement, and at rest; and what the
+//! token-broker costs alone.
 #![allow(clippy::unwrap_used, reason = "a bench's support")]
 
 mod apply;
+pub mod broker;
 mod idle;
 mod share;
 mod takeover;

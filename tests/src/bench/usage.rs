@@ -1,4 +1,4 @@
-//! CPU time, as Linux counts it: in hundredths of a second.
+//! CPU time, as Linux counts it: in hundredths of a second; and memory.
 
 use std::path::Path;
 
@@ -32,4 +32,12 @@ pub(super) fn of_ended_children() -> f64 {
 pub(super) fn of_cluster(cluster: &Cluster) -> f64 {
     let replicas = cluster.replicas.values().flatten();
     replicas.filter_map(|r| r.id()).map(of_process).sum()
+}
+
+/// Resident memory of a running process.
+pub(super) fn resident_mib(id: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
+    kib.unwrap_or(f64::NAN) / 1024.0
 }

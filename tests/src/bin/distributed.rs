@@ -25,6 +25,8 @@ enum Task {
     Bench(tests::bench::Args),
     /// Get tokens from an OpenID provider that others wrote
     Provider(tests::provider::Args),
+    /// What the token-broker costs, without the other services and servers
+    BenchBroker(tests::bench::broker::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -33,5 +35,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Dev(task) => tests::dev::run(&task),
         Task::Bench(args) => tests::bench::run(&args),
         Task::Provider(args) => tests::provider::run(&args),
+        Task::BenchBroker(args) => tests::bench::broker::run(&args),
     }
 }

@@ -133,7 +133,7 @@ fn template(service: &str) -> String {
     format!("template_{service}")
 }
 
-fn private(path: &Path) -> Result<()> {
+pub(crate) fn private(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(std::fs::set_permissions(
         path,

@@ -25,6 +25,11 @@ impl Figures {
         self.0.insert(case, medians.collect());
     }
 
+    /// The medians of one case.
+    pub fn of(&self, case: &str) -> Option<&Sample> {
+        self.0.get(case)
+    }
+
     /// A row for each figure, a column for each case.
     pub fn table(&self) -> String {
         let names: std::collections::BTreeSet<_> =

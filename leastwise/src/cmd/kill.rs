@@ -6,6 +6,7 @@ use clap::Args;
 use proto::admin::v1::token_broker_admin_client::TokenBrokerAdminClient;
 use proto::admin::v1::{KillRequest, ReviveRequest};
 use runtime::Problem;
+use runtime::grpc::Channel;
 
 use crate::config::Source;
 use crate::connect::{Services, refused};
@@ -45,6 +46,21 @@ impl Whom {
             None => "all tenants".to_owned(),
         }
     }
+
+    /// As a request names it: the tenant's id, and whether every tenant is meant.
+    fn scope(&self) -> (String, bool) {
+        (self.tenant.clone().unwrap_or_default(), self.everybody)
+    }
+
+    /// The services, told why somebody acts, and a client of the token-broker's.
+    async fn find(
+        &self,
+        source: &Source,
+    ) -> Result<(Services, TokenBrokerAdminClient<Channel>), Problem> {
+        let services = Services::find(&source.load()?, &self.reason).await?;
+        let client = TokenBrokerAdminClient::new(services.clients().token_broker.clone());
+        Ok((services, client))
+    }
 }
 
 /// What Microsoft goes on honouring, and what ends that at once.
@@ -61,16 +77,11 @@ impl Kill {
     /// # Errors
     /// When the token-broker can't be reached or refuses.
     pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
-        let Whom {
-            tenant,
-            everybody,
-            reason,
-        } = &self.whom;
-        let services = Services::find(&source.load()?, reason).await?;
-        let mut client = TokenBrokerAdminClient::new(services.clients().token_broker.clone());
+        let (services, mut client) = self.whom.find(source).await?;
+        let (tenant_id, everybody) = self.whom.scope();
         let request = KillRequest {
-            tenant_id: tenant.clone().unwrap_or_default(),
-            everybody: *everybody,
+            tenant_id,
+            everybody,
         };
         let done = client.kill(request).await.map_err(refused);
         services.close().await;
@@ -89,16 +100,11 @@ impl Revive {
     /// # Errors
     /// As [`Kill::run`].
     pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
-        let Whom {
-            tenant,
-            everybody,
-            reason,
-        } = &self.whom;
-        let services = Services::find(&source.load()?, reason).await?;
-        let mut client = TokenBrokerAdminClient::new(services.clients().token_broker.clone());
+        let (services, mut client) = self.whom.find(source).await?;
+        let (tenant_id, everybody) = self.whom.scope();
         let request = ReviveRequest {
-            tenant_id: tenant.clone().unwrap_or_default(),
-            everybody: *everybody,
+            tenant_id,
+            everybody,
         };
         let done = client.revive(request).await.map_err(refused);
         services.close().await;

@@ -17,9 +17,10 @@ use crate::usage::Seen;
 impl Admin {
     /// What an app's token grants, held against what is needed.
     async fn report(&self, tenant: &Tenant, app: &Arc<App>, seen: &Seen) -> AppReport {
+        let datasets = tenant.datasets_of(app);
         let mut report = AppReport {
             app: app.name.clone(),
-            enough: enough(&tenant.datasets_of(app)),
+            enough: enough(&datasets),
             ..AppReport::default()
         };
         let rejected = Rejected {
@@ -44,7 +45,6 @@ impl Admin {
         };
         let found = tenant.report(app, granted, self.0.0.clock.micros() / 1_000_000);
         let roles: Vec<&str> = granted.roles.iter().map(String::as_str).collect();
-        let datasets = tenant.datasets_of(app);
         report.unused = seen.unused(&roles, &datasets);
         report.unused.retain(|role| !found.unneeded.contains(role));
         report.granted = granted.powers().map(ToOwned::to_owned).collect();

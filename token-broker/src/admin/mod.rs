@@ -21,7 +21,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::audit::{Event, Kind};
 use crate::cache::{Token, USE_FOR};
-use crate::config::{AppConfig, TenantConfig};
+use crate::config::TenantConfig;
 use crate::credential::CredentialConfig;
 use crate::error::Error;
 use crate::files::{Contents, Files, Fresh};
@@ -101,8 +101,7 @@ impl Admin {
         before: &Files,
     ) -> Result<Draft, Status> {
         config.check().map_err(wrong)?;
-        let apps = config.all_apps();
-        let mut credentials = apps.iter().flat_map(AppConfig::all_credentials);
+        let mut credentials = config.all_credentials().into_iter();
         if credentials.any(|c| matches!(c, CredentialConfig::Pkcs11(_))) {
             // Whoever speaks to the service must not choose what is loaded into the process.
             return Err(wrong(Problem::new(

@@ -69,8 +69,7 @@ impl Config {
                 );
             }
             tenant.check()?;
-            let apps = tenant.all_apps();
-            let mut credentials = apps.iter().flat_map(AppConfig::all_credentials);
+            let mut credentials = tenant.all_credentials().into_iter();
             if credentials.any(|c| matches!(c, CredentialConfig::RefreshToken { .. })) {
                 return wrong(
                     format!(

@@ -133,30 +133,24 @@ impl TenantConfig {
         single.into_iter().chain(self.apps.clone()).collect()
     }
 
+    /// Every credential of every app.
+    pub(crate) fn all_credentials(&self) -> Vec<CredentialConfig> {
+        let apps = self.all_apps();
+        apps.iter().flat_map(AppConfig::all_credentials).collect()
+    }
+
     /// Its credentials' files, except those that somebody else keeps fresh.
     pub fn own_files(&self) -> Vec<PathBuf> {
-        let apps = self.all_apps();
-        let credentials = apps.iter().flat_map(AppConfig::all_credentials);
-        let files = credentials.flat_map(|c| {
-            c.own_files()
-                .into_iter()
-                .map(Path::to_owned)
-                .collect::<Vec<_>>()
-        });
-        files.collect()
+        let credentials = self.all_credentials();
+        let files = credentials.iter().flat_map(CredentialConfig::own_files);
+        files.map(Path::to_owned).collect()
     }
 
     /// The files that its credentials name.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let apps = self.all_apps();
-        let credentials = apps.iter().flat_map(AppConfig::all_credentials);
-        let files = credentials.flat_map(|c| {
-            c.files()
-                .into_iter()
-                .map(Path::to_owned)
-                .collect::<Vec<_>>()
-        });
-        files.collect()
+        let credentials = self.all_credentials();
+        let files = credentials.iter().flat_map(CredentialConfig::files);
+        files.map(Path::to_owned).collect()
     }
 
     pub(crate) fn check(&self) -> Result<(), Problem> {

@@ -1,17 +1,21 @@
 //! Requests to Microsoft Graph: token, retries, throttling, and links that lead nowhere else.
 
+mod download;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, StatusCode};
 use proto::ids::{Dataset, TenantId};
 use runtime::grpc::Channel;
+use runtime::http::BoxError;
 use runtime::retry::Backoff;
 use tower::ServiceExt;
 
 use crate::graph_error::{GraphError, classify};
+use crate::page;
 use crate::run::Link;
 use crate::token::{Token, Tokens};
 
@@ -33,6 +37,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// One dataset of one tenant at Graph.
 pub struct Graph {
     http: runtime::http::Client,
+    streaming: runtime::http::Streaming,
     tokens: Tokens,
     base: String,
     tenant: TenantId,
@@ -51,14 +56,15 @@ pub struct Reply {
 impl Graph {
     /// For one run.
     pub fn new(
-        http: runtime::http::Client,
+        http: runtime::http::Streaming,
         tokens: Channel,
         base: String,
         tenant: TenantId,
         dataset: Dataset,
     ) -> Self {
         Graph {
-            http,
+            http: runtime::http::whole(http.clone()),
+            streaming: http,
             tokens: Tokens::new(tokens, tenant, dataset.clone()),
             base,
             tenant,
@@ -94,100 +100,128 @@ impl Graph {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply, GraphError> {
-        let (mut network, mut busy, mut renewed) = (0, 0, false);
+        let mut tries = Tries::default();
         loop {
             let token = self.tokens.get().await?;
-            let answer = match self.once(&method, path, &body, &token).await {
+            let request = self.request(&method, path, &body, &token)?;
+            let answer = match self.http.clone().oneshot(request).await {
                 Ok(answer) => answer,
-                Err(GraphError::Unreachable { .. }) if network + 1 < NETWORK_TRIES => {
-                    tokio::time::sleep(NETWORK.delay(network, fastrand::f64())).await;
-                    network += 1;
+                Err(e) => {
+                    self.failed(&mut tries, e).await?;
                     continue;
                 }
-                Err(e) => return Err(e),
             };
-            let status = answer.status().as_u16();
-            let request_id = header(&answer, "request-id");
-            runtime::metrics::graph_answered(self.dataset.as_str(), status);
-            match status {
-                200..=299 => {
-                    return Ok(Reply {
-                        body: answer.into_body(),
-                        request_id,
-                    });
-                }
-                401 if !renewed => {
-                    renewed = true;
-                    self.tokens.refused(&token, answer.headers()).await?;
-                }
-                429 | 500 | 502..=504 | 509 if busy < BUSY_TRIES => {
-                    let wait = retry_after(&answer)
-                        .unwrap_or(Duration::ZERO)
-                        .max(BUSY.delay(busy, fastrand::f64()));
-                    if wait > LONGEST_WAIT {
-                        return Err(classify(path, status, answer.body(), &request_id));
-                    }
-                    tracing::info!(tenant = %self.tenant, dataset = %self.dataset, status, wait_ms = wait.as_millis(), "Graph asks to wait");
-                    tokio::time::sleep(wait).await;
-                    busy += 1;
-                }
-                _ => return Err(classify(path, status, answer.body(), &request_id)),
+            let seen = (answer.status(), answer.headers());
+            if self.again(&mut tries, path, &token, seen).await? {
+                continue;
             }
+            let (status, request_id) = (
+                answer.status().as_u16(),
+                header(answer.headers(), "request-id"),
+            );
+            return match status {
+                200..=299 => Ok(Reply {
+                    body: answer.into_body(),
+                    request_id,
+                }),
+                300..=399 => Err(page::answer(
+                    path,
+                    "a redirect, and no token is sent elsewhere",
+                )),
+                _ => Err(classify(path, status, answer.body(), &request_id)),
+            };
         }
     }
 
-    async fn once(
+    /// Waits after a failure of the network.
+    async fn failed(&self, tries: &mut Tries, source: BoxError) -> Result<(), GraphError> {
+        if tries.network + 1 >= NETWORK_TRIES {
+            return Err(self.cut(source));
+        }
+        tokio::time::sleep(NETWORK.delay(tries.network, fastrand::f64())).await;
+        tries.network += 1;
+        Ok(())
+    }
+
+    /// That the way to Graph failed.
+    pub fn cut(&self, source: BoxError) -> GraphError {
+        GraphError::Unreachable {
+            base: self.base.clone(),
+            source,
+        }
+    }
+
+    /// Whether an answer is none yet: then what it asks for, a new token or a pause, is done.
+    async fn again(
+        &self,
+        tries: &mut Tries,
+        path: &str,
+        token: &Token,
+        (status, headers): (StatusCode, &HeaderMap),
+    ) -> Result<bool, GraphError> {
+        let status = status.as_u16();
+        runtime::metrics::graph_answered(self.dataset.as_str(), status);
+        match status {
+            401 if !tries.renewed => {
+                tries.renewed = true;
+                self.tokens.refused(token, headers).await?;
+                Ok(true)
+            }
+            429 | 500 | 502..=504 | 509 if tries.busy < BUSY_TRIES => {
+                let wait = retry_after(headers)
+                    .unwrap_or(Duration::ZERO)
+                    .max(BUSY.delay(tries.busy, fastrand::f64()));
+                if wait > LONGEST_WAIT {
+                    let path = path.split('?').next().unwrap_or_default().to_owned();
+                    return Err(GraphError::Busy { status, path });
+                }
+                tracing::info!(tenant = %self.tenant, dataset = %self.dataset, status, wait_ms = wait.as_millis(), "Graph asks to wait");
+                tokio::time::sleep(wait).await;
+                tries.busy += 1;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn request(
         &self,
         method: &Method,
         path: &str,
         body: &Bytes,
         token: &Token,
-    ) -> Result<Response<Bytes>, GraphError> {
-        let unreachable = |source| GraphError::Unreachable {
-            base: self.base.clone(),
-            source,
-        };
+    ) -> Result<Request<Bytes>, GraphError> {
         let mut request = Request::builder()
             .method(method.clone())
             .uri(format!("{}/{path}", self.base))
             .header(AUTHORIZATION, &token.bearer)
             .header(ACCEPT, "application/json")
+            // Named in Graph's answer and in Microsoft's logs, for a support case.
+            .header("client-request-id", uuid::Uuid::new_v4().to_string())
             // A background reader is the first that should wait.
             .header("x-ms-throttle-priority", "low");
         if *method == Method::POST {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let request = request
-            .body(body.clone())
-            .map_err(|e| unreachable(e.into()))?;
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.http
-            .clone()
-            .oneshot(request)
-            .await
-            .map_err(unreachable)
+        request.body(body.clone()).map_err(|e| self.cut(e.into()))
     }
 }
 
-fn header(answer: &Response<Bytes>, name: &str) -> String {
-    answer
-        .headers()
-        .get(name)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default()
-        .chars()
-        .take(64)
-        .collect()
+/// What was tried for one request.
+#[derive(Default)]
+struct Tries {
+    network: u32,
+    busy: u32,
+    renewed: bool,
 }
 
-fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {
-    answer
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
+fn header(headers: &HeaderMap, name: &str) -> String {
+    let value = headers.get(name).and_then(|v| v.to_str().ok());
+    value.unwrap_or_default().chars().take(64).collect()
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
 }

@@ -11,9 +11,14 @@ mod graph_error;
 mod page;
 mod publish;
 mod read {
+    mod batch;
     pub mod chain;
+    mod csv;
     pub mod delta;
+    pub mod each;
     pub mod objects;
+    pub mod report;
+    pub mod single;
 }
 pub mod run;
 mod schedule;

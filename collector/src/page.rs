@@ -41,16 +41,17 @@ pub fn answer(path: &str, why: &str) -> GraphError {
     }
 }
 
-/// The request for the first page of a dataset.
-pub fn first(dataset: &catalog::Declaration) -> String {
+/// The request for the first page of a dataset, or for its only answer.
+pub fn first(dataset: &catalog::Declaration, page_size: Option<u32>) -> String {
     let mut query = vec![];
     if !dataset.select.is_empty() {
         query.push(format!("$select={}", dataset.select.join(",")));
     }
-    if let Some(size) = dataset.page_size {
+    if let Some(size) = page_size {
         query.push(format!("$top={size}"));
     }
-    format!("v1.0/{}?{}", dataset.path, query.join("&"))
+    let question = if query.is_empty() { "" } else { "?" };
+    format!("v1.0/{}{question}{}", dataset.path, query.join("&"))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub struct Deps {
     /// The token-broker.
     pub tokens: Channel,
     /// The way to Graph.
-    pub http: runtime::http::Client,
+    pub http: runtime::http::Streaming,
     /// The time.
     pub clock: Clock,
     /// Names this process in leases.

@@ -122,7 +122,7 @@ impl Service for Settings {
                 bus: bus.clone(),
                 db: db.clone(),
                 tokens,
-                http: runtime::http::client()?,
+                http: runtime::http::streaming()?,
                 clock: process.clock.clone(),
                 holder: uuid::Uuid::new_v4().to_string(),
                 alone: false,

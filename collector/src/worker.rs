@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bus::Bus;
-use catalog::Declaration;
+use catalog::{Declaration, Reading};
 use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use proto::message::Body;
 use proto::pages::v1::{PageRange, RunMode, RunSealed};
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::graph_error::GraphError;
 use crate::publish::{Name, Step};
-use crate::read::{chain, delta, objects};
+use crate::read::{chain, delta, each, objects, report, single};
 use crate::run::{Cursor, Open, Rules, Sealed, Todo};
 use crate::store::{Row, Store};
 use crate::tenants::Tenant;
@@ -33,7 +33,7 @@ pub struct Shared {
     /// The token-broker.
     pub tokens: runtime::grpc::Channel,
     /// The way to Graph.
-    pub http: runtime::http::Client,
+    pub http: runtime::http::Streaming,
     /// Changes whenever a dataset's state does.
     pub changed: watch::Sender<u64>,
 }
@@ -199,7 +199,17 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
                 let link = delta::latest(turn.graph, turn.declaration).await?;
                 turn.update(|open, _| open.link_taken(link)).await?;
             }
-            Todo::Chain(from) => chain::read(turn, from).await?,
+            Todo::Chain(from) => match &turn.declaration.reading {
+                Reading::Each(parents) => each::list(turn, parents).await?,
+                Reading::Report { .. } => report::read(turn).await?,
+                Reading::Single => single::read(turn).await?,
+                _ => chain::read(turn, from).await?,
+            },
+            Todo::Parents(left) => match &turn.declaration.reading {
+                Reading::Each(parents) => each::read(turn, parents, left).await?,
+                // Read by an older declaration; the new one begins anew.
+                _ => turn.update(|open, _| open.restart_chain()).await?,
+            },
             Todo::Delta(link) => match delta::changes(turn.graph, link).await {
                 Ok((named, link)) => {
                     let (before, known) = (turn.cursor.again.clone(), turn.cursor.known_objects);

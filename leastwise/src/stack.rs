@@ -29,7 +29,7 @@ pub struct Options {
     /// The time.
     pub clock: Clock,
     /// The way to Graph and Entra ID.
-    pub http: runtime::http::Client,
+    pub http: runtime::http::Streaming,
     /// Tests under a paused clock: see [`runtime::db::Options::brake`].
     pub brake: bool,
     /// Wraps the queue's backend: the seam through which tests let the queue fail.
@@ -47,7 +47,7 @@ impl Options {
     pub fn real() -> Result<Self, Problem> {
         Ok(Options {
             clock: Clock::system(),
-            http: runtime::http::client()?,
+            http: runtime::http::streaming()?,
             brake: false,
             decorate: None,
         })
@@ -167,7 +167,7 @@ impl Stack {
         let broker = Broker::new(
             config.registry(),
             token_broker::Deps {
-                http: http.clone(),
+                http: runtime::http::whole(http.clone()),
                 direct: runtime::http::direct()?,
                 policy_file: None,
                 store,

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
 use graph_sim::Sim;
 use runtime::Clock;
 use tokio::sync::watch;
@@ -106,8 +107,13 @@ impl Network {
 
     /// The client that services are given.
     pub fn client(&self) -> runtime::http::Client {
+        runtime::http::whole(self.streaming())
+    }
+
+    /// The same, for answers of any length.
+    pub fn streaming(&self) -> runtime::http::Streaming {
         let network = self.clone();
-        runtime::http::Client::new(tower::service_fn(move |request| {
+        runtime::http::Streaming::new(tower::service_fn(move |request| {
             let network = network.clone();
             async move { network.send(request).await }
         }))
@@ -116,7 +122,7 @@ impl Network {
     async fn send(
         &self,
         request: http::Request<Bytes>,
-    ) -> Result<http::Response<Bytes>, runtime::http::BoxError> {
+    ) -> Result<http::Response<runtime::http::Chunks>, runtime::http::BoxError> {
         self.0.requests.send_modify(|n| *n += 1);
         let mut held = self.0.held.subscribe();
         let path = request.uri().path().to_owned();
@@ -137,8 +143,10 @@ impl Network {
         };
         let answer = router.oneshot(request.map(Body::from)).await?;
         let (parts, body) = answer.into_parts();
-        let body = to_bytes(body, usize::MAX).await?;
-        Ok(http::Response::from_parts(parts, body))
+        let chunks = body
+            .into_data_stream()
+            .map_err(runtime::http::BoxError::from);
+        Ok(http::Response::from_parts(parts, chunks.boxed()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -8,6 +8,7 @@ use bus::faulty::Faults;
 use exporter::SinkConfig;
 use graph_sim::{Consent, Sim};
 use leastwise::Config;
+use proto::ids::Dataset;
 use serde_json::Value;
 use token_broker::{AppConfig, TenantConfig};
 use tower::ServiceExt as _;
@@ -27,6 +28,8 @@ pub struct Setup {
     pub window: usize,
     /// The queue fails, by this seed.
     pub faults: Option<(u64, Faults)>,
+    /// The datasets that the operator names, if any.
+    pub datasets: Option<Vec<&'static str>>,
     /// The app registrations of each tenant; the main one reads everything when there are none.
     pub apps: Vec<App>,
 }
@@ -57,6 +60,7 @@ impl Setup {
             paused: false,
             window: 4,
             faults: None,
+            datasets: None,
             apps: Vec::new(),
         }
     }
@@ -77,6 +81,7 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             client_id,
             client_secret_file,
             apps,
+            datasets: setup.datasets.as_ref().map(names),
             authority: Some(tenant.authority.parse().unwrap()),
             graph: Some(tenant.graph.parse().unwrap()),
             ..TenantConfig::with_secret(tenant.id.parse().unwrap(), &tenant.client_id, secret)
@@ -131,12 +136,15 @@ fn register(home: &Path, sim: &Sim, tenant: usize, app: &App) -> AppConfig {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let secret = home.join(format!("secret-{tenant}-{}", app.name));
     std::fs::write(&secret, text(&known["secrets"][0]["text"])).unwrap();
-    let datasets = app.datasets.as_ref().map(|names| names.iter());
     AppConfig {
         name: app.name.to_owned(),
         client_id: text(&known["clientId"]),
         client_secret_file: Some(secret.into()),
         credentials: Vec::new(),
-        datasets: datasets.map(|names| names.map(|n| n.parse().unwrap()).collect()),
+        datasets: app.datasets.as_ref().map(names),
     }
+}
+
+fn names(all: &Vec<&'static str>) -> Vec<Dataset> {
+    all.iter().map(|name| name.parse().unwrap()).collect()
 }

@@ -110,7 +110,7 @@ impl World {
             network.follow(clock.clone(), ORIGIN);
             let options = Options {
                 clock: clock.clone(),
-                http: network.client(),
+                http: network.streaming(),
                 brake: self.setup.paused,
                 decorate,
             };

@@ -46,25 +46,49 @@ fn each_id_in_the_guide_belongs_to_its_permission() {
 fn the_guide_explains_each_permission_that_a_dataset_names_as_its_least() {
     let guide = read("docs/tenant.md");
     for dataset in catalog::ALL {
-        assert!(
-            guide.contains(&format!("| `{}` |", dataset.permission)),
-            "{}",
-            dataset.permission
-        );
-        assert!(
-            guide.contains(&format!("`{}`", dataset.name)),
-            "{}",
-            dataset.name
-        );
+        for need in dataset.needs {
+            let row = format!("| `{}` |", need.least);
+            assert!(guide.contains(&row), "{row}");
+        }
+        let name = format!("`{}`", dataset.name);
+        assert!(guide.contains(&name), "{name}");
     }
 }
 
 #[test]
 fn no_dataset_accepts_a_permission_that_writes() {
     for dataset in catalog::ALL {
-        for role in dataset.accepted.iter().chain([&dataset.permission]) {
-            assert!(role.ends_with(".Read.All"), "{}: {role}", dataset.name);
-            assert!(known().contains_key(*role), "{}: {role}", dataset.name);
+        for need in dataset.needs {
+            for role in need.or.iter().chain([&need.least]) {
+                let reads = role.ends_with(".Read.All") || role.ends_with(".Read");
+                assert!(reads, "{}: {role}", dataset.name);
+                assert!(known().contains_key(*role), "{}: {role}", dataset.name);
+            }
+        }
+    }
+}
+
+/// What was granted for the last release is enough for the next one, unless the change log says so under "Permissions".
+#[test]
+fn no_dataset_needs_more_than_it_did_without_a_word_in_the_change_log() {
+    let released = read("tests/released-permissions.csv");
+    let log = read("CHANGELOG.md");
+    let told: String = log
+        .split("\n### ")
+        .filter_map(|section| section.strip_prefix("Permissions"))
+        .collect();
+    for dataset in catalog::ALL {
+        for need in dataset.needs {
+            let line = format!("{},{}", dataset.name, need.least);
+            let known = released.lines().any(|l| l == line);
+            let told = told.contains(&format!("`{}`", dataset.name))
+                && told.contains(&format!("`{}`", need.least));
+            assert!(
+                known || told,
+                "`{}` needs `{}`: say so in CHANGELOG.md, under ### Permissions",
+                dataset.name,
+                need.least
+            );
         }
     }
 }

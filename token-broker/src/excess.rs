@@ -26,28 +26,31 @@ pub(crate) struct Report {
 
 /// Whether a permission is the least one for a dataset, or an equally narrow alternative.
 fn accepts(dataset: &Declaration, role: &str) -> bool {
-    role != NEVER && (dataset.permission == role || dataset.accepted.contains(&role))
+    role != NEVER && dataset.needs.iter().any(|need| need.met_by(role))
 }
 
 /// Whether Graph serves a dataset to a holder of these permissions.
-pub(crate) fn covers<'a>(mut roles: impl Iterator<Item = &'a str>, dataset: &Declaration) -> bool {
-    roles.any(|role| dataset.permission == role || dataset.accepted.contains(&role))
+pub(crate) fn covers<'a>(
+    roles: impl Iterator<Item = &'a str> + Clone,
+    dataset: &Declaration,
+) -> bool {
+    dataset.covered_by(|wanted| roles.clone().any(|role| role == wanted))
 }
 
 /// The fewest narrow permissions that cover datasets.
 pub(crate) fn enough(datasets: &[&'static Declaration]) -> Vec<String> {
-    let all = datasets
+    let mut open: Vec<_> = datasets.iter().flat_map(|d| d.needs).collect();
+    let all = open
         .iter()
-        .flat_map(|d| std::iter::once(&d.permission).chain(d.accepted));
+        .flat_map(|need| std::iter::once(&need.least).chain(need.or));
     let all: std::collections::BTreeSet<&str> = all.copied().filter(|r| *r != NEVER).collect();
-    let mut open = datasets.to_vec();
     let mut chosen: Vec<&str> = Vec::new();
     while !open.is_empty() {
-        let covered = |role: &str| open.iter().filter(|d| accepts(d, role)).count();
+        let covered = |role: &str| open.iter().filter(|need| need.met_by(role)).count();
         let Some(best) = all.iter().rev().max_by_key(|role| covered(role)) else {
             break;
         };
-        open.retain(|d| !accepts(d, best));
+        open.retain(|need| !need.met_by(best));
         chosen.push(best);
     }
     chosen.sort_unstable();
@@ -59,7 +62,10 @@ pub(crate) fn enough(datasets: &[&'static Declaration]) -> Vec<String> {
 pub(crate) fn needless(roles: Vec<&str>, datasets: &[&'static Declaration]) -> Vec<String> {
     let mut kept = roles.clone();
     let mut order = roles;
-    order.sort_by_key(|role| datasets.iter().any(|d| d.permission == *role));
+    order.sort_by_key(|role| {
+        let needs = datasets.iter().flat_map(|d| d.needs);
+        needs.into_iter().any(|need| need.least == *role)
+    });
     let mut needless = Vec::new();
     for role in order {
         let others = || kept.iter().copied().filter(|other| *other != role);
@@ -104,8 +110,11 @@ impl Report {
             .clone()
             .filter(|role| datasets.iter().any(|d| accepts(d, role)));
         report.unneeded = needless(accepted.collect(), datasets);
-        let missing = datasets.iter().filter(|d| !covers(roles.clone(), d));
-        report.missing = missing.map(|d| (d.name, d.permission)).collect();
+        let held = |wanted: &str| roles.clone().any(|role| role == wanted);
+        let missing = datasets
+            .iter()
+            .flat_map(|d| d.unmet(held).map(|need| (d.name, need.least)));
+        report.missing = missing.collect();
         report
     }
 }

@@ -31,7 +31,26 @@ pub async fn read(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> 
 }
 
 async fn pages(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {
-    let mut next = Some(from.unwrap_or_else(|| Link(page::first(turn.declaration))));
+    if let Some(link) = from {
+        return follow(turn, link).await;
+    }
+    // The last resort is Graph's own page size.
+    let sizes = turn.declaration.page_sizes.iter().copied().map(Some);
+    for size in sizes {
+        match follow(turn, Link(page::first(turn.declaration, size))).await {
+            Err(Error::Graph(GraphError::Refused { status: 400, .. }))
+                if turn.open.page_count() == 0 =>
+            {
+                tracing::info!(tenant = %turn.tenant, dataset = turn.declaration.name, size, "Graph refuses the request, a smaller page is tried");
+            }
+            done => return done,
+        }
+    }
+    follow(turn, Link(page::first(turn.declaration, None))).await
+}
+
+async fn follow(turn: &mut Turn<'_>, first: Link) -> Result<(), Error> {
+    let mut next = Some(first);
     let mut window = Window::new(turn.bus, turn.window);
     let mut fetched = 0;
     while next.is_some() || !window.is_empty() {

@@ -115,6 +115,8 @@ pub enum Todo {
     Delta(Link),
     /// Named objects.
     Ids(BTreeSet<String>),
+    /// What there is of each of these parents.
+    Parents(BTreeSet<String>),
     /// Nothing: the run can be sealed.
     Nothing,
 }

@@ -1,6 +1,6 @@
 //! Reading: what the delta named, what an answer by id means, which pages count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::ids::{Attempt, RunId, Timestamp};
 use proto::rules::{Rule, on};
@@ -70,6 +70,12 @@ impl Open {
         self.settle();
     }
 
+    /// The parents were listed for each of which something is read.
+    pub fn parents_listed(&mut self, ids: BTreeSet<String>) {
+        self.todo = Todo::Parents(ids);
+        self.settle();
+    }
+
     /// Graph refused the link: the run becomes a first full read.
     pub fn link_refused(&mut self, rules: &Rules, now: Timestamp) {
         self.link = None;
@@ -119,7 +125,7 @@ impl Open {
     }
 
     fn settle(&mut self) {
-        if matches!(&self.todo, Todo::Ids(ids) if ids.is_empty()) {
+        if matches!(&self.todo, Todo::Ids(ids) | Todo::Parents(ids) if ids.is_empty()) {
             self.todo = Todo::Nothing;
         }
     }

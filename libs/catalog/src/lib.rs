@@ -1,4 +1,5 @@
-//! The datasets that Leastwise reads: one declaration a file, pure data.
+//! The datasets that Leastwise reads: pure data, one declaration a file (the usage reports, which differ in little,
+//! share one).
 //!
 //! A dataset is one collection of Microsoft Graph that becomes one kind of record. This crate knows neither HTTP
 //! nor storage; the token-broker asks it for permissions, the collector for requests, the normalizer for the way in
@@ -6,79 +7,57 @@
 
 use std::time::Duration;
 
-use proto::ids::Dataset;
-use proto::kind::RecordKind;
-
+mod declaration;
 mod dataset {
+    pub mod deleted_users;
+    pub mod detected_apps;
+    pub mod devices;
+    pub mod domains;
+    pub mod group_members;
+    pub mod groups;
+    pub mod managed_devices;
     pub mod organization;
+    pub mod report_settings;
+    pub mod sign_in_activity;
     pub mod subscribed_skus;
     pub mod subscriptions;
+    pub mod usage;
+    pub mod user_purpose;
     pub mod users;
 }
 
-/// What is known of one dataset.
-#[derive(Debug)]
-pub struct Declaration {
-    /// Its name, for example `users`.
-    pub name: &'static str,
-    /// The kind of record that it writes, and no other dataset does.
-    pub kind: RecordKind,
-    /// Path below the version root, for example `users`.
-    pub path: &'static str,
-    /// Properties asked for; only what a record needs.
-    pub select: &'static [&'static str],
-    /// `$top`; `None` where the collection doesn't page.
-    pub page_size: Option<u32>,
-    /// How changes are named and absence is proven.
-    pub reading: Reading,
-    /// The application permission with the least rights that suffices.
-    pub permission: &'static str,
-    /// Other permissions that suffice too.
-    pub accepted: &'static [&'static str],
-    /// Raised when the request or its meaning changes: a cursor of another version counts as none.
-    pub version: u32,
-    /// How often it is read for changes.
-    pub cadence: Duration,
-    /// Why an organization grants the permission, in one sentence.
-    pub reason: &'static str,
-}
-
-/// How changes are named and absence is proven.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// A delta query names changed ids; objects can be asked for by id, and only the answer "gone" removes.
-    ByDelta {
-        /// The properties of `select` that the delta query tracks.
-        tracked: &'static [&'static str],
-    },
-    /// A small collection read as a whole each time; absence from an answer that began late enough removes.
-    Whole,
-}
-
-impl Declaration {
-    /// The dataset's name as an id.
-    pub fn id(&self) -> Dataset {
-        // Names of declarations are constants; a test reads each one.
-        self.name
-            .parse()
-            .unwrap_or_else(|_| unreachable!("declared names are valid"))
-    }
-
-    /// Whether objects are asked for by id.
-    pub fn by_id(&self) -> bool {
-        matches!(self.reading, Reading::ByDelta { .. })
-    }
-}
+pub use declaration::{Absence, Bucket, Clouds, Declaration, Need, Parents, Reading};
 
 /// Every dataset, those first that others are explained by.
-pub const ALL: [&Declaration; 4] = [
+pub const ALL: [&Declaration; 24] = [
     &dataset::organization::ORGANIZATION,
     &dataset::subscribed_skus::SUBSCRIBED_SKUS,
     &dataset::subscriptions::SUBSCRIPTIONS,
     &dataset::users::USERS,
+    &dataset::domains::DOMAINS,
+    &dataset::deleted_users::DELETED_USERS,
+    &dataset::groups::GROUPS,
+    &dataset::group_members::GROUP_MEMBERS,
+    &dataset::sign_in_activity::SIGN_IN_ACTIVITY,
+    &dataset::user_purpose::USER_PURPOSE,
+    &dataset::devices::DEVICES,
+    &dataset::managed_devices::MANAGED_DEVICES,
+    &dataset::detected_apps::DETECTED_APPS,
+    &dataset::report_settings::REPORT_SETTINGS,
+    &dataset::usage::ACTIVATIONS,
+    &dataset::usage::ACTIVE_USERS,
+    &dataset::usage::M365_APPS,
+    &dataset::usage::TEAMS,
+    &dataset::usage::EMAIL,
+    &dataset::usage::MAILBOXES,
+    &dataset::usage::ONEDRIVE,
+    &dataset::usage::ONEDRIVE_ACTIVITY,
+    &dataset::usage::SHAREPOINT,
+    &dataset::usage::COPILOT,
 ];
 
-/// The application permissions that the documentation tells to grant: together they cover every dataset.
+/// The application permissions that the documentation tells to grant: together they cover every dataset that is read
+/// unless the operator says otherwise.
 pub const DEFAULT_PERMISSIONS: [&str; 2] = ["User.Read.All", "Organization.Read.All"];
 
 /// Every full read is repeated after this time at the latest, whatever deltas say.
@@ -89,8 +68,15 @@ pub fn find(name: &str) -> Option<&'static Declaration> {
     ALL.into_iter().find(|d| d.name == name)
 }
 
+/// The datasets that are read unless the operator says otherwise.
+pub fn defaults() -> impl Iterator<Item = &'static Declaration> {
+    ALL.into_iter().filter(|d| d.default)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -102,15 +88,8 @@ mod tests {
                 "{}: $select needs id",
                 d.name
             );
-            assert!(
-                d.select
-                    .iter()
-                    .collect::<std::collections::BTreeSet<_>>()
-                    .len()
-                    == d.select.len(),
-                "{}",
-                d.name
-            );
+            let once: BTreeSet<_> = d.select.iter().collect();
+            assert!(once.len() == d.select.len(), "{}", d.name);
             if let Reading::ByDelta { tracked } = &d.reading {
                 assert!(
                     tracked.iter().all(|t| d.select.contains(t)),
@@ -123,16 +102,22 @@ mod tests {
                 "{}: one dataset writes a kind",
                 d.name
             );
+            assert!(
+                d.page_sizes.is_sorted_by(|a, b| a > b),
+                "{}: page sizes from large to small",
+                d.name
+            );
+            let each = matches!(d.reading, Reading::Each(_));
+            assert_eq!(each, d.path.contains("{id}"), "{}", d.name);
+            assert!(!d.needs.is_empty(), "{}", d.name);
         }
     }
 
     #[test]
     fn two_permissions_cover_the_defaults() {
-        for d in ALL {
+        for d in defaults() {
             assert!(
-                DEFAULT_PERMISSIONS
-                    .iter()
-                    .any(|g| d.permission == *g || d.accepted.contains(g)),
+                d.covered_by(|role| DEFAULT_PERMISSIONS.contains(&role)),
                 "{}",
                 d.name
             );

@@ -4,6 +4,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::error::{Exit, Problem};
@@ -14,14 +17,34 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Sends a request and returns the whole answer.
 pub type Client = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, BoxError>;
 
-/// The largest answer that is read; Graph's pages stay far below.
+/// Sends a request and returns the answer as it comes.
+pub type Streaming = BoxCloneSyncService<http::Request<Bytes>, http::Response<Chunks>, BoxError>;
+
+/// A body that comes in pieces; an error when it ends too soon.
+pub type Chunks = BoxStream<'static, Result<Bytes, BoxError>>;
+
+/// The largest answer that is read as a whole; Graph's pages stay far below.
 const MAX_BODY: usize = 64 << 20;
+
+/// How long a whole answer may take.
+const WHOLE: Duration = Duration::from_secs(100);
+
+/// How long nothing may come.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// A client on the network: TLS by rustls, certificates checked by the platform, gzip, HTTP/2 where offered.
 ///
 /// # Errors
 /// `LW-1004` when TLS can't be set up.
 pub fn client() -> Result<Client, Problem> {
+    Ok(whole(streaming()?))
+}
+
+/// As [`client`], for answers of any length.
+///
+/// # Errors
+/// As there.
+pub fn streaming() -> Result<Streaming, Problem> {
     build(reqwest::Client::builder().connect_timeout(Duration::from_secs(10)))
 }
 
@@ -31,13 +54,43 @@ pub fn client() -> Result<Client, Problem> {
 /// As there.
 pub fn direct() -> Result<Client, Problem> {
     let builder = reqwest::Client::builder().no_proxy();
-    build(builder.connect_timeout(Duration::from_secs(2)))
+    Ok(whole(build(
+        builder.connect_timeout(Duration::from_secs(2)),
+    )?))
 }
 
-fn build(builder: reqwest::ClientBuilder) -> Result<Client, Problem> {
+/// The same connections, for answers that are read as a whole: at most 64 MiB, within 100 seconds.
+pub fn whole(client: Streaming) -> Client {
+    Client::new(tower::service_fn(move |request| {
+        let client = client.clone();
+        async move {
+            let answer = tokio::time::timeout(WHOLE, collect(client, request)).await;
+            answer.unwrap_or_else(|_| Err(format!("no whole answer within {WHOLE:?}").into()))
+        }
+    }))
+}
+
+async fn collect(
+    client: Streaming,
+    request: http::Request<Bytes>,
+) -> Result<http::Response<Bytes>, BoxError> {
+    let (parts, mut body) = client.oneshot(request).await?.into_parts();
+    let length = parts.headers.get(http::header::CONTENT_LENGTH);
+    let expected = length.and_then(|n| n.to_str().ok()?.parse().ok());
+    let mut whole = Vec::with_capacity(expected.unwrap_or(0).min(MAX_BODY));
+    while let Some(chunk) = body.try_next().await? {
+        if whole.len() + chunk.len() > MAX_BODY {
+            return Err(format!("the answer is larger than {MAX_BODY} bytes").into());
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(http::Response::from_parts(parts, whole.into()))
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<Streaming, Problem> {
     let client = builder
         .user_agent(concat!("leastwise/", env!("CARGO_PKG_VERSION")))
-        .timeout(Duration::from_secs(100))
+        .read_timeout(SILENCE)
         // A redirect would carry the bearer token to a host that nobody configured.
         .redirect(reqwest::redirect::Policy::none())
         .build()
@@ -50,7 +103,7 @@ fn build(builder: reqwest::ClientBuilder) -> Result<Client, Problem> {
             .exit(Exit::Failure)
             .caused_by(e)
         })?;
-    Ok(Client::new(tower::service_fn(
+    Ok(Streaming::new(tower::service_fn(
         move |request: http::Request<Bytes>| {
             let client = client.clone();
             async move { send(client, request).await }
@@ -61,10 +114,10 @@ fn build(builder: reqwest::ClientBuilder) -> Result<Client, Problem> {
 async fn send(
     client: reqwest::Client,
     request: http::Request<Bytes>,
-) -> Result<http::Response<Bytes>, BoxError> {
+) -> Result<http::Response<Chunks>, BoxError> {
     let (parts, body) = request.into_parts();
     let url = reqwest::Url::parse(&parts.uri.to_string())?;
-    let mut response = client
+    let response = client
         .request(parts.method, url)
         .headers(parts.headers)
         .body(body)
@@ -72,24 +125,11 @@ async fn send(
         .await
         // Without the URL: its query may hold names.
         .map_err(|e| Box::new(e.without_url()))?;
-    let mut answer = http::Response::new(Bytes::new());
-    *answer.status_mut() = response.status();
-    *answer.headers_mut() = response.headers().clone();
-    let expected = response
-        .content_length()
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(0);
-    let mut whole = Vec::with_capacity(expected.min(MAX_BODY));
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|e| Box::new(e.without_url()))?
-    {
-        if whole.len() + chunk.len() > MAX_BODY {
-            return Err(format!("the answer is larger than {MAX_BODY} bytes").into());
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    *answer.body_mut() = whole.into();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let chunks = response.bytes_stream();
+    let chunks = chunks.map_err(|e| Box::new(e.without_url()) as BoxError);
+    let mut answer = http::Response::new(chunks.boxed());
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
     Ok(answer)
 }

@@ -1,11 +1,12 @@
 //! What absence means: who becomes a suspect, and what is removed. Pure.
 //!
-//! A record is removed when Graph said "gone" for its id; where objects can't be asked for by id, when a complete
-//! answer that began late enough lacks it. Everything else is a suspicion (docs/protocol.md).
+//! A record is removed when Graph said "gone" for its id; where objects can't be asked for by id, when one complete
+//! answer that began late enough lacks it, or two, or all for long enough, as the dataset declares. Everything else is a suspicion (docs/protocol.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use catalog::Absence;
 use proto::ids::{RunId, Timestamp};
 use proto::rules::{Rule, on};
 
@@ -19,7 +20,7 @@ pub type Keys = BTreeSet<String>;
 /// A record whose absence is suspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspicion {
-    /// When it arose; where absence is proven by whole answers, when the record was last seen.
+    /// When it arose; where absence is proven by one answer or by time, when the record was last seen.
     pub since: Timestamp,
     /// What is to become of it.
     pub state: State,
@@ -49,8 +50,8 @@ pub struct Judgement<'a> {
     pub complete: bool,
     /// The tenant was removed from the registry: everything goes, the guard is waived.
     pub tenant_removed: bool,
-    /// Objects of the dataset can be asked for by id.
-    pub by_id: bool,
+    /// How it is proven that an object of the dataset is gone.
+    pub absence: Absence,
     /// When the run began to read.
     pub started_at: Timestamp,
     /// When the newest run applied before had been read: no record was seen later.
@@ -115,10 +116,14 @@ pub fn judge(j: Judgement<'_>) -> Outcome {
     // What Graph said is gone, and what an answer that came late enough lacks, may go now.
     let mut may_go: Keys = j.gone.clone();
     for key in absent {
-        let last_seen = suspects.get(key).map_or(j.last_read_end, |s| s.since);
-        let proven = match j.by_id {
-            true => !on(Rule::GoneById),
-            false => j.started_at >= last_seen.plus(j.lateness),
+        let suspect = suspects.get(key);
+        let last_seen = suspect.map_or(j.last_read_end, |s| s.since);
+        let proven = match j.absence {
+            Absence::ById => !on(Rule::GoneById),
+            Absence::OneAnswer => j.started_at >= last_seen.plus(j.lateness),
+            // The first one made it a suspect.
+            Absence::TwoReads => suspect.is_some_and(|s| j.started_at >= s.since.plus(j.lateness)),
+            Absence::After(keep) => j.started_at >= last_seen.plus(keep),
         };
         if proven {
             may_go.insert(key.clone());
@@ -142,7 +147,11 @@ pub fn judge(j: Judgement<'_>) -> Outcome {
     for key in absent.union(&may_go) {
         let before = suspects.get(key).copied();
         let state = before.map(|s| s.state);
-        let since = before.map_or(if j.by_id { j.now } else { j.last_read_end }, |s| s.since);
+        let first = match j.absence {
+            Absence::ById | Absence::TwoReads => j.now,
+            Absence::OneAnswer | Absence::After(_) => j.last_read_end,
+        };
+        let since = before.map_or(first, |s| s.since);
         if state == Some(State::Held) {
             if again {
                 let state = if hold_on { State::Held } else { State::Open };

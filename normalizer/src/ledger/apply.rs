@@ -194,7 +194,7 @@ impl Run<'_> {
             mode: self.mode,
             complete,
             tenant_removed: seal.tenant_removed,
-            by_id: self.dataset.by_id(),
+            absence: self.dataset.absence(),
             started_at: Timestamp(seal.started_at),
             last_read_end: Timestamp(u64::try_from(self.before.read_end).unwrap_or(0)),
             now: self.now,

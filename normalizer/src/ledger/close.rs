@@ -1,5 +1,6 @@
 //! The end of a run: the closing, its verdict and what is kept of the run.
 
+use catalog::Absence;
 use prost::Message as _;
 use proto::ids::{Closing, RunId, Timestamp};
 use proto::pages::v1::{RunClosed, RunCounts, RunSealed, Suspect};
@@ -98,7 +99,12 @@ pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<i64,
         suspects,
         ..
     } = closed;
-    let named = suspects.iter().filter(|(_, s)| s.state != State::Held);
+    // Where only time proves absence there is nothing to ask.
+    let asked =
+        catalog::find(&seal.dataset).is_none_or(|d| !matches!(d.absence(), Absence::After(_)));
+    let named = suspects
+        .iter()
+        .filter(|(_, s)| asked && s.state != State::Held);
     let verdict = RunClosed {
         tenant_id: seal.tenant_id.clone(),
         dataset: seal.dataset.clone(),

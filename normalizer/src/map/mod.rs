@@ -1,12 +1,16 @@
-//! From Graph's objects to records: one file a dataset, pure.
+//! From Graph's objects to records, pure.
 //!
 //! Deterministic, because a record's hash decides whether it changed: lists are sorted, ids are in lower case, and
 //! absent, null and empty are one.
 
+mod devices;
+mod directory;
 mod organization;
+mod people;
 mod subscribed_skus;
 mod subscriptions;
 mod text;
+mod usage;
 mod users;
 
 use prost::Message;
@@ -56,8 +60,7 @@ pub struct Objects {
 trait Source {
     type Object<'a>: Deserialize<'a>;
     type Record: Message;
-    const KIND: RecordKind;
-    /// The property that becomes the key.
+    /// The property that becomes the key; empty where it takes more than one.
     const KEY: &'static str;
     /// The record and its key, or why there is none.
     fn record(
@@ -71,15 +74,37 @@ trait Source {
 /// # Errors
 /// When the page as a whole can't be used; the reason quotes nothing of it.
 pub fn page(kind: RecordKind, tenant: &str, json: &str) -> Result<Objects, String> {
-    match kind {
-        RecordKind::Organization => read::<organization::Source>(tenant, json),
-        RecordKind::SubscribedSku => read::<subscribed_skus::Source>(tenant, json),
-        RecordKind::Subscription => read::<subscriptions::Source>(tenant, json),
-        RecordKind::User => read::<users::Source>(tenant, json),
-        RecordKind::LicensePosition | RecordKind::Unspecified => {
-            Err("no dataset writes this kind".into())
+    use RecordKind as Kind;
+    let read = match kind {
+        Kind::Organization => read::<organization::Source>,
+        Kind::SubscribedSku => read::<subscribed_skus::Source>,
+        Kind::Subscription => read::<subscriptions::Source>,
+        Kind::User => read::<users::Source>,
+        Kind::Domain => read::<directory::Domains>,
+        Kind::DeletedUser => read::<directory::DeletedUsers>,
+        Kind::Group => read::<directory::Groups>,
+        Kind::GroupMember => read::<directory::GroupMembers>,
+        Kind::SignInActivity => read::<people::SignIns>,
+        Kind::MailboxPurpose => read::<people::Mailboxes>,
+        Kind::Device => read::<devices::Devices>,
+        Kind::ManagedDevice => read::<devices::ManagedDevices>,
+        Kind::DetectedApp => read::<devices::DetectedApps>,
+        Kind::ReportSettings => read::<usage::Settings>,
+        Kind::OfficeActivation
+        | Kind::OfficeActiveUser
+        | Kind::M365AppUsage
+        | Kind::TeamsActivity
+        | Kind::EmailActivity
+        | Kind::MailboxUsage
+        | Kind::OnedriveUsage
+        | Kind::OnedriveActivity
+        | Kind::SharepointActivity
+        | Kind::CopilotUsage => read::<usage::Rows>,
+        Kind::LicensePosition | Kind::Unspecified => {
+            return Err("no dataset writes this kind".into());
         }
-    }
+    };
+    read(kind, tenant, json)
 }
 
 /// The first 16 bytes of SHA-256 of kind and body: whether a record changed.
@@ -95,14 +120,14 @@ struct Page<T> {
     value: Vec<T>,
 }
 
-fn read<S: Source>(tenant: &str, json: &str) -> Result<Objects, String> {
+fn read<S: Source>(kind: RecordKind, tenant: &str, json: &str) -> Result<Objects, String> {
     let mut out = Objects::default();
     match serde_json::from_str::<Page<S::Object<'_>>>(json) {
         Ok(page) => {
             out.records.reserve_exact(page.value.len());
             page.value
                 .into_iter()
-                .for_each(|o| put::<S>(tenant, Ok(o), || None, &mut out));
+                .for_each(|o| put::<S>(kind, tenant, Ok(o), || None, &mut out));
         }
         // One malformed object must not cost the others: each one alone.
         Err(_) => {
@@ -111,7 +136,7 @@ fn read<S: Source>(tenant: &str, json: &str) -> Result<Objects, String> {
             for raw in page.value {
                 let object =
                     serde_json::from_str(raw.get()).map_err(|e| position("not as documented", &e));
-                put::<S>(tenant, object, || key_of(raw, S::KEY), &mut out);
+                put::<S>(kind, tenant, object, || key_of(raw, S::KEY), &mut out);
             }
         }
     }
@@ -119,6 +144,7 @@ fn read<S: Source>(tenant: &str, json: &str) -> Result<Objects, String> {
 }
 
 fn put<S: Source>(
+    kind: RecordKind,
     tenant: &str,
     object: Result<S::Object<'_>, String>,
     key: impl FnOnce() -> Option<String>,
@@ -135,7 +161,7 @@ fn put<S: Source>(
             let body = bytes::Bytes::from(record.encode_to_vec());
             out.records.push(Mapped {
                 key,
-                hash: hash(S::KIND, &body),
+                hash: hash(kind, &body),
                 body,
             });
         }

@@ -1,7 +1,6 @@
 //! The tenant itself. Source: Graph resource type organization.
 
 use proto::inventory::v1::Organization;
-use proto::kind::RecordKind;
 use serde::Deserialize;
 
 use super::text::{Maybe, id, text};
@@ -38,7 +37,6 @@ struct Domain<'a> {
 impl super::Source for Source {
     type Object<'a> = Object<'a>;
     type Record = Organization;
-    const KIND: RecordKind = RecordKind::Organization;
     const KEY: &'static str = "id";
 
     fn record(tenant: &str, o: Object<'_>) -> Result<(String, Organization), &'static str> {

@@ -1,7 +1,6 @@
 //! Products of a tenant. Source: Graph resource types subscribedSku, licenseUnitsDetail and servicePlanInfo.
 
 use proto::inventory::v1::{ServicePlan, SubscribedSku};
-use proto::kind::RecordKind;
 use serde::Deserialize;
 
 use super::text::{Maybe, id, ids, text};
@@ -59,7 +58,6 @@ struct Plan<'a> {
 impl super::Source for Source {
     type Object<'a> = Object<'a>;
     type Record = SubscribedSku;
-    const KIND: RecordKind = RecordKind::SubscribedSku;
     const KEY: &'static str = "skuId";
 
     fn record(tenant: &str, o: Object<'_>) -> Result<(String, SubscribedSku), &'static str> {

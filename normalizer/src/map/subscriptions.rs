@@ -1,7 +1,6 @@
 //! Commercial subscriptions. Source: Graph resource type companySubscription.
 
 use proto::inventory::v1::Subscription;
-use proto::kind::RecordKind;
 use serde::Deserialize;
 
 use super::text::{Maybe, id, text};
@@ -36,7 +35,6 @@ pub(super) struct Object<'a> {
 impl super::Source for Source {
     type Object<'a> = Object<'a>;
     type Record = Subscription;
-    const KIND: RecordKind = RecordKind::Subscription;
     const KEY: &'static str = "id";
 
     fn record(tenant: &str, o: Object<'_>) -> Result<(String, Subscription), &'static str> {

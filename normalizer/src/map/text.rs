@@ -54,6 +54,14 @@ pub fn ids(list: Option<Vec<Maybe<'_>>>) -> Vec<String> {
     ids
 }
 
+/// Texts as they are, sorted, each once.
+pub fn sorted(list: Option<Vec<Maybe<'_>>>) -> Vec<String> {
+    let mut all: Vec<String> = list.into_iter().flatten().filter_map(text).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// The text in lower case. Ids are ASCII; nothing else is touched.
 pub fn lower(mut s: String) -> String {
     s.make_ascii_lowercase();

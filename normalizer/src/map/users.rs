@@ -1,7 +1,6 @@
 //! Users. Source: Graph resource types user, assignedLicense and licenseAssignmentState.
 
 use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState, User};
-use proto::kind::RecordKind;
 use serde::Deserialize;
 
 use super::text::{Maybe, id, ids, text};
@@ -84,7 +83,6 @@ struct State<'a> {
 impl super::Source for Source {
     type Object<'a> = Object<'a>;
     type Record = User;
-    const KIND: RecordKind = RecordKind::User;
     const KEY: &'static str = "id";
 
     fn record(tenant: &str, o: Object<'_>) -> Result<(String, User), &'static str> {

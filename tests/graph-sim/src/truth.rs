@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::sim::Sim;
-use crate::stock;
 use crate::user_json;
 use crate::users::TRUTH;
 
@@ -21,16 +20,17 @@ impl Sim {
         }
     }
 
-    /// The truth of a small collection: `organization`, `subscribedSkus` or `subscriptions`; none for another name.
-    pub fn truth(&self, tenant: usize, dataset: &str) -> Option<Vec<Value>> {
-        let worlds = self.worlds();
-        let world = worlds.tenants.get(tenant)?;
-        match dataset {
-            "organization" => Some(vec![stock::organization_value(self.identity(tenant))]),
-            "subscribedSkus" => Some(stock::sku_values(self, tenant, world, worlds.today())),
-            "subscriptions" => Some(stock::subscription_values(self, tenant)),
-            _ => None,
+    /// Everything of a kind as Graph's objects, as the control endpoint `truth` names kinds and usage reports; none for
+    /// another name.
+    pub fn truth(&self, tenant: usize, kind: &str) -> Option<Vec<Value>> {
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(start) = from {
+            let (lines, next) = self.truth_lines(tenant, kind, None, start)?;
+            let lines = lines.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+            all.extend(lines.filter_map(|l| serde_json::from_slice::<Value>(l).ok()));
+            from = next;
         }
+        Some(all)
     }
 
     /// Some users, one a line, and where to go on.

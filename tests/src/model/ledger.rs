@@ -221,7 +221,10 @@ impl World {
             mode,
             complete,
             tenant_removed: false,
-            by_id: set == Set::Users,
+            absence: match set {
+                Set::Users => catalog::Absence::ById,
+                _ => catalog::Absence::OneAnswer,
+            },
             started_at: seal.started_at,
             last_read_end,
             now: Timestamp(self.clock),

@@ -117,7 +117,7 @@ mod tests {
         let tenant = &config.tenants[0];
         assert_eq!(tenant.graph(), "https://graph.microsoft.com");
         assert_eq!(tenant.authority(), "https://login.microsoftonline.com");
-        assert_eq!(tenant.dataset_names().len(), catalog::ALL.len());
+        assert_eq!(tenant.dataset_names().len(), catalog::defaults().count());
         assert_eq!(tenant.all_apps()[0].all_credentials().len(), 1);
     }
 

@@ -90,7 +90,7 @@ impl TenantConfig {
     pub fn dataset_names(&self) -> Vec<String> {
         match &self.datasets {
             Some(named) => named.iter().map(ToString::to_string).collect(),
-            None => catalog::ALL.iter().map(|d| d.name.to_owned()).collect(),
+            None => catalog::defaults().map(|d| d.name.to_owned()).collect(),
         }
     }
 
@@ -98,7 +98,7 @@ impl TenantConfig {
     pub(crate) fn reads(&self, dataset: &str) -> bool {
         match &self.datasets {
             Some(named) => named.iter().any(|d| d.as_str() == dataset),
-            None => catalog::find(dataset).is_some(),
+            None => catalog::find(dataset).is_some_and(|d| d.default),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use runtime::db::{self, AssertSqlSafe, Connection, Db, query, script};
 
-use crate::record::{KINDS, LICENSE_ASSIGNMENT, fields};
+use crate::record::{LICENSE_ASSIGNMENT, fields, kinds};
 
 /// Held by whoever changes the views of a PostgreSQL database, so that two exporters don't do it at once. Any number
 /// that nobody else uses does.
@@ -17,7 +17,7 @@ pub(super) async fn create(db: &Db) -> Result<(), db::Error> {
             .execute(&mut write)
             .await?;
     }
-    for kind in KINDS {
+    for kind in kinds() {
         let names = fields(kind).map_err(|e| db::Error::Encode(Box::new(e)))?;
         match write.is_postgres() {
             true => on_postgres(&mut write, kind, &names).await?,
@@ -30,7 +30,7 @@ pub(super) async fn create(db: &Db) -> Result<(), db::Error> {
 async fn on_sqlite(c: &mut Connection, kind: &str, names: &[String]) -> Result<(), db::Error> {
     let columns = names.iter().map(|name| sqlite(name)).collect();
     // Made of our own names only, as everything here.
-    let sql = format!("CREATE VIEW {kind} AS {}", select(kind, columns));
+    let sql = format!("CREATE VIEW \"{kind}\" AS {}", select(kind, columns));
     let known: Option<String> =
         query("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?")
             .bind(kind)
@@ -39,7 +39,7 @@ async fn on_sqlite(c: &mut Connection, kind: &str, names: &[String]) -> Result<(
     if known.as_deref() == Some(sql.as_str()) {
         return Ok(());
     }
-    let drop = format!("DROP VIEW IF EXISTS {kind}");
+    let drop = format!("DROP VIEW IF EXISTS \"{kind}\"");
     script(AssertSqlSafe(drop), c).await?;
     script(AssertSqlSafe(sql), c).await
 }

@@ -12,7 +12,7 @@ use super::index::{Content, Index, Visible, fingerprint, hex};
 use super::render::file;
 use super::{disk, manifest};
 use crate::error::Error;
-use crate::record::KINDS;
+use crate::record::kinds;
 
 /// The directories of a sink.
 #[derive(Clone)]
@@ -35,8 +35,8 @@ impl Place {
             fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == bytes)
         };
         index.visible.as_ref().is_some_and(|v| {
-            KINDS.iter().all(|k| {
-                v.get(*k)
+            kinds().all(|k| {
+                v.get(k)
                     .is_some_and(|v| has(&file(&self.dir, k), v.content.bytes))
             }) && manifest::path(&self.dir).is_file()
         })
@@ -48,7 +48,7 @@ impl Place {
         let old = index.visible.take().unwrap_or_default();
         let mut visible = BTreeMap::new();
         let mut stale = BTreeSet::new();
-        for kind in KINDS {
+        for kind in kinds() {
             let parts = fingerprint(&index.parts(kind));
             match old.get(kind) {
                 Some(v) if whole && v.parts == parts => visible.insert(kind.to_owned(), v.clone()),

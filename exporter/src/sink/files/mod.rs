@@ -28,7 +28,7 @@ use self::index::{Content, Index, Part};
 use self::render::Renderer;
 use super::{Alone, End, Shown, Snapshot, SnapshotSink, Update};
 use crate::error::Error;
-use crate::record::{KINDS, LICENSE_ASSIGNMENT};
+use crate::record::{LICENSE_ASSIGNMENT, kinds};
 
 /// See the [module](self).
 pub struct Files(Arc<Inner>);
@@ -166,9 +166,8 @@ impl Inner {
         };
         let dir = home.join(name);
         disk::create_dir(&dir)?;
-        let (new, same) = KINDS
-            .iter()
-            .partition::<Vec<_>, _>(|kind| update.is_none_or(|u| holds(u, kind)));
+        let (new, same) =
+            kinds().partition::<Vec<_>, _>(|kind| update.is_none_or(|u| holds(u, kind)));
         let mut renderer = Renderer::new(tenant, &dir, &new)?;
         while let Some(piece) = pieces.blocking_recv() {
             match piece {

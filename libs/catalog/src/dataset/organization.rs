@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Declaration, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, Reading};
 
 /// `GET /organization`: one element. Source: Graph, "List organizations".
 pub const ORGANIZATION: Declaration = Declaration {
@@ -21,10 +21,16 @@ pub const ORGANIZATION: Declaration = Declaration {
         "onPremisesSyncEnabled",
         "verifiedDomains",
     ],
-    page_size: None,
+    page_sizes: &[],
     reading: Reading::Whole,
-    permission: "Organization.Read.All",
-    accepted: &["User.Read.All", "Directory.Read.All"],
+    needs: &[Need {
+        least: "Organization.Read.All",
+        or: &["User.Read.All", "Directory.Read.All"],
+    }],
+    bucket: Bucket::Identity,
+    licence: None,
+    clouds: Clouds::All,
+    default: true,
     version: 1,
     cadence: Duration::from_secs(3600),
     reason: "names the tenant in the inventory and tells whether it is of a kind that Graph serves fully",

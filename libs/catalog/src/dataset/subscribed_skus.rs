@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Declaration, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, Reading};
 
 /// `GET /subscribedSkus`. Source: Graph, "List subscribedSkus".
 pub const SUBSCRIBED_SKUS: Declaration = Declaration {
@@ -22,10 +22,16 @@ pub const SUBSCRIBED_SKUS: Declaration = Declaration {
         "servicePlans",
         "subscriptionIds",
     ],
-    page_size: None,
+    page_sizes: &[],
     reading: Reading::Whole,
-    permission: "LicenseAssignment.Read.All",
-    accepted: &["Organization.Read.All", "Directory.Read.All"],
+    needs: &[Need {
+        least: "LicenseAssignment.Read.All",
+        or: &["Organization.Read.All", "Directory.Read.All"],
+    }],
+    bucket: Bucket::Identity,
+    licence: None,
+    clouds: Clouds::All,
+    default: true,
     version: 1,
     cadence: Duration::from_secs(3600),
     reason: "tells how many units of each product the tenant has and how many Microsoft counts as used",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Declaration, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, Reading};
 
 /// `GET /directory/subscriptions`. Source: Graph, "List companySubscriptions".
 pub const SUBSCRIPTIONS: Declaration = Declaration {
@@ -23,10 +23,16 @@ pub const SUBSCRIPTIONS: Declaration = Declaration {
         "nextLifecycleDateTime",
         "ownerTenantId",
     ],
-    page_size: None,
+    page_sizes: &[],
     reading: Reading::Whole,
-    permission: "Organization.Read.All",
-    accepted: &["Directory.Read.All"],
+    needs: &[Need {
+        least: "Organization.Read.All",
+        or: &["Directory.Read.All"],
+    }],
+    bucket: Bucket::Identity,
+    licence: None,
+    clouds: Clouds::All,
+    default: true,
     version: 1,
     cadence: Duration::from_secs(3600),
     reason: "tells which subscriptions stand behind the units and when each one ends unless renewed",

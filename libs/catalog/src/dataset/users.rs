@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Declaration, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, Reading};
 
 /// `GET /users` and `GET /users/delta`. Sources: Graph, "List users" and "user: delta" (which says that
 /// `licenseAssignmentStates` isn't tracked).
@@ -35,7 +35,7 @@ pub const USERS: Declaration = Declaration {
         "assignedLicenses",
         "licenseAssignmentStates",
     ],
-    page_size: Some(999),
+    page_sizes: &[999, 500, 100],
     reading: Reading::ByDelta {
         tracked: &[
             "id",
@@ -60,8 +60,14 @@ pub const USERS: Declaration = Declaration {
             "assignedLicenses",
         ],
     },
-    permission: "User.Read.All",
-    accepted: &["Directory.Read.All"],
+    needs: &[Need {
+        least: "User.Read.All",
+        or: &["Directory.Read.All"],
+    }],
+    bucket: Bucket::Identity,
+    licence: None,
+    clouds: Clouds::All,
+    default: true,
     version: 1,
     cadence: Duration::from_secs(3600),
     reason: "tells who holds which licence and how, directly or by a group",

@@ -18,12 +18,19 @@ struct Case {
     mode: Mode,
     complete: bool,
     removed: bool,
-    by_id: bool,
+    absence: Absence,
     started_at: u64,
     others: u64,
 }
 
 const LATENESS: Duration = Duration::from_micros(10);
+const KEEP: Duration = Duration::from_micros(25);
+const ABSENCES: [Absence; 4] = [
+    Absence::ById,
+    Absence::OneAnswer,
+    Absence::TwoReads,
+    Absence::After(KEEP),
+];
 const LAST_READ_END: Timestamp = Timestamp(50);
 const RUN: RunId = RunId(9);
 
@@ -47,12 +54,12 @@ fn case() -> impl Strategy<Value = Case> {
         any::<bool>(),
         any::<bool>(),
         proptest::bool::weighted(0.1),
-        any::<bool>(),
+        proptest::sample::select(ABSENCES.to_vec()),
         40..80_u64,
         0..100_u64,
     )
         .prop_map(
-            |(keys, full, complete, removed, by_id, started_at, others)| Case {
+            |(keys, full, complete, removed, absence, started_at, others)| Case {
                 keys: keys
                     .into_iter()
                     .enumerate()
@@ -61,7 +68,7 @@ fn case() -> impl Strategy<Value = Case> {
                 mode: if full { Mode::Full } else { Mode::Some },
                 complete,
                 removed,
-                by_id,
+                absence,
                 started_at,
                 others,
             },
@@ -83,7 +90,7 @@ impl Case {
             mode: self.mode,
             complete: self.complete,
             tenant_removed: self.removed,
-            by_id: self.by_id,
+            absence: self.absence,
             started_at: Timestamp(self.started_at),
             last_read_end: LAST_READ_END,
             now: Timestamp(90),
@@ -121,9 +128,18 @@ proptest! {
             match word {
                 Word::Gone => {}
                 Word::Absent => {
-                    prop_assert!(case.looks_at_absence() && !case.by_id);
+                    prop_assert!(case.looks_at_absence());
                     let last_seen = before.map_or(LAST_READ_END, |s| s.since);
-                    prop_assert!(case.started_at >= last_seen.0 + 10);
+                    let wait = match case.absence {
+                        Absence::ById => return Err(TestCaseError::fail("never by absence")),
+                        Absence::OneAnswer => 10,
+                        Absence::TwoReads => {
+                            prop_assert!(before.is_some(), "one read proves nothing");
+                            10
+                        }
+                        Absence::After(_) => 25,
+                    };
+                    prop_assert!(case.started_at >= last_seen.0 + wait);
                 }
                 _ => prop_assert!(false, "{key} was removed, {word:?}"),
             }
@@ -231,7 +247,7 @@ fn lacks(absent: Keys, held: Keys, live: u64) -> Outcome {
         mode: Mode::Full,
         complete: true,
         tenant_removed: false,
-        by_id: true,
+        absence: Absence::ById,
         started_at: Timestamp(60),
         last_read_end: LAST_READ_END,
         now: Timestamp(90),

@@ -1,0 +1,208 @@
+//! What is read for each of some parents: members of groups, settings of users.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalog::Parents;
+use proto::pages::v1::RunMode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::graph_error::GraphError;
+use crate::page;
+use crate::publish::{self, Step, Window};
+use crate::read::batch::{self, Item, encode};
+use crate::run::{Link, Todo};
+use crate::worker::Turn;
+
+/// A listing that starts again more often than this is given up for now.
+const RESTARTS: u32 = 5;
+/// More pages than any list of parents has.
+const LONGEST: u32 = 100_000;
+/// Objects on a published page, when the children are many.
+const PAGE: usize = 1_000;
+
+/// Lists the parents.
+pub async fn list(turn: &mut Turn<'_>, parents: &Parents) -> Result<(), Error> {
+    for _ in 0..=RESTARTS {
+        match all(turn, parents).await {
+            Err(Error::Graph(GraphError::PageExpired)) => {}
+            Err(e) => return Err(e),
+            Ok(ids) => return turn.update(|open, _| open.parents_listed(ids)).await,
+        }
+    }
+    Err(Error::Restarts(RESTARTS))
+}
+
+async fn all(turn: &Turn<'_>, parents: &Parents) -> Result<BTreeSet<String>, Error> {
+    let filter = parents.filter.map(|f| format!("&$filter={}", encode(f)));
+    let mut next = Link(format!(
+        "v1.0/{}?$select=id,{}{}&$top={}",
+        parents.path,
+        parents.having,
+        filter.unwrap_or_default().replace('+', "%20"),
+        parents.page_size,
+    ));
+    let mut ids = BTreeSet::new();
+    for _ in 0..LONGEST {
+        let reply = turn.graph.get(&next).await?;
+        let page = page::parse(&next.0, &reply.body)?;
+        for object in &page.value {
+            let object: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get())
+                .map_err(|_| page::answer(&next.0, "an object that can't be read"))?;
+            let id = object
+                .get("id")
+                .and_then(|i| serde_json::from_str(i.get()).ok());
+            let id: String = id.ok_or_else(|| page::answer(&next.0, "an object without id"))?;
+            let has = |list: &&RawValue| !matches!(list.get(), "[]" | "null");
+            if object.get(parents.having).is_some_and(has) {
+                ids.insert(id.to_ascii_lowercase());
+            }
+        }
+        match &page.next {
+            None => return Ok(ids),
+            Some(l) if turn.graph.relative(l)? != next => next = turn.graph.relative(l)?,
+            Some(_) => break,
+        }
+    }
+    Err(page::answer(&next.0, "the pages run in circles").into())
+}
+
+/// Reads the children of these parents, twenty parents a request.
+pub async fn read(
+    turn: &mut Turn<'_>,
+    parents: &Parents,
+    left: BTreeSet<String>,
+) -> Result<(), Error> {
+    let mut window = Window::new(turn.bus, turn.window);
+    let all: Vec<String> = left.into_iter().collect();
+    for (n, ids) in all.chunks(batch::MOST).enumerate() {
+        let from = |n: usize| Todo::Parents(all.iter().skip(n * batch::MOST).cloned().collect());
+        let mut children = first(turn, parents, ids).await?;
+        while let Some((parent, link)) = children.more.pop() {
+            if children.objects.len() >= PAGE {
+                // These parents are not done: whoever goes on from here reads them again.
+                publish(turn, &mut window, &mut children, from(n)).await?;
+            }
+            let reply = turn.graph.get(&link).await?;
+            let page = page::parse(&link.0, &reply.body)?;
+            children.take(turn, parents, parent, &page, Some(&link))?;
+            children.request_id = reply.request_id;
+        }
+        publish(turn, &mut window, &mut children, from(n + 1)).await?;
+    }
+    while !window.is_empty() {
+        let step = window.confirmed().await?;
+        turn.confirm(step).await?;
+    }
+    Ok(())
+}
+
+/// Children that are read and not published yet.
+#[derive(Default)]
+struct Children {
+    objects: Vec<Box<RawValue>>,
+    /// Parents with more pages.
+    more: Vec<(String, Link)>,
+    request_id: String,
+}
+
+/// The only object of a parent.
+#[derive(Deserialize)]
+struct Value<'a> {
+    #[serde(borrow)]
+    value: &'a RawValue,
+}
+
+async fn first(turn: &Turn<'_>, parents: &Parents, ids: &[String]) -> Result<Children, Error> {
+    let declaration = turn.declaration;
+    let size = declaration.page_sizes.first().copied();
+    let request = page::first(declaration, size);
+    let request = request.trim_start_matches("v1.0");
+    let urls = ids.iter().map(|id| request.replace("{id}", &encode(id)));
+    let mut children = Children::default();
+    let collection = size.is_some();
+    let request_id = batch::send(turn.graph, urls.collect(), |n, item| {
+        let id = ids[n].clone();
+        match item {
+            Item::Body(body) if collection => {
+                let page = page::parse(declaration.path, body.get().as_bytes())?;
+                children.take(turn, parents, id, &page, None)
+            }
+            Item::Body(body) => {
+                let Value { value } = serde_json::from_str(body.get())
+                    .map_err(|_| page::answer(declaration.path, "no value"))?;
+                children.put(parents, &id, value)
+            }
+            // The parent went away meanwhile.
+            Item::NotFound if collection => Ok(()),
+            Item::NotFound => children.put(parents, &id, RawValue::NULL),
+            Item::Refused => Err(page::answer(declaration.path, "a parent's id is refused")),
+        }
+    })
+    .await?;
+    children.request_id = request_id;
+    Ok(children)
+}
+
+impl Children {
+    fn take(
+        &mut self,
+        turn: &Turn<'_>,
+        parents: &Parents,
+        parent: String,
+        page: &page::Page<'_>,
+        link: Option<&Link>,
+    ) -> Result<(), GraphError> {
+        for object in &page.value {
+            self.put(parents, &parent, object)?;
+        }
+        if let Some(next) = &page.next {
+            let next = turn.graph.relative(next)?;
+            if link == Some(&next) {
+                return Err(page::answer(&next.0, "the pages run in circles"));
+            }
+            self.more.push((parent, next));
+        }
+        Ok(())
+    }
+
+    /// A child names its parent.
+    fn put(&mut self, parents: &Parents, id: &str, value: &RawValue) -> Result<(), GraphError> {
+        let unreadable = |_| page::answer(parents.path, "an id that can't be written");
+        let id = serde_json::to_string(id).map_err(unreadable)?;
+        let text = format!("{{\"{}\":{id},\"value\":{value}}}", parents.owner);
+        self.objects
+            .push(RawValue::from_string(text).map_err(unreadable)?);
+        Ok(())
+    }
+}
+
+async fn publish(
+    turn: &mut Turn<'_>,
+    window: &mut Window<'_>,
+    children: &mut Children,
+    rest: Todo,
+) -> Result<(), Error> {
+    while !window.has_room() {
+        let step = window.confirmed().await?;
+        turn.confirm(step).await?;
+    }
+    let objects = std::mem::take(&mut children.objects);
+    let step = Step {
+        sequence: turn.draw(),
+        objects: objects.len() as u64,
+        rest,
+    };
+    let objects: Vec<&RawValue> = objects.iter().map(AsRef::as_ref).collect();
+    let message = publish::page(
+        turn.name(step.sequence),
+        RunMode::Full,
+        &objects,
+        children.request_id.clone(),
+        turn.now(),
+    )
+    .map_err(|e| page::answer(turn.declaration.path, &e.to_string()))?;
+    window.publish(message, step);
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! What is read of users apart from themselves. Sources: Graph resource types signInActivity, mailboxSettings.
+
+use proto::inventory::v1::{MailboxPurpose, SignInActivity};
+use serde::Deserialize;
+
+use super::text::{Maybe, id, text};
+
+pub(super) struct SignIns;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignInObject<'a> {
+    #[serde(borrow, default)]
+    id: Maybe<'a>,
+    /// Absent for users who never signed in.
+    #[serde(borrow, default)]
+    sign_in_activity: Option<Activity<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Activity<'a> {
+    #[serde(borrow, default)]
+    last_sign_in_date_time: Maybe<'a>,
+    #[serde(borrow, default)]
+    last_non_interactive_sign_in_date_time: Maybe<'a>,
+    #[serde(borrow, default)]
+    last_successful_sign_in_date_time: Maybe<'a>,
+}
+
+impl super::Source for SignIns {
+    type Object<'a> = SignInObject<'a>;
+    type Record = SignInActivity;
+    const KEY: &'static str = "id";
+
+    fn record(tenant: &str, o: SignInObject<'_>) -> Result<(String, SignInActivity), &'static str> {
+        let key = id(o.id).ok_or("no id")?;
+        let activity = o.sign_in_activity.unwrap_or_default();
+        let record = SignInActivity {
+            tenant_id: tenant.to_owned(),
+            user_id: key.clone(),
+            last_sign_in_date_time: text(activity.last_sign_in_date_time),
+            last_non_interactive_sign_in_date_time: text(
+                activity.last_non_interactive_sign_in_date_time,
+            ),
+            last_successful_sign_in_date_time: text(activity.last_successful_sign_in_date_time),
+        };
+        Ok((key, record))
+    }
+}
+
+pub(super) struct Mailboxes;
+
+/// As the collector publishes it: the user's id beside Graph's value.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MailboxObject<'a> {
+    #[serde(borrow, default)]
+    user_id: Maybe<'a>,
+    #[serde(borrow, default)]
+    value: Maybe<'a>,
+}
+
+impl super::Source for Mailboxes {
+    type Object<'a> = MailboxObject<'a>;
+    type Record = MailboxPurpose;
+    const KEY: &'static str = "userId";
+
+    fn record(
+        tenant: &str,
+        o: MailboxObject<'_>,
+    ) -> Result<(String, MailboxPurpose), &'static str> {
+        let key = id(o.user_id).ok_or("no userId")?;
+        let record = MailboxPurpose {
+            tenant_id: tenant.to_owned(),
+            user_id: key.clone(),
+            purpose: text(o.value),
+        };
+        Ok((key, record))
+    }
+}

@@ -4,6 +4,8 @@
 
 pub mod token;
 
+#[cfg(feature = "server")]
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use opentelemetry::metrics::Counter;
@@ -70,12 +72,16 @@ static DELIVERED: Named = Named::new(
 
 /// A gRPC call was answered. `path` must be one of a bounded number.
 #[cfg(feature = "server")]
-pub(crate) fn served(path: &str, code: tonic::Code) {
+pub(crate) fn served(path: &'static str, code: tonic::Code) {
     let (service, method) = rpc(path);
+    let status = match code {
+        tonic::Code::Ok => Cow::Borrowed("Ok"),
+        other => Cow::Owned(format!("{other:?}")),
+    };
     let labels = [
-        KeyValue::new(RPC_SERVICE, service.to_owned()),
-        KeyValue::new(RPC_METHOD, method.to_owned()),
-        KeyValue::new(RPC_STATUS, format!("{code:?}")),
+        KeyValue::new(RPC_SERVICE, service),
+        KeyValue::new(RPC_METHOD, method),
+        KeyValue::new(RPC_STATUS, status),
     ];
     SERVED.add(1, &labels);
 }

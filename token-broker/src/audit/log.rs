@@ -1,13 +1,16 @@
-//! The writer: whoever comes first makes the records of all waiting callers durable at once.
+//! The writer: a thread that makes the records of all who wait durable at once, while others come together for its next
+//! time.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use runtime::directory::DataDirectory;
 use runtime::error::Exit;
 use runtime::{Clock, Problem};
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Config;
@@ -15,17 +18,57 @@ use super::checkpoint::Notary;
 use super::record::{self, Event, Kind, time_text};
 use super::segment::End;
 
+/// Records that are made durable at once: none waits for more than the disk needs for so many.
+const AT_ONCE: usize = 4_096;
+
+/// How long records are waited for when the last ones came together: asking the disk costs more than waiting.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// Takes records. Clones are one log.
 #[derive(Clone)]
 pub struct Audit(Arc<Inner>);
 
 struct Inner {
     directory: PathBuf,
-    waiting: Mutex<Vec<Entry>>,
-    writer: Arc<tokio::sync::Mutex<Writer>>,
+    /// Ends the thread when it is dropped.
+    orders: Option<Sender<Order>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-type Entry = (Event, oneshot::Sender<()>);
+/// What the thread does, and whom it tells that it is done.
+enum Order {
+    Note(Event, oneshot::Sender<Done>),
+    Checkpoint(oneshot::Sender<Done>),
+}
+
+type Entry = (Event, oneshot::Sender<Done>);
+
+/// That it is done; and who else is to hear so. The first one tells the others when it drops this: tasks wake each other
+/// within their runtime for a fraction of what a thread outside pays for each.
+#[derive(Default)]
+struct Done(Vec<oneshot::Sender<Done>>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        for other in self.0.drain(..) {
+            // Who no longer waits has lost nothing.
+            let _ = other.send(Done::default());
+        }
+    }
+}
+
+impl Done {
+    /// Tells all of them.
+    fn tell(mut all: Vec<oneshot::Sender<Done>>) {
+        while let Some(first) = all.pop() {
+            match first.send(Done(all)) {
+                Ok(()) => return,
+                // It no longer waits: another one tells the others.
+                Err(mut back) => all = std::mem::take(&mut back.0),
+            }
+        }
+    }
+}
 
 impl Audit {
     /// Opens the log and notes that the process started.
@@ -50,10 +93,16 @@ impl Audit {
         };
         let start = (Event::new(Kind::Start), oneshot::channel().0);
         writer.write(vec![start]).map_err(failed)?;
+        let (orders, taken) = channel();
+        // A thread and no task: it waits for the disk all the time, and for it no caller has to be scheduled first.
+        let thread = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.work(&taken))
+            .map_err(failed)?;
         Ok(Audit(Arc::new(Inner {
             directory: directory.clone(),
-            waiting: Mutex::default(),
-            writer: Arc::new(tokio::sync::Mutex::new(writer)),
+            orders: Some(orders),
+            thread: Mutex::new(Some(thread)),
         })))
     }
 
@@ -62,48 +111,40 @@ impl Audit {
     /// # Errors
     /// `LW-2032` when it isn't: what it tells must not happen then.
     pub(crate) async fn note(&self, event: Event) -> Result<(), Problem> {
-        let (send, mut durable) = oneshot::channel();
-        self.waiting().push((event, send));
-        let noted = tokio::select! {
-            biased;
-            noted = &mut durable => noted,
-            writer = Arc::clone(&self.0.writer).lock_owned() => {
-                self.flush(writer).await;
-                durable.await
-            }
-        };
-        noted.map_err(|_| unusable(&self.0.directory))
+        let noted = self.order(|done| Order::Note(event, done));
+        noted
+            .await
+            .map(drop)
+            .map_err(|_| unusable(&self.0.directory))
     }
 
     /// Writes a checkpoint if there were records since the last one.
     pub async fn checkpoint(&self) {
-        let mut writer = Arc::clone(&self.0.writer).lock_owned().await;
-        let done = tokio::task::spawn_blocking(move || writer.checkpoint());
-        if let Err(e) = done.await {
-            tracing::error!(error = %e, "a checkpoint of the audit log was not written");
+        if self.order(Order::Checkpoint).await.is_err() {
+            tracing::error!("a checkpoint of the audit log was not written");
         }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
-        self.0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn flush(&self, mut writer: OwnedMutexGuard<Writer>) {
-        let batch = std::mem::take(&mut *self.waiting());
-        if batch.is_empty() {
-            return;
+    /// What is answered is done; a thread that has ended answers nobody.
+    fn order(&self, order: impl FnOnce(oneshot::Sender<Done>) -> Order) -> oneshot::Receiver<Done> {
+        let (done, answer) = oneshot::channel();
+        if let Some(orders) = &self.0.orders {
+            // Err: the thread has ended, and what comes back drops the sender.
+            let _ = orders.send(order(done));
         }
-        // A failure drops the senders: that is how callers hear of it.
-        let done = tokio::task::spawn_blocking(move || {
-            if let Err(e) = writer.write(batch) {
-                tracing::error!(error = %e, "the audit log can't be written: no token is handed out");
-            }
-        });
-        if let Err(e) = done.await {
-            tracing::error!(error = %e, "the audit log was not written");
+        answer
+    }
+}
+
+impl Drop for Inner {
+    /// Waits for the thread: afterwards the log may be opened again.
+    fn drop(&mut self) {
+        self.orders = None;
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the audit log's writer crashed");
         }
     }
 }
@@ -131,23 +172,51 @@ struct Writer {
 }
 
 impl Writer {
+    /// Until nobody is left who could order something.
+    fn work(mut self, orders: &Receiver<Order>) {
+        let mut company = false;
+        while let Ok(first) = orders.recv() {
+            if company {
+                // Where several ask at a time, the disk is asked once for all of them.
+                std::thread::sleep(GATHER);
+            }
+            let (mut batch, mut checkpoints) = (Vec::new(), Vec::new());
+            for order in std::iter::once(first).chain(orders.try_iter().take(AT_ONCE)) {
+                match order {
+                    Order::Note(event, done) => batch.push((event, done)),
+                    Order::Checkpoint(done) => checkpoints.push(done),
+                }
+            }
+            company = batch.len() > 1;
+            // A failure drops the senders: that is how callers hear of it.
+            if let Err(e) = self.write(batch) {
+                tracing::error!(error = %e, "the audit log can't be written: no token is handed out");
+            }
+            if !checkpoints.is_empty() {
+                self.checkpoint();
+            }
+            Done::tell(checkpoints);
+        }
+    }
+
     /// Makes all durable, then says so to each.
     fn write(&mut self, batch: Vec<Entry>) -> std::io::Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let mut lines = Vec::with_capacity(batch.len() * 400);
         let (mut seq, mut hash) = (self.end.seq, self.end.hash.clone());
         let now = self.clock.micros();
+        let time = time_text(now);
         for (event, _) in &batch {
             seq += 1;
-            hash = record::write(&mut lines, seq, now, &hash, event);
+            hash = record::write(&mut lines, seq, &time, &hash, event);
         }
         let began = Instant::now();
         let appended = self.end.append(&lines, seq, hash);
         runtime::metrics::token::audit_written(appended.is_ok(), began.elapsed());
         appended?;
-        // Who no longer waits has lost nothing.
-        for (_, done) in batch {
-            let _ = done.send(());
-        }
+        Done::tell(batch.into_iter().map(|(_, done)| done).collect());
         let old = Duration::from_micros(now.saturating_sub(self.noted_at)) >= self.pause;
         if old || self.end.seq - self.noted >= self.records {
             self.checkpoint();

@@ -63,7 +63,7 @@ impl Event {
 #[derive(Serialize)]
 struct Line<'a> {
     seq: u64,
-    time: String,
+    time: &'a str,
     prev: &'a str,
     #[serde(flatten)]
     event: &'a Event,
@@ -75,19 +75,20 @@ pub(super) const BEGINNING: &str =
 
 const HASH: &str = ",\"hash\":\"";
 
-/// Appends the record's line; returns its hash.
-pub(super) fn write(out: &mut Vec<u8>, seq: u64, time: u64, prev: &str, event: &Event) -> String {
+/// Appends the record's line; returns its hash. `time` is as [`time_text`] has it.
+pub(super) fn write(out: &mut Vec<u8>, seq: u64, time: &str, prev: &str, event: &Event) -> String {
     let line = Line {
         seq,
-        time: time_text(time),
+        time,
         prev,
         event,
     };
-    // Texts and numbers in a struct always have a form in JSON.
-    let text = serde_json::to_string(&line).unwrap_or_default();
-    let body = text.strip_suffix('}').unwrap_or(&text);
-    let hash = hex(digest(&SHA256, body.as_bytes()).as_ref());
-    out.extend_from_slice(body.as_bytes());
+    let begin = out.len();
+    // Texts and numbers in a struct always have a form in JSON, and a buffer takes all of it.
+    let _ = serde_json::to_writer(&mut *out, &line);
+    // The closing bracket comes after the hash.
+    out.pop();
+    let hash = hex(digest(&SHA256, out.get(begin..).unwrap_or_default()).as_ref());
     out.extend_from_slice(HASH.as_bytes());
     out.extend_from_slice(hash.as_bytes());
     out.extend_from_slice(b"\"}\n");
@@ -123,11 +124,9 @@ pub(super) fn read(line: &str) -> Result<Links, &'static str> {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, b| {
-        let _ = write!(text, "{b:02x}");
-        text
-    })
+    let digit = |d: u8| char::from(if d < 10 { b'0' + d } else { b'a' + d - 10 });
+    let digits = |b: &u8| [digit(b >> 4), digit(b & 15)];
+    bytes.iter().flat_map(digits).collect()
 }
 
 /// RFC 3339 with microseconds, of microseconds since 1970.

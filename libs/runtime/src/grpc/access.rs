@@ -103,9 +103,9 @@ impl Access {
         }
     }
 
-    /// The rule of a method.
-    pub fn rule(&self, path: &str) -> Option<Rule> {
-        self.methods.get(path).copied()
+    /// A method that somebody may call.
+    pub fn method(&self, path: &str) -> Option<&'static str> {
+        self.methods.get_key_value(path).map(|(name, _)| *name)
     }
 
     /// Whether this peer may call it.
@@ -113,7 +113,7 @@ impl Access {
     /// # Errors
     /// Why not, for the caller and the log.
     pub fn permits(&self, path: &str, peer: &Peer) -> Result<Rule, String> {
-        let Some(rule) = self.rule(path) else {
+        let Some(rule) = self.methods.get(path).copied() else {
             return Err("nobody may call it".to_owned());
         };
         let Some(identity) = &peer.0 else {

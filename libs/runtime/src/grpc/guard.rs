@@ -63,11 +63,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let path = request.uri().path().to_owned();
+        let path = request.uri().path();
+        // Names from outside are bounded: a label for each path that somebody tries would never end.
+        let method = self.access.method(path).unwrap_or("/unknown");
         let peer = request.extensions().get::<Peer>().cloned();
         let peer = peer.unwrap_or(Peer(None));
-        let reason = reason(&MetadataMap::from_headers(request.headers().clone()));
-        let rule = match self.access.permits(&path, &peer) {
+        // Only operators give reasons: reading one costs a copy of all headers.
+        let permitted = self.access.permits(path, &peer);
+        let reason = match &permitted {
+            Ok(rule) if !rule.is_act() => String::new(),
+            _ => reason(&MetadataMap::from_headers(request.headers().clone())),
+        };
+        let rule = match permitted {
             Ok(rule) if rule.needs_reason() && reason.is_empty() => {
                 Err(Status::failed_precondition(
                     Problem::new(
@@ -88,17 +95,12 @@ where
                 .to_string(),
             )),
         };
-        // Names from outside are bounded: a label for each path that somebody tries would never end.
-        let method = match self.access.rule(&path) {
-            Some(_) => path,
-            None => "/unknown".to_owned(),
-        };
-        let who = peer.0.as_ref().map_or("nobody", |i| i.as_str()).to_owned();
+        let who = move || peer.0.as_ref().map_or("nobody", |i| i.as_str()).to_owned();
         let rule = match rule {
             Ok(rule) => rule,
             Err(status) => {
-                metrics::served(&method, status.code());
-                tracing::warn!(target: "audit", who, act = method, why = reason, outcome = "denied", result = status.message());
+                metrics::served(method, status.code());
+                tracing::warn!(target: "audit", who = who(), act = method, why = reason, outcome = "denied", result = status.message());
                 return Box::pin(std::future::ready(Ok(status.into_http())));
             }
         };
@@ -106,7 +108,7 @@ where
         if let Some(act) = &act {
             request.extensions_mut().insert(act.clone());
         }
-        let span = trace::served(&method);
+        let span = trace::served(method);
         trace::child_of(&span, trace::extract(request.headers()));
         // The one that is ready is the one that was polled.
         let fresh = self.inner.clone();
@@ -114,10 +116,10 @@ where
         let answering = async move {
             let response = inner.call(request).await?;
             let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |s| s.code());
-            metrics::served(&method, code);
+            metrics::served(method, code);
             if let Some(act) = act {
                 let outcome = format!("{code:?}");
-                tracing::info!(target: "audit", who, act = method, why = reason, outcome, result = act.result());
+                tracing::info!(target: "audit", who = who(), act = method, why = reason, outcome, result = act.result());
             }
             Ok(response)
         };

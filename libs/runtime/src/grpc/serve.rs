@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -32,6 +32,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 256;
 /// What streams that never end by themselves get to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// What is written together at most: a record of TLS.
+const GATHERED: usize = 16 << 10;
 /// Peers that are gone without a word.
 const PING: Duration = Duration::from_secs(20);
 
@@ -212,7 +214,7 @@ async fn handshake(stream: TcpStream, from: SocketAddr, mode: &Mode) -> Option<C
             let certificate = session.peer_certificates().and_then(|c| c.first());
             match certificate.map(|c| Identity::of_certificate(c)) {
                 Some(Ok(identity)) => Some(Connection {
-                    io: Stream::Tls(Box::new(stream)),
+                    io: Stream::Tls(Box::new(BufWriter::with_capacity(GATHERED, stream))),
                     peer: Peer(Some(identity)),
                 }),
                 // The verifier has looked already.
@@ -242,7 +244,9 @@ struct Connection {
 }
 
 enum Stream {
-    Tls(Box<TlsStream<TcpStream>>),
+    /// What HTTP/2 writes piece by piece (headers, data, trailers) goes out as one: three records of TLS and three calls of
+    /// the system for each answer would cost more than the answer.
+    Tls(Box<BufWriter<TlsStream<TcpStream>>>),
     Plain(TcpStream),
 }
 

@@ -13,9 +13,9 @@ use crate::worker::Turn;
 pub async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
     let link = Link(page::first(turn.declaration, None));
     let reply = turn.graph.get(&link).await?;
-    let object: Box<RawValue> = serde_json::from_slice(&reply.body)
-        .ok()
-        .filter(|o: &Box<RawValue>| o.get().starts_with('{'))
+    let object: Option<&RawValue> = serde_json::from_slice(&reply.body).ok();
+    let object = object
+        .filter(|o| o.get().starts_with('{'))
         .ok_or_else(|| page::answer(&link.0, "not an object"))?;
     let step = Step {
         sequence: turn.draw(),
@@ -25,7 +25,7 @@ pub async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
     let message = publish::page(
         turn.name(step.sequence),
         RunMode::Full,
-        &[&object],
+        &[object],
         reply.request_id,
         turn.now(),
     )

@@ -173,6 +173,10 @@ struct Writer {
 
 impl Writer {
     /// Until nobody is left who could order something.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is a thread of its own, and what it waits for is that more come together"
+    )]
     fn work(mut self, orders: &Receiver<Order>) {
         let mut company = false;
         while let Ok(first) = orders.recv() {

@@ -256,6 +256,14 @@ const TABLE: &[Row] = &[
         "register the app as a confidential client (web), with a credential",
     ),
     (
+        &[7_000_218],
+        "LW-2027",
+        Who::Administrator,
+        "the app registration is of a confidential client, and no client secret was shown",
+        "for a person's sign-in set Authentication, \"Allow public client flows\" to Yes (az ad app update \
+         --is-fallback-public-client true), or name client_secret_file beside token_file",
+    ),
+    (
         &[70_043],
         "LW-2028",
         Who::Administrator,

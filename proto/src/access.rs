@@ -23,6 +23,7 @@ pub const METHODS: &[(&str, &str)] = &[
         "/leastwise.admin.v1.TokenBrokerAdmin/DropCredential",
         "security",
     ),
+    ("/leastwise.admin.v1.TokenBrokerAdmin/SignIn", "security"),
     ("/leastwise.admin.v1.TokenBrokerAdmin/Kill", "security"),
     ("/leastwise.admin.v1.TokenBrokerAdmin/Revive", "security"),
     // What a sink gets is what `leastwise position` prints.

@@ -1,7 +1,9 @@
 //! Tenants, credentials and the kill switch on the command line.
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
-use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
+
+use serde_json::{Value, json};
 use tests::process::{Installation, Running, Simulator};
 
 /// The second tenant's section and its secret, as an operator puts them into a directory of their own.
@@ -118,4 +120,75 @@ fn a_tenant_is_added_read_stopped_and_removed_by_commands() {
             "{wrong:?}: {ended:?}"
         );
     }
+}
+
+#[test]
+fn a_person_signs_in_by_command_and_nothing_of_it_is_shown() {
+    let (first, other) = (Simulator::start(40, 1), Simulator::start(50, 2));
+    let home = Installation::of(&first);
+    let apps: Value = serde_json::from_str(&other.control("GET", "entra?tenant=0", "")).unwrap();
+    let mut apps = apps["applications"].as_array().unwrap().iter();
+    let app = apps.find(|app| app["public"] == true).unwrap();
+    let id = other.text("id");
+    home.write(
+        "tenant.toml",
+        &format!(
+            "id = '{id}'\nclient_id = '{}'\nauthority = '{}'\ngraph = '{}'\n",
+            app["clientId"].as_str().unwrap(),
+            other.text("authority"),
+            other.text("graph"),
+        ),
+    );
+    let mut command = home.command([
+        "credentials",
+        "sign-in",
+        "--file",
+        "tenant.toml",
+        "--until",
+        "2999-12-31",
+        "--reason",
+        "consent comes in May",
+        "-vv",
+    ]);
+    let mut running = Running::start(&mut command);
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let mut shown = String::new();
+    let code = loop {
+        let line = lines.next().unwrap();
+        shown += &line;
+        if let Some((_, code)) = line.split_once("enter the code ") {
+            break code.to_owned();
+        }
+    };
+    assert!(
+        shown.starts_with("LEGACY") && shown.contains("/_device"),
+        "{shown}"
+    );
+    other.control("POST", "device", &json!({ "userCode": code }).to_string());
+    let rest: Vec<String> = lines.collect();
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let all = shown + &rest.join("\n") + &ended.err;
+    assert!(
+        all.contains("sealed in the store") && all.contains("User.Read.All"),
+        "{all}"
+    );
+    for token in ["eyJ", "1.A"] {
+        assert!(!all.contains(token), "{token} is shown: {all}");
+    }
+    let list = home.works(["tenants", "list"]);
+    assert!(
+        list.contains("0 refresh_token, ends 3000-01-01, LEGACY"),
+        "{list}"
+    );
+    let out = home.works(["sync"]);
+    assert!(out.contains("users: 50 objects"), "{out}");
+    let again = ["credentials", "sign-in", id, "--until", "2020-12-31"];
+    let ended = home.run(again.into_iter().chain(["--reason", "x"]));
+    assert!(
+        ended.code == Some(1) && ended.err.contains("LW-2016"),
+        "{ended:?}"
+    );
 }

@@ -3,6 +3,7 @@
 //! Rules that are only written down do not hold. Each test lists all offenders and what to do about them.
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -149,25 +150,41 @@ fn production_images_can_leave_the_simulator_out() {
     report(what_to_do, linked.chain(features));
 }
 
-#[test]
-fn who_holds_the_credentials_links_no_queue_and_no_sink() {
+/// Name and version of every crate that is linked into the program of a service, or runs while that is compiled.
+fn linked(service: &str) -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "--package", "token-broker"])
-        .args([
-            "--features",
-            "server",
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-        ])
+        .args(["tree", "--offline", "--locked", "--package", service])
+        .args(["--features", "server", "--edges", "normal"])
+        .args(["--prefix", "none", "--target", "x86_64-unknown-linux-gnu"])
         .current_dir(root())
         .output()
         .unwrap();
     assert!(tree.status.success(), "{tree:?}");
-    let linked = String::from_utf8(tree.stdout).unwrap();
-    assert!(linked.contains("runtime v"), "{linked}");
-    let names = linked.lines().filter_map(|line| line.split(' ').next());
+    let lines = String::from_utf8(tree.stdout).unwrap();
+    let crates = lines.lines().filter_map(|line| {
+        let mut words = line.split(' ');
+        Some(format!("{} {}", words.next()?, words.next()?))
+    });
+    crates.collect()
+}
+
+#[test]
+fn the_page_says_how_many_crates_each_service_links() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let wrong = ["token-broker", "collector", "normalizer", "exporter"].map(|service| {
+        let row = format!("| `{service}` | {} |", linked(service).len());
+        (!page.contains(&row)).then_some(row)
+    });
+    let what_to_do = "correct the table of docs/security.md, \"What is linked\"";
+    report(what_to_do, wrong.into_iter().flatten());
+}
+
+#[test]
+fn who_holds_the_credentials_links_no_queue_and_no_sink() {
+    let linked = linked("token-broker");
+    let ours = |name: &String| name.starts_with("runtime ");
+    assert!(linked.iter().any(ours), "{linked:?}");
+    let names = linked.iter().filter_map(|line| line.split(' ').next());
     let unwanted = ["bus", "lapin", "parquet", "arrow", "object_store"];
     let found = names.filter(|name| unwanted.iter().any(|u| name.starts_with(u)));
     report(

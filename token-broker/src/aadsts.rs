@@ -134,7 +134,8 @@ const TABLE: &[Row] = &[
         "LW-2002",
         Who::Administrator,
         "the client secret has expired",
-        "create a new secret, better a certificate or a federated credential, for the app registration and replace the file",
+        "create a new secret, better a certificate or a federated credential, for the app registration and replace the file; where a policy \
+         of the tenant forbids or shortens new ones: docs/tenant.md",
     ),
     (
         &[700_016, 700_011, 70_001, 7_000_229],
@@ -169,7 +170,8 @@ const TABLE: &[Row] = &[
         "LW-2018",
         Who::Operator,
         "Entra ID doesn't accept the certificate's signature",
-        "upload this certificate to this app registration, and see that its key belongs to it; a new certificate may take five minutes",
+        "upload this certificate to this app registration, and see that its key belongs to it; a new certificate may take five minutes; \
+         where a policy of the tenant refused the upload: docs/tenant.md",
     ),
     (
         &[5_002_730, 50_032],
@@ -254,6 +256,14 @@ const TABLE: &[Row] = &[
         Who::Administrator,
         "the app registration is of a public client",
         "register the app as a confidential client (web), with a credential",
+    ),
+    (
+        &[7_000_218],
+        "LW-2027",
+        Who::Administrator,
+        "the app registration is of a confidential client, and no client secret was shown",
+        "for a person's sign-in set Authentication, \"Allow public client flows\" to Yes (az ad app update \
+         --is-fallback-public-client true), or name client_secret_file beside token_file",
     ),
     (
         &[70_043],

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::jwt;
@@ -27,7 +27,7 @@ const LEAST_ROLES: [&str; 3] = [
 ];
 
 /// Claims of an access token for Graph.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Granted {
     /// Application permissions.
     #[serde(default)]
@@ -42,11 +42,11 @@ pub(crate) struct Granted {
     tid: String,
     #[serde(default)]
     appid: String,
-    /// Object id of the service principal.
+    /// Object id of the service principal, or of the person.
     #[serde(default)]
     pub oid: String,
     /// The token's id, as the tenant's sign-in log names it.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub uti: String,
 }
 
@@ -73,6 +73,11 @@ impl Granted {
             .filter(|id| *id != NO_ROLE)
     }
 
+    /// Whether a person stands behind it.
+    pub(crate) fn is_of_a_person(&self) -> bool {
+        self.scp.is_some()
+    }
+
     /// Permissions and directory roles.
     pub(crate) fn powers(&self) -> impl Iterator<Item = &str> + Clone {
         let roles = self.roles.iter().map(String::as_str);
@@ -93,7 +98,7 @@ impl Granted {
         if !self.appid.eq_ignore_ascii_case(&app.client_id) {
             return Err(other(format!("is of application {:.36}", self.appid)));
         }
-        if self.scp.is_some() && !legacy {
+        if self.is_of_a_person() && !legacy {
             return Err(other("is a person's, not an application's".to_owned()));
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The token endpoint of Entra ID: OAuth 2.0 client credentials (RFC 6749, section 4.4).
 
+mod sign_in;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use runtime::Clock;
 use runtime::http::{BoxError, Client};
 use runtime::metrics::token as metrics;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -161,7 +164,7 @@ impl Entra {
     /// replicas one at a time does.
     async fn redeem(&self, app: &App, endpoint: &str, redeem: &Redeem) -> Result<Issued, Error> {
         let path = redeem.file.path();
-        let of = |e: std::io::Error| CredentialError::unreadable(path, e).of(app.tenant, &app.name);
+        let of = |e: std::io::Error| CredentialError::not_held(path, e).of(app.tenant, &app.name);
         let held = app.files.hold(path).await.map_err(of)?;
         let refresh_token = held.secret().map_err(of)?;
         let form = redemption(app, &refresh_token, redeem.client_secret.as_ref());
@@ -181,6 +184,31 @@ impl Entra {
         endpoint: &str,
         form: &str,
     ) -> Result<(Issued, Option<SecretString>), Error> {
+        self.ask(app, endpoint, form, |success: Success| {
+            if !success.token_type.eq_ignore_ascii_case("Bearer") {
+                return Err(format!(
+                    "a token of type {:.20} was issued",
+                    success.token_type
+                ));
+            }
+            let issued = Issued {
+                token: success.access_token,
+                lifetime: Duration::from_secs(success.expires_in),
+                refresh_in: success.refresh_in.map(Duration::from_secs),
+            };
+            Ok((issued, success.refresh_token))
+        })
+        .await
+    }
+
+    /// Posts a form; `take` makes what is wanted of the answer to it, or says why it can't.
+    async fn ask<A: DeserializeOwned, T>(
+        &self,
+        app: &App,
+        endpoint: &str,
+        form: &str,
+        take: impl FnOnce(A) -> Result<T, String>,
+    ) -> Result<T, Error> {
         let unreachable = |retry_after, source| app.unreachable(retry_after, source);
         let request = http::Request::post(endpoint)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -201,11 +229,12 @@ impl Entra {
         let took = began.elapsed();
         let status = answer.as_ref().map_or(0, |a| a.status().as_u16());
         let outcome = match answer {
-            Ok(answer) => self.read(app, &answer),
+            Ok(answer) => self.read(app, &answer, take),
             Err(e) => Err(unreachable(None, e)),
         };
         let told = match &outcome {
             Ok(_) => "issued",
+            Err(Error::Refused { refusal, .. }) if refusal.waits() => "pending",
             Err(Error::Refused { refusal, .. }) => refusal.class.name(),
             Err(_) if status == 0 => "unreachable",
             Err(_) => Class::Transient.name(),
@@ -214,27 +243,19 @@ impl Entra {
         outcome
     }
 
-    fn read(
+    fn read<A: DeserializeOwned, T>(
         &self,
         app: &App,
         answer: &Response<Bytes>,
-    ) -> Result<(Issued, Option<SecretString>), Error> {
+        take: impl FnOnce(A) -> Result<T, String>,
+    ) -> Result<T, Error> {
         let unreachable = |retry_after, source| app.unreachable(retry_after, source);
         self.compare_clocks(answer.headers());
         if answer.status().is_success() {
             // The parser's own message could quote the token.
-            let success: Success = serde_json::from_slice(answer.body())
+            let success = serde_json::from_slice(answer.body())
                 .map_err(|_| unreachable(None, "the answer is not a token response".into()))?;
-            if !success.token_type.eq_ignore_ascii_case("Bearer") {
-                let other = format!("a token of type {:.20} was issued", success.token_type);
-                return Err(unreachable(None, other.into()));
-            }
-            let issued = Issued {
-                token: success.access_token,
-                lifetime: Duration::from_secs(success.expires_in),
-                refresh_in: success.refresh_in.map(Duration::from_secs),
-            };
-            return Ok((issued, success.refresh_token));
+            return take(success).map_err(|other| unreachable(None, other.into()));
         }
         let wait = retry_after(answer.headers(), self.seconds());
         match refusal(answer) {

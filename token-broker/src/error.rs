@@ -59,6 +59,14 @@ pub(crate) enum Error {
         app: String,
         refusal: Box<Refusal>,
     },
+    /// A person's sign-in came to nothing.
+    #[error("tenant {tenant}, app `{app}`: {why}")]
+    SignIn {
+        tenant: TenantId,
+        app: String,
+        why: &'static str,
+        remedy: String,
+    },
     /// The token is not the one that was asked for.
     #[error("tenant {tenant}, app `{app}`: the token {what}")]
     OtherToken {
@@ -162,6 +170,7 @@ impl Error {
                 let meaning = aadsts::meaning(refusal.code);
                 (meaning.code, refusal.told(meaning.remedy, meaning.who))
             }
+            Error::SignIn { remedy, .. } => ("LW-2066", remedy.clone()),
             Error::OtherToken { .. } => (
                 "LW-2031",
                 "check id, client_id, cloud and graph of the tenant".to_owned(),
@@ -191,7 +200,8 @@ impl Error {
 }
 
 impl Refusal {
-    fn told(&self, remedy: &str, who: Who) -> String {
+    /// What to do, who has to, and how the tenant's log names it.
+    pub(crate) fn told(&self, remedy: &str, who: Who) -> String {
         let Refusal {
             error,
             code,

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use catalog::Declaration;
 use futures::FutureExt as _;
 use proto::ids::TenantId;
+use runtime::Problem;
 
 use crate::audit::{Audit, Event, Kind};
 use crate::cache::{Cache, Rejected, Request, Token};
@@ -15,22 +17,33 @@ use crate::error::Error;
 use crate::event::Drift;
 use crate::excess::{Report, covers};
 use crate::registry::{App, Registry, Tenant};
+use crate::store::Store;
+
+/// A token doesn't wait longer for what only tells of changes.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for tokens and looks into them.
 pub(crate) struct Issuer {
-    entra: Entra,
+    pub(crate) entra: Entra,
     registry: Arc<Registry>,
     audit: Audit,
-    /// What each app's last token granted.
+    store: Option<Store>,
+    /// What each app's last token of this process granted: where there is no store, or it can't be used.
     last: Mutex<HashMap<(TenantId, String), Granted>>,
 }
 
 impl Issuer {
-    pub(crate) fn new(entra: Entra, registry: Arc<Registry>, audit: Audit) -> Arc<Self> {
+    pub(crate) fn new(
+        entra: Entra,
+        registry: Arc<Registry>,
+        audit: Audit,
+        store: Option<Store>,
+    ) -> Arc<Self> {
         Arc::new(Issuer {
             entra,
             registry,
             audit,
+            store,
             last: Mutex::default(),
         })
     }
@@ -87,10 +100,44 @@ impl Issuer {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             last.insert((app.tenant, app.name.clone()), granted.clone())
         };
-        let Some(drift) = before.and_then(|before| Drift::between(&before, granted)) else {
-            return;
-        };
-        self.entra.events.drifted(app, &drift);
+        if let Some(store) = &self.store {
+            let stored = tokio::time::timeout(PATIENCE, self.compare_stored(store, app, granted));
+            let late = || Problem::new("LW-2061", "the store of the token-broker is late.", "");
+            match stored.await.unwrap_or_else(|_| Err(late())) {
+                Ok(()) => return,
+                Err(e) => {
+                    tracing::error!(tenant = %app.tenant, app = app.name, problem = %runtime::error::Chain(&e),
+                        "what the app may is compared with its last token of this process only");
+                }
+            }
+        }
+        if let Some(drift) = before.and_then(|before| Drift::between(&before, granted)) {
+            self.tell(app, granted, &drift).await;
+        }
+    }
+
+    /// With the last token that any replica got, also before a restart. What is told before it is stored can be told twice,
+    /// but not be lost.
+    async fn compare_stored(
+        &self,
+        store: &Store,
+        app: &App,
+        granted: &Granted,
+    ) -> Result<(), Problem> {
+        let before = store.granted(app.tenant, &app.key, granted).await?;
+        if Drift::between(&before, granted).is_none() {
+            return Ok(());
+        }
+        // Another replica may have told it since.
+        let held = store.hold_granted(app.tenant, &app.key, granted).await?;
+        if let Some(drift) = Drift::between(&held.granted, granted) {
+            self.tell(app, granted, &drift).await;
+        }
+        held.keep(granted).await.map(drop)
+    }
+
+    async fn tell(&self, app: &App, granted: &Granted, drift: &Drift) {
+        self.entra.events.drifted(app, drift);
         let noted = self.audit.note(Event {
             tenant: Some(app.tenant.to_string()),
             app: Some(app.name.clone()),

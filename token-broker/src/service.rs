@@ -90,7 +90,7 @@ impl Broker {
         } = deps;
         let policy = policy_file.as_deref().map(Policy::open).transpose()?;
         let entra = Entra::new(http, direct, clock.clone(), events.clone());
-        let issuer = Issuer::new(entra, Arc::clone(&registry), audit.clone());
+        let issuer = Issuer::new(entra, Arc::clone(&registry), audit.clone(), store.clone());
         Ok(Broker(Arc::new(Inner {
             cache: Cache::new(clock.clone(), Arc::clone(&issuer).request()),
             issuer,

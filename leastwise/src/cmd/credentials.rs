@@ -9,6 +9,7 @@ use proto::admin::v1::{AddCredentialRequest, DropCredentialRequest};
 use runtime::Problem;
 use token_broker::CredentialConfig;
 
+use super::sign_in::SignIn;
 use super::tenants::Section;
 use crate::config::Source;
 use crate::connect::{Services, refused};
@@ -38,6 +39,8 @@ enum Act {
         /// Its position as `tenants list` shows it, counted from 0.
         position: u32,
     },
+    /// LEGACY, for a tenant that is not ready: let a person sign in with a code, and seal the refresh token in the store.
+    SignIn(SignIn),
 }
 
 #[derive(Args)]
@@ -53,16 +56,24 @@ struct Of {
 }
 
 impl Credentials {
-    /// Adds or drops.
+    /// Adds, drops, or lets a person sign in.
     ///
     /// # Errors
     /// When a file can't be read, or the token-broker can't be reached or refuses.
     pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
         let config = source.load()?;
-        let (Act::Add { of, .. } | Act::Drop { of, .. }) = &self.act;
-        let services = Services::find(&config, &of.reason).await?;
+        let reason = match &self.act {
+            Act::Add { of, .. } | Act::Drop { of, .. } => &of.reason,
+            Act::SignIn(sign_in) => &sign_in.reason,
+        };
+        let services = Services::find(&config, reason).await?;
         let mut client = TokenBrokerAdminClient::new(services.clients().token_broker.clone());
         let done = match self.act {
+            Act::SignIn(sign_in) => {
+                let done = sign_in.run(client).await;
+                services.close().await;
+                return done;
+            }
             Act::Add { of, file } => match Section::read::<CredentialConfig>(&file, |c| {
                 c.own_files().into_iter().map(ToOwned::to_owned).collect()
             }) {

@@ -231,8 +231,8 @@ impl Act {
     }
 }
 
-/// Exit code 3 when something is to be done.
-fn show(report: PreflightReport, format: Format) -> Result<ExitCode, Problem> {
+/// What each app may. Exit code 3 when something is to be done.
+pub(super) fn show(report: PreflightReport, format: Format) -> Result<ExitCode, Problem> {
     match format {
         Format::Table => {
             for app in &report.apps {

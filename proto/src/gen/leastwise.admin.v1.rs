@@ -493,6 +493,48 @@ pub struct DropCredentialResponse {}
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignInRequest {
+    /// Directory (tenant) id of a tenant in the store; empty with section.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Name of the app; its only one when empty.
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+    /// A section [tenants](tenants) as TOML, without its header, of a tenant that is not in the store yet; its app may lack a
+    /// credential.
+    #[prost(string, tag = "3")]
+    pub section: ::prost::alloc::string::String,
+    /// The last day on which the refresh token is used (UTC), as 2027-03-31.
+    #[prost(string, tag = "4")]
+    pub until: ::prost::alloc::string::String,
+}
+/// One of them is there.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SignInProgress {
+    #[prost(message, optional, tag = "1")]
+    pub prompt: ::core::option::Option<SignInPrompt>,
+    #[prost(message, optional, tag = "2")]
+    pub report: ::core::option::Option<PreflightReport>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignInPrompt {
+    /// The page that the person opens.
+    #[prost(string, tag = "1")]
+    pub verification_uri: ::prost::alloc::string::String,
+    /// What they enter there.
+    #[prost(string, tag = "2")]
+    pub user_code: ::prost::alloc::string::String,
+    /// How long the code is good for, in seconds.
+    #[prost(uint32, tag = "3")]
+    pub expires_in_seconds: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KillRequest {
     /// Directory (tenant) id; empty with everybody.
     #[prost(string, tag = "1")]
@@ -1846,6 +1888,31 @@ pub mod token_broker_admin_client {
             ));
             self.inner.unary(req, path, codec).await
         }
+        /// Lets a person sign in with a code (RFC 8628), for a tenant that is not ready, and seals the refresh token that comes of
+        /// it in the store, as a credential of an app. The first answer says where to enter which code, the second one, once
+        /// that was done, what the app may. Entra ID is asked until then, or until the caller hangs up.
+        /// Errors: as PutTenant and AddCredential; FAILED_PRECONDITION (nobody signs in in time, the person or a policy of the
+        /// tenant declines).
+        pub async fn sign_in(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SignInRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SignInProgress>>,
+            tonic::Status,
+        > {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.TokenBrokerAdmin/SignIn");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.TokenBrokerAdmin",
+                "SignIn",
+            ));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// From the next call on no token is handed out, for a tenant or at all. Survives restarts.
         /// Errors: NOT_FOUND (no such tenant), FAILED_PRECONDITION (no store).
         pub async fn kill(
@@ -1935,6 +2002,20 @@ pub mod token_broker_admin_server {
             &self,
             request: tonic::Request<super::DropCredentialRequest>,
         ) -> std::result::Result<tonic::Response<super::DropCredentialResponse>, tonic::Status>;
+        /// Server streaming response type for the SignIn method.
+        type SignInStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SignInProgress, tonic::Status>,
+            > + std::marker::Send
+            + 'static;
+        /// Lets a person sign in with a code (RFC 8628), for a tenant that is not ready, and seals the refresh token that comes of
+        /// it in the store, as a credential of an app. The first answer says where to enter which code, the second one, once
+        /// that was done, what the app may. Entra ID is asked until then, or until the caller hangs up.
+        /// Errors: as PutTenant and AddCredential; FAILED_PRECONDITION (nobody signs in in time, the person or a policy of the
+        /// tenant declines).
+        async fn sign_in(
+            &self,
+            request: tonic::Request<super::SignInRequest>,
+        ) -> std::result::Result<tonic::Response<Self::SignInStream>, tonic::Status>;
         /// From the next call on no token is handed out, for a tenant or at all. Survives restarts.
         /// Errors: NOT_FOUND (no such tenant), FAILED_PRECONDITION (no store).
         async fn kill(
@@ -2263,6 +2344,50 @@ pub mod token_broker_admin_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.TokenBrokerAdmin/SignIn" => {
+                    #[allow(non_camel_case_types)]
+                    struct SignInSvc<T: TokenBrokerAdmin>(pub Arc<T>);
+                    impl<T: TokenBrokerAdmin>
+                        tonic::server::ServerStreamingService<super::SignInRequest>
+                        for SignInSvc<T>
+                    {
+                        type Response = super::SignInProgress;
+                        type ResponseStream = T::SignInStream;
+                        type Future =
+                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SignInRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenBrokerAdmin>::sign_in(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SignInSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -13,7 +13,7 @@ use tower::ServiceExt as _;
 use crate::world::{World, files};
 
 impl World {
-    async fn send(&self, path: &str, kind: &str, body: String) -> Value {
+    pub async fn send(&self, path: &str, kind: &str, body: String) -> Value {
         let request = http::Request::post(format!("{BASE}/{path}"))
             .header("content-type", kind)
             .body(Bytes::from(body))
@@ -23,20 +23,29 @@ impl World {
         serde_json::from_slice(answer.body()).unwrap_or_default()
     }
 
-    /// The tenant's application for devices.
-    async fn public_app(&self) -> String {
-        let request = http::Request::get(format!("{BASE}/_control/entra?tenant=0"))
-            .body(Bytes::new())
-            .unwrap();
+    pub async fn get(&self, path: &str) -> String {
+        let request = http::Request::get(format!("{BASE}/{path}"));
+        let request = request.body(Bytes::new()).unwrap();
         let answer = self.network.client().oneshot(request).await.unwrap();
-        let all: Value = serde_json::from_slice(answer.body()).unwrap();
+        String::from_utf8(answer.body().to_vec()).unwrap()
+    }
+
+    /// The tenant's application for devices.
+    pub async fn public_app(&self) -> String {
+        let all = self.get("_control/entra?tenant=0").await;
+        let all: Value = serde_json::from_str(&all).unwrap();
         let all = all["applications"].as_array().unwrap().clone();
         let public = all.into_iter().find(|a| a["public"] == true).unwrap();
         public["clientId"].as_str().unwrap().to_owned()
     }
 
     /// What a person's sign-in with a device code gives.
-    async fn sign_in(&self, client: &str) -> Value {
+    pub async fn sign_in(&self, client: &str) -> Value {
+        self.sign_in_as(client, None).await
+    }
+
+    /// The same for a user with this object id.
+    pub async fn sign_in_as(&self, client: &str, user: Option<&str>) -> Value {
         let form = "application/x-www-form-urlencoded";
         let tenant = self.sim.tenants()[0].id.clone();
         let scope = "https://graph.microsoft.com/.default%20offline_access";
@@ -47,9 +56,8 @@ impl World {
                 format!("client_id={client}&scope={scope}"),
             )
             .await;
-        let decision = json!({ "userCode": begun["user_code"] });
-        self.send("_control/device", "application/json", decision.to_string())
-            .await;
+        let decision = json!({ "userCode": begun["user_code"], "user": user });
+        self.control("device", decision).await;
         let code = begun["device_code"].as_str().unwrap();
         self.send(
             &format!("{tenant}/oauth2/v2.0/token"),
@@ -62,7 +70,7 @@ impl World {
     }
 
     /// The tenant's section with a credential of a person's.
-    fn of_a_person(&self, client: &str, credential: &str) -> String {
+    pub fn of_a_person(&self, client: &str, credential: &str) -> String {
         let tenant = &self.sim.tenants()[0];
         format!(
             "id = '{}'\nauthority = '{BASE}'\ngraph = '{BASE}'\nclient_id = '{client}'\n[[credentials]]\n{credential}",
@@ -70,14 +78,14 @@ impl World {
         )
     }
 
-    async fn version(&self) -> i64 {
+    pub async fn version(&self) -> i64 {
         let mut read = self.db().await.read().await.unwrap();
         let version = query("SELECT version FROM secret WHERE name = 'person'");
         version.fetch_one(&mut read).await.unwrap()
     }
 }
 
-const REFRESH: &str = "kind = 'refresh_token'\ntoken_file = 'person'\nuntil = '2999-12-31'";
+pub const REFRESH: &str = "kind = 'refresh_token'\ntoken_file = 'person'\nuntil = '2999-12-31'";
 
 #[tokio::test]
 async fn a_refresh_token_is_replaced_with_each_use_and_shown_as_legacy() {

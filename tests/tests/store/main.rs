@@ -2,7 +2,10 @@
 //! operators use, against an Entra ID that checks.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod drift;
 mod legacy;
 mod migration;
+mod replicas;
+mod sign_in;
 mod stored;
 mod world;

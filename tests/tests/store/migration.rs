@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use proto::admin::v1::{AppReport, PreflightRequest};
 use serde_json::json;
-use tests::network::BASE;
-use tower::ServiceExt as _;
 
 use crate::world::{Life, SECRET, World, files};
 
@@ -14,12 +11,8 @@ use crate::world::{Life, SECRET, World, files};
 const HELD: [&str; 2] = ["Directory.Read.All", "Reports.Read.All"];
 
 async fn grant(world: &World, roles: &[&str]) {
-    let request = http::Request::post(format!("{BASE}/_control/consent?tenant=0&app=0"))
-        .header("content-type", "application/json")
-        .body(Bytes::from(json!({ "roles": roles }).to_string()))
-        .unwrap();
-    let answer = world.network.client().oneshot(request).await.unwrap();
-    assert!(answer.status().is_success(), "{answer:?}");
+    let roles = json!({ "roles": roles });
+    world.control("consent?tenant=0&app=0", roles).await;
 }
 
 async fn report(life: &mut Life) -> AppReport {

@@ -1,12 +1,13 @@
 //! A broker over a store, before a simulated tenant.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use graph_sim::{Config, Sim};
 use proto::admin::v1::token_broker_admin_client::TokenBrokerAdminClient;
 use proto::admin::v1::{
-    FileContent, KillRequest, PutTenantRequest, TokenBrokerStatus, TokenBrokerStatusRequest,
+    FileContent, KillRequest, PutTenantRequest, RemoveTenantRequest, TokenBrokerStatus,
+    TokenBrokerStatusRequest,
 };
 use proto::token::v1::GetTokenRequest;
 use proto::token::v1::token_service_client::TokenServiceClient;
@@ -71,6 +72,11 @@ impl World {
 
     /// What a start of the process does.
     pub async fn start(&self, old_keys: &[&str]) -> Result<Life, runtime::Problem> {
+        self.start_over(self.db().await, old_keys).await
+    }
+
+    /// The same over another database.
+    pub async fn start_over(&self, db: Db, old_keys: &[&str]) -> Result<Life, runtime::Problem> {
         let config = store::Config {
             key_file: self.path("key"),
             old_key_files: old_keys.iter().map(|name| self.path(name)).collect(),
@@ -84,7 +90,7 @@ impl World {
             direct: self.network.client(),
             policy_file: None,
             events: token_broker::event::Events::logged(clock.clone()),
-            store: Some(Store::new(self.db().await, &config, clock.clone())?),
+            store: Some(Store::new(db, &config, clock.clone())?),
             audit: Audit::open(&audit::Config::at(audit), clock.clone()).unwrap(),
             clock,
         };
@@ -96,6 +102,28 @@ impl World {
             id: self.sim.tenants()[0].id.clone(),
             broker,
         })
+    }
+
+    /// Asks a control endpoint of the simulator.
+    pub async fn control(&self, path: &str, body: serde_json::Value) {
+        let path = format!("_control/{path}");
+        self.send(&path, "application/json", body.to_string()).await;
+    }
+
+    /// Every byte below the world's directory.
+    pub fn written(&self) -> String {
+        fn all(path: &Path, into: &mut Vec<u8>) {
+            for entry in std::fs::read_dir(path).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => all(&path, into),
+                    false => into.extend(std::fs::read(path).unwrap()),
+                }
+            }
+        }
+        let mut bytes = Vec::new();
+        all(self.home.path(), &mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The section of the simulated tenant, with one credential.
@@ -139,9 +167,19 @@ impl Life {
     }
 
     pub async fn token(&mut self) -> Result<(), tonic::Status> {
+        self.get(false).await
+    }
+
+    /// One that nobody had before: Graph has refused the last one.
+    pub async fn new_token(&mut self) -> Result<(), tonic::Status> {
+        self.get(true).await
+    }
+
+    async fn get(&mut self, refused: bool) -> Result<(), tonic::Status> {
         let request = GetTokenRequest {
             tenant_id: self.id.clone(),
             dataset: "users".to_owned(),
+            refused,
             ..GetTokenRequest::default()
         };
         self.tokens.get_token(request).await.map(drop)
@@ -150,6 +188,13 @@ impl Life {
     pub async fn status(&mut self) -> TokenBrokerStatus {
         let request = TokenBrokerStatusRequest {};
         self.admin.status(request).await.unwrap().into_inner()
+    }
+
+    pub async fn remove(&mut self) {
+        let request = RemoveTenantRequest {
+            tenant_id: self.id.clone(),
+        };
+        self.admin.remove_tenant(request).await.unwrap();
     }
 
     pub async fn kinds(&mut self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod describe;
 mod edit;
+mod sign_in;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use proto::admin::v1::{
     AddCredentialRequest, AddCredentialResponse, DropCredentialRequest, DropCredentialResponse,
     FileContent, KillRequest, KillResponse, KillState, PreflightReport, PreflightRequest,
     PutTenantRequest, PutTenantResponse, RemoveTenantRequest, RemoveTenantResponse, ReviveRequest,
-    ReviveResponse, TokenBrokerStatus, TokenBrokerStatusRequest,
+    ReviveResponse, SignInRequest, TokenBrokerStatus, TokenBrokerStatusRequest,
 };
 use proto::ids::TenantId;
 use runtime::Problem;
@@ -53,19 +54,9 @@ impl Admin {
         tenant: &str,
         what: String,
     ) -> Result<(), Status> {
-        let why = reason(request.metadata());
-        let detail = match why.is_empty() {
-            true => what,
-            false => format!("{what}: {why}"),
-        };
-        self.0
-            .note(Event {
-                caller: Peer::of(request).map(|c| c.to_string()),
-                tenant: Some(tenant.chars().take(36).collect::<String>()).filter(|t| !t.is_empty()),
-                detail: Some(detail),
-                ..Event::new(kind)
-            })
-            .await
+        let mut noted = event(kind, tenant, &what, &reason(request.metadata()));
+        noted.caller = Peer::of(request).map(|c| c.to_string());
+        self.0.note(noted).await
     }
 
     fn store(&self) -> Result<&Store, Status> {
@@ -90,6 +81,20 @@ impl Admin {
                 format!("tenant {id} is in the configuration, not in the store."),
                 "change the configuration; only tenants of the store are changed by commands",
             )),
+        }
+    }
+
+    /// Only what the configuration doesn't have goes into the store.
+    fn is_not_configured(&self, id: TenantId) -> Result<(), Status> {
+        let before = self.0.0.registry.get(id);
+        match before.is_some_and(|t| !t.stored) {
+            true => Err(refuse(
+                Code::AlreadyExists,
+                "LW-2064",
+                format!("tenant {id} is in the configuration."),
+                "change it there, or take it from there first",
+            )),
+            false => Ok(()),
         }
     }
 
@@ -239,21 +244,14 @@ impl TokenBrokerAdmin for Admin {
         let PutTenantRequest { section, .. } = request.get_ref();
         let config: TenantConfig = parse("[[tenants]]", section)?;
         let id = config.id;
-        let before = self.0.0.registry.get(id);
-        if before.as_ref().is_some_and(|t| !t.stored) {
-            return Err(refuse(
-                Code::AlreadyExists,
-                "LW-2064",
-                format!("tenant {id} is in the configuration."),
-                "change it there, or take it from there first",
-            ));
-        }
+        self.is_not_configured(id)?;
         let what = format!(
             "put the tenant into the store, {} files",
             request.get_ref().files.len()
         );
         self.note(&request, Kind::Change, &id.to_string(), what)
             .await?;
+        let before = self.0.0.registry.get(id);
         let files = before.map(|t| t.files.clone()).unwrap_or_default();
         let act = Act::of(&request);
         let draft = self.draft(config, request.into_inner().files, &files)?;
@@ -358,6 +356,12 @@ impl TokenBrokerAdmin for Admin {
         Ok(Response::new(DropCredentialResponse {}))
     }
 
+    type SignInStream = sign_in::Progress;
+
+    async fn sign_in(&self, request: Request<SignInRequest>) -> Answer<Self::SignInStream> {
+        self.begin_sign_in(request).await
+    }
+
     async fn kill(&self, request: Request<KillRequest>) -> Answer<KillResponse> {
         let KillRequest {
             tenant_id,
@@ -383,6 +387,16 @@ impl TokenBrokerAdmin for Admin {
         let why = reason(request.metadata());
         self.kill(&tenant_id, everybody, None, why, false).await?;
         Ok(Response::new(ReviveResponse {}))
+    }
+}
+
+/// What an operator did or is about to do, and why.
+fn event(kind: Kind, tenant: &str, what: &str, why: &str) -> Event {
+    let colon = if why.is_empty() { "" } else { ": " };
+    Event {
+        tenant: Some(tenant.chars().take(36).collect::<String>()).filter(|t| !t.is_empty()),
+        detail: Some(format!("{what}{colon}{why}")),
+        ..Event::new(kind)
     }
 }
 

@@ -17,6 +17,13 @@ pub(crate) enum CredentialError {
         #[source]
         source: std::io::Error,
     },
+    /// A file that changes with each use can't be held or replaced in the store now.
+    #[error("the file {} can't be held in the store", .path.display())]
+    Store {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// A file holds a secret's id.
     #[error("the file {} holds a secret's id, not its value", .0.display())]
     SecretId(PathBuf),
@@ -56,6 +63,16 @@ impl CredentialError {
         }
     }
 
+    /// Of a file in the store: others may hold it, or the database doesn't answer.
+    pub(crate) fn not_held(path: &Path, source: std::io::Error) -> Self {
+        let cause = source.get_ref();
+        if !cause.is_some_and(|e| e.is::<runtime::db::Error>()) {
+            return Self::unreadable(path, source);
+        }
+        let path = path.to_owned();
+        CredentialError::Store { path, source }
+    }
+
     pub(crate) fn unusable(path: &Path, why: impl Into<String>, remedy: &'static str) -> Self {
         CredentialError::Unusable {
             path: path.to_owned(),
@@ -79,6 +96,10 @@ impl CredentialError {
             CredentialError::Unreadable { .. } => {
                 ("LW-2013", "create the file, readable by this user only")
             }
+            CredentialError::Store { .. } => (
+                "LW-2061",
+                "see that its database answers and has room; it is tried again",
+            ),
             CredentialError::SecretId(_) => (
                 "LW-2001",
                 "put the secret's value into the file; it is shown only once, when the secret is made",
@@ -94,6 +115,7 @@ impl CredentialError {
         match self {
             CredentialError::Platform { transient, .. } => *transient,
             CredentialError::Device(e) => e.transient,
+            CredentialError::Store { .. } => true,
             _ => false,
         }
     }

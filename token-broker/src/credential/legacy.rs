@@ -3,7 +3,7 @@
 //! A refresh token changes with each use. Entra ID doesn't revoke the one before, so a crash between redemption and
 //! storing loses nothing; another identity provider may, and then somebody has to sign in again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -11,7 +11,7 @@ use runtime::config::SecretFile;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::CredentialError;
+use super::{CredentialConfig, CredentialError, secret};
 use crate::entra::Issued;
 use crate::files::Files;
 use crate::jwt;
@@ -27,6 +27,56 @@ pub(crate) struct Redeem {
     pub file: SecretFile,
     /// The secret of a confidential client.
     pub client_secret: Option<SecretString>,
+}
+
+impl CredentialConfig {
+    /// Takes what a person's sign-in gives for the refresh token of an app, in place of the one that it had, else behind its
+    /// other credentials: those need nobody. Returns its position, and the name under which the token is kept.
+    pub(crate) fn sign_in(all: &mut Vec<Self>, app: &str, until: NaiveDate) -> (usize, String) {
+        for (position, credential) in all.iter_mut().enumerate() {
+            if let CredentialConfig::RefreshToken {
+                token_file,
+                until: day,
+                ..
+            } = credential
+            {
+                *day = until;
+                return (position, token_file.path().display().to_string());
+            }
+        }
+        let name = match app {
+            "" => "sign-in".to_owned(),
+            app => format!("sign-in of {app}"),
+        };
+        all.push(CredentialConfig::RefreshToken {
+            token_file: SecretFile::from(PathBuf::from(&name)),
+            client_secret_file: None,
+            until,
+        });
+        (all.len() - 1, name)
+    }
+
+    /// Whether a person's sign-in is still allowed, and the secret of the confidential client that redeems it. `now` in
+    /// seconds since 1970.
+    pub(crate) fn client_of_sign_in(
+        &self,
+        files: &Files,
+        now: u64,
+    ) -> Result<Option<SecretString>, CredentialError> {
+        let CredentialConfig::RefreshToken {
+            token_file,
+            client_secret_file,
+            until,
+        } = self
+        else {
+            return Ok(None);
+        };
+        allowed(token_file.path(), *until, now)?;
+        let client_secret = client_secret_file.as_ref();
+        client_secret
+            .map(|file| secret::read(files, file))
+            .transpose()
+    }
 }
 
 /// Whether the way of before is still allowed. `now` in seconds since 1970.

@@ -294,19 +294,10 @@ impl CredentialConfig {
                     .await?;
                 Ok(Proof::Token(issued))
             }
-            CredentialConfig::RefreshToken {
-                token_file,
-                client_secret_file,
-                until,
-            } => {
-                legacy::allowed(token_file.path(), *until, now)?;
-                let client_secret = client_secret_file.as_ref();
-                let client_secret = client_secret.map(|file| secret::read(need.files, file));
-                Ok(Proof::Refresh(Redeem {
-                    file: token_file.clone(),
-                    client_secret: client_secret.transpose()?,
-                }))
-            }
+            CredentialConfig::RefreshToken { token_file, .. } => Ok(Proof::Refresh(Redeem {
+                file: token_file.clone(),
+                client_secret: self.client_of_sign_in(need.files, now)?,
+            })),
             CredentialConfig::ImportedToken { token_file, until } => {
                 legacy::allowed(token_file.path(), *until, now)?;
                 legacy::imported(need.files, token_file, now).map(Proof::Token)

@@ -16,11 +16,12 @@ const REMEDY: &str = "see in the tenant's audit log of Entra ID who changed it; 
 impl Drift {
     /// Between two tokens; none where nothing differs.
     pub(crate) fn between(before: &Granted, now: &Granted) -> Option<Self> {
-        let anew = || {
-            format!(
+        let anew = || match (before.is_of_a_person(), now.is_of_a_person()) {
+            (false, false) => format!(
                 "the service principal was made anew: {:.36} was {:.36}",
                 now.oid, before.oid
-            )
+            ),
+            _ => format!("{} stands behind it, it was {}", who(now), who(before)),
         };
         let all = [
             (
@@ -45,6 +46,14 @@ impl Drift {
         let all: Vec<&str> = self.0.iter().map(|(_, text)| text.as_str()).collect();
         all.join(", ")
     }
+}
+
+fn who(of: &Granted) -> String {
+    let what = match of.is_of_a_person() {
+        true => "the person",
+        false => "the service principal",
+    };
+    format!("{what} {:.36}", of.oid)
 }
 
 fn permissions(of: &Granted) -> BTreeSet<&str> {

@@ -2,6 +2,7 @@
 //! what it has seen of each app.
 
 mod config;
+mod granted;
 mod kek;
 mod sealed;
 #[cfg(test)]
@@ -25,8 +26,14 @@ use crate::files::Contents as Files;
 
 /// The format of the broker's database, for [`Db::open`].
 pub const MIGRATIONS: Migrations = Migrations {
-    sqlite: &[(1, include_str!("../../migrations/sqlite/1_store.sql"))],
-    postgres: &[(1, include_str!("../../migrations/postgres/1_store.sql"))],
+    sqlite: &[
+        (1, include_str!("../../migrations/sqlite/1_store.sql")),
+        (2, include_str!("../../migrations/sqlite/2_granted.sql")),
+    ],
+    postgres: &[
+        (1, include_str!("../../migrations/postgres/1_store.sql")),
+        (2, include_str!("../../migrations/postgres/2_granted.sql")),
+    ],
 };
 
 /// The scope of a kill that meets every tenant.
@@ -266,6 +273,9 @@ impl Store {
                 .bind(&text)
                 .execute(&mut write)
                 .await?;
+            if config.removed {
+                granted::forget(&mut write, &tenant).await?;
+            }
             let known: Vec<(String, i64)> =
                 query("SELECT name, version FROM secret WHERE tenant_id = ?")
                     .bind(&tenant)

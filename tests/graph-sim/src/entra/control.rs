@@ -30,6 +30,8 @@ pub(crate) fn router() -> Router<Sim> {
         .route("/consent", post(consent))
         .route("/revoke", post(revoke))
         .route("/device", post(device))
+        .route("/directory-roles", post(directory_roles))
+        .route("/refresh-tokens", post(refresh_tokens))
 }
 
 /// How long the key before stays: a day unless it is said.
@@ -115,6 +117,24 @@ async fn revoke(State(sim): State<Sim>, Query(place): Query<Place>) -> Response 
         Some(user) => sim.revoke_sessions(place.tenant, user),
         None => sim.revoke(place.tenant, place.app),
     })
+}
+
+async fn directory_roles(
+    State(sim): State<Sim>,
+    Query(place): Query<Place>,
+    Json(roles): Json<Vec<String>>,
+) -> Response {
+    done(sim.direct(place.tenant, place.user.as_deref(), roles))
+}
+
+#[derive(Deserialize)]
+struct Once {
+    once: bool,
+}
+
+async fn refresh_tokens(State(sim): State<Sim>, Query(Once { once }): Query<Once>) -> StatusCode {
+    sim.take_refresh_tokens_once(once);
+    StatusCode::NO_CONTENT
 }
 
 async fn device(State(sim): State<Sim>, Json(decision): Json<Decision>) -> Response {

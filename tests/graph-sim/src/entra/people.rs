@@ -1,7 +1,11 @@
 //! People who sign in: users of a tenant, by number.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use serde_json::{Value, json};
 
+use super::state::lock;
 use crate::guid::{self, Kind};
 use crate::property::Prop;
 use crate::sim::Sim;
@@ -16,7 +20,13 @@ pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) upn: String,
     pub(crate) enabled: bool,
+    /// Directory roles, by template id.
+    roles: Vec<String>,
 }
+
+/// Directory roles of users, by tenant and number.
+#[derive(Default)]
+pub(crate) struct Roles(Mutex<HashMap<(usize, u32), Vec<String>>>);
 
 impl Person {
     /// The user with this number, if it lives today.
@@ -36,6 +46,7 @@ impl Person {
             name: text(Prop::DisplayName).unwrap_or_default(),
             upn: text(Prop::UserPrincipalName).unwrap_or_default(),
             enabled: user.enabled,
+            roles: (lock(&sim.entra().people.0).get(&(tenant, index)).cloned()).unwrap_or_default(),
         })
     }
 
@@ -54,6 +65,8 @@ impl Person {
 
     /// Makes an application's claims those of an application that acts for this person.
     pub(crate) fn sign_in(&self, claims: &mut Value, scopes: String) {
+        let member = [MEMBER.to_owned()];
+        let roles: Vec<_> = member.iter().chain(&self.roles).collect();
         for (name, value) in [
             ("acct", json!(0)),
             ("acr", json!("1")),
@@ -66,12 +79,24 @@ impl Person {
             ("sub", json!(format!("{}-here", self.id))),
             ("unique_name", json!(self.upn)),
             ("upn", json!(self.upn)),
-            ("wids", json!([MEMBER])),
+            ("wids", json!(roles)),
         ] {
             claims[name] = value;
         }
         if let Some(claims) = claims.as_object_mut() {
             claims.shift_remove("idp");
         }
+    }
+}
+
+impl Sim {
+    /// Gives a user of a tenant (its position) these directory roles, by template id, in place of those so far; without an
+    /// id the first user who may sign in. They stand in tokens from now on. False if there is no such user.
+    pub fn direct(&self, tenant: usize, user: Option<&str>, roles: Vec<String>) -> bool {
+        let Some(number) = Person::number(self, tenant, user) else {
+            return false;
+        };
+        lock(&self.entra().people.0).insert((tenant, number), roles);
+        true
     }
 }

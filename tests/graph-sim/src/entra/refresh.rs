@@ -66,7 +66,8 @@ impl Session {
     }
 }
 
-/// `grant_type=refresh_token`: a new access token and a new refresh token. The old one lives on, as with Entra.
+/// `grant_type=refresh_token`: a new access token and a new refresh token. The old one lives on, as with Entra,
+/// unless each is taken once.
 pub(crate) fn redeem(ask: &Ask) -> Result<Reply, Refusal> {
     let text = ask.need("refresh_token")?;
     let Some(session) = Session::open(ask.sim, text) else {
@@ -100,6 +101,11 @@ pub(crate) fn redeem(ask: &Ask) -> Result<Reply, Refusal> {
                 "The refresh token has expired due to inactivity. The token was issued {idle} seconds ago and was inactive for 90.00:00:00."
             ),
         ));
+    }
+    if ask.sim.entra().takes_once() && !ask.sim.entra().use_once(text) {
+        let message =
+            "Provided grant is invalid or malformed: the refresh token was redeemed before.";
+        return Err(Refusal::grant(70_000, message));
     }
     let scope = ask.field("scope").unwrap_or(&session.scope).to_owned();
     let scope = format!("{scope} offline_access");

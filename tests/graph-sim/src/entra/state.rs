@@ -10,6 +10,7 @@ use super::device::Flows;
 use super::identity::Kept;
 use super::keys::{Key, SIGNING};
 use super::loops::Loops;
+use super::people::Roles;
 use super::refresh::Sessions;
 use super::standing::Standings;
 use crate::config::Config;
@@ -33,6 +34,8 @@ pub(crate) struct Entra {
     pub(super) kept: Kept,
     pub(super) flows: Flows,
     pub(super) sessions: Sessions,
+    pub(super) people: Roles,
+    one_time: AtomicBool,
     pub(super) loops: Loops,
 }
 
@@ -57,6 +60,8 @@ impl Entra {
             kept: Kept::default(),
             flows: Flows::default(),
             sessions: Sessions::default(),
+            people: Roles::default(),
+            one_time: AtomicBool::default(),
             loops: Loops::new(config.token_requests),
         }
     }
@@ -104,12 +109,17 @@ impl Entra {
         self.strict.load(Ordering::Relaxed)
     }
 
+    /// Whether a refresh token is taken once.
+    pub(crate) fn takes_once(&self) -> bool {
+        self.one_time.load(Ordering::Relaxed)
+    }
+
     /// Whether Entra reaches the workload issuer for its keys.
     pub(crate) fn issuer_is_reached(&self) -> bool {
         !self.issuer_lost.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody used the assertion with this name before.
+    /// Whether nobody used the assertion or refresh token with this name before.
     pub(crate) fn use_once(&self, name: &str) -> bool {
         let mut used = lock(&self.used);
         if used.len() >= MOST_USED {
@@ -135,6 +145,12 @@ impl Sim {
     pub fn reach_issuer(&self, reached: bool) {
         let entra = self.entra();
         entra.issuer_lost.store(!reached, Ordering::Relaxed);
+    }
+
+    /// Lets each refresh token be taken once from now on. Entra itself takes the ones before for long; other providers
+    /// don't (RFC 9700, section 4.14.2).
+    pub fn take_refresh_tokens_once(&self, once: bool) {
+        self.entra().one_time.store(once, Ordering::Relaxed);
     }
 
     /// Lets client assertions be refused that the standards forbid, though Entra takes them, or takes them again.

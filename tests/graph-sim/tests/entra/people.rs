@@ -198,6 +198,24 @@ async fn refresh_tokens_rotate_and_die() {
         );
     }
     let user = text(&claims(&text(&first["access_token"]))["oid"]);
+    let reader = json!(["4a5d8f65-41da-4de4-8968-e035b65339cf"]);
+    control(
+        &device.sim,
+        &format!("directory-roles?user={user}"),
+        reader.clone(),
+    )
+    .await;
+    let directed = device.refresh(&old, &[]).await;
+    let held = claims(&text(&directed["access_token"]))["wids"].clone();
+    assert_eq!((held.as_array().unwrap().len(), &held[1]), (2, &reader[0]));
+    control(&device.sim, "refresh-tokens?once=true", json!({})).await;
+    let next = text(&device.refresh(&old, &[]).await["refresh_token"]);
+    assert_eq!(
+        device.refresh(&old, &[]).await["error_codes"],
+        json!([70_000])
+    );
+    assert!(device.refresh(&next, &[]).await["access_token"].is_string());
+    control(&device.sim, "refresh-tokens?once=false", json!({})).await;
     control(&device.sim, &format!("revoke?user={user}"), json!({})).await;
     let dead = device.refresh(&old, &[]).await;
     assert_eq!(

@@ -83,8 +83,11 @@ impl Error {
         }
     }
 
-    /// Whether nothing but waiting helps (Graph asks for it).
+    /// Whether the dataset is left out until a permission, a licence or the configuration changes.
     pub fn is_skip(&self) -> bool {
-        matches!(self, Error::Graph(GraphError::Denied { .. }))
+        matches!(
+            self,
+            Error::Graph(GraphError::Denied { .. } | GraphError::NotInCloud { .. })
+        )
     }
 }

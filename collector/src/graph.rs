@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use catalog::{Clouds, Declaration};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use proto::ids::{Dataset, TenantId};
@@ -70,6 +71,19 @@ impl Graph {
             tenant,
             dataset,
             requests: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether the tenant's cloud has a dataset.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    pub fn has(&self, dataset: &Declaration) -> Result<(), GraphError> {
+        match dataset.clouds == Clouds::Global && is_national(&self.base) {
+            true => Err(GraphError::NotInCloud {
+                base: self.base.clone(),
+            }),
+            false => Ok(()),
         }
     }
 
@@ -208,6 +222,17 @@ impl Graph {
     }
 }
 
+/// Source: Graph, "National cloud deployments". A host that is none of them is taken for the worldwide one.
+fn is_national(base: &str) -> bool {
+    const NATIONAL: [&str; 3] = [
+        "https://graph.microsoft.us",
+        "https://dod-graph.microsoft.us",
+        "https://microsoftgraph.chinacloudapi.cn",
+    ];
+    let base = base.trim_end_matches('/').to_ascii_lowercase();
+    NATIONAL.contains(&base.as_str())
+}
+
 /// What was tried for one request.
 #[derive(Default)]
 struct Tries {
@@ -224,4 +249,17 @@ fn header(headers: &HeaderMap, name: &str) -> String {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     value.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn national_clouds_are_known_by_their_roots() {
+        assert!(is_national("https://graph.microsoft.us"));
+        assert!(is_national("https://MicrosoftGraph.chinacloudapi.cn/"));
+        assert!(!is_national("https://graph.microsoft.com"));
+        assert!(!is_national("http://127.0.0.1:8080"));
+    }
 }

@@ -42,6 +42,12 @@ pub enum GraphError {
     /// Graph no longer knows the delta link; everything has to be read.
     #[error("the delta link is no longer known to Microsoft Graph")]
     LinkRefused,
+    /// The tenant's cloud doesn't have what the dataset is read from.
+    #[error("the cloud of {base} has no such data")]
+    NotInCloud {
+        /// The configured root.
+        base: String,
+    },
     /// There is no such object.
     #[error("no such object")]
     NotFound,
@@ -105,6 +111,11 @@ impl GraphError {
                 "LW-3006",
                 what,
                 "check that the tenant's `graph` setting names Microsoft Graph; a proxy may have answered",
+            ),
+            GraphError::NotInCloud { .. } => Problem::new(
+                "LW-3009",
+                what,
+                "take the dataset out of the tenant's `datasets`; the others are read all the same",
             ),
             GraphError::ForeignLink { .. } => {
                 Problem::new("LW-3007", what, "check the tenant's `graph` setting")

@@ -179,6 +179,10 @@ pub async fn work(
             attempt,
             sequence: 0,
         };
+        // A tenant that was taken out is not read at all.
+        if !turn.open.tenant_removed {
+            graph.has(declaration)?;
+        }
         read(&mut turn).await?;
         let now = shared.now();
         let seal = move |row: &mut Row| row.state.seal(attempt, now).map(|_| ());

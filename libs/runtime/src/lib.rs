@@ -19,6 +19,12 @@ pub mod telemetry;
 pub mod tls;
 pub mod trace;
 
+/// Services allocate in one thread what another one frees; with glibc's allocator they then wait for its locks more than they
+/// work (measured by `cargo xtask bench broker`).
+#[cfg(feature = "server")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use clock::Clock;
 pub use error::Problem;
 pub use tokio_util::sync::CancellationToken;

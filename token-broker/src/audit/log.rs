@@ -22,7 +22,7 @@ use super::segment::End;
 const AT_ONCE: usize = 4_096;
 
 /// How long records are waited for when the last ones came together: asking the disk costs more than waiting.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Takes records. Clones are one log.
 #[derive(Clone)]

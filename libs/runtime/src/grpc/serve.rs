@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::server::Connected;
 
+use super::gather::Gather;
 use super::guard::Guard;
 use super::{Access, Peer};
 use crate::error::{Chain, Exit, Problem};
@@ -32,8 +33,6 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 256;
 /// What streams that never end by themselves get to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// What is written together at most: a record of TLS.
-const GATHERED: usize = 16 << 10;
 /// Peers that are gone without a word.
 const PING: Duration = Duration::from_secs(20);
 
@@ -214,7 +213,7 @@ async fn handshake(stream: TcpStream, from: SocketAddr, mode: &Mode) -> Option<C
             let certificate = session.peer_certificates().and_then(|c| c.first());
             match certificate.map(|c| Identity::of_certificate(c)) {
                 Some(Ok(identity)) => Some(Connection {
-                    io: Stream::Tls(Box::new(BufWriter::with_capacity(GATHERED, stream))),
+                    io: Stream::Tls(Box::new(Gather::new(stream))),
                     peer: Peer(Some(identity)),
                 }),
                 // The verifier has looked already.
@@ -244,9 +243,7 @@ struct Connection {
 }
 
 enum Stream {
-    /// What HTTP/2 writes piece by piece (headers, data, trailers) goes out as one: three records of TLS and three calls of
-    /// the system for each answer would cost more than the answer.
-    Tls(Box<BufWriter<TlsStream<TcpStream>>>),
+    Tls(Box<Gather<TlsStream<TcpStream>>>),
     Plain(TcpStream),
 }
 

@@ -168,7 +168,7 @@ impl Inner {
         disk::create_dir(&dir)?;
         let (new, same) =
             kinds().partition::<Vec<_>, _>(|kind| update.is_none_or(|u| holds(u, kind)));
-        let mut renderer = Renderer::new(tenant, &dir, &new)?;
+        let mut renderer = Renderer::new(tenant, &dir, &new);
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
                 Piece::Records(records) => renderer.write(&records)?,
@@ -222,6 +222,10 @@ impl Inner {
                 Some((part, content)) => (render::file(&home.join(&part.dir), kind), content),
                 None => return Err(disk::at(&new)(std::io::ErrorKind::NotFound.into())),
             };
+            if content.bytes == 0 {
+                kinds.insert((*kind).to_owned(), content.clone());
+                continue;
+            }
             let there = fs::metadata(&old).map_err(disk::at(&old))?.len();
             if there != content.bytes {
                 return Err(disk::at(&old)(std::io::ErrorKind::InvalidData.into()));

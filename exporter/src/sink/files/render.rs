@@ -25,15 +25,16 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    /// Creates the files of these kinds in an empty directory.
-    pub(super) fn new(tenant: TenantId, dir: &Path, kinds: &[&'static str]) -> Result<Self, Error> {
+    /// For the files of these kinds in an empty directory. A kind of which there is nothing gets no file there: most
+    /// tenants have few kinds, and each file costs the disk.
+    pub(super) fn new(tenant: TenantId, dir: &Path, kinds: &[&'static str]) -> Self {
         let files = kinds
             .iter()
-            .map(|kind| Ok((*kind, Lines::create(file(dir, kind))?)));
-        Ok(Renderer {
+            .map(|kind| (*kind, Lines::new(file(dir, kind))));
+        Renderer {
             tenant,
-            files: files.collect::<Result<_, Error>>()?,
-        })
+            files: files.collect(),
+        }
     }
 
     /// Writes records; other kinds, and those that this release doesn't know, are left out.
@@ -77,7 +78,8 @@ pub(super) fn file(dir: &Path, kind: &str) -> PathBuf {
 /// One file of lines.
 struct Lines {
     path: PathBuf,
-    file: File,
+    /// None until there is something to write.
+    file: Option<File>,
     hash: Sha256,
     content: Content,
     chunk: Vec<u8>,
@@ -87,16 +89,16 @@ struct Lines {
 }
 
 impl Lines {
-    fn create(path: PathBuf) -> Result<Self, Error> {
-        Ok(Lines {
-            file: disk::create(&path)?,
+    fn new(path: PathBuf) -> Self {
+        Lines {
+            file: None,
             path,
             hash: Sha256::new(),
             content: Content::default(),
             chunk: Vec::new(),
             last: String::new(),
             sorted: true,
-        })
+        }
     }
 
     fn begin(&mut self, key: &str) {
@@ -116,11 +118,16 @@ impl Lines {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
         self.hash.update(&self.chunk);
         self.content.bytes += self.chunk.len() as u64;
-        self.file
-            .write_all(&self.chunk)
-            .map_err(disk::at(&self.path))?;
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(disk::create(&self.path)?),
+        };
+        file.write_all(&self.chunk).map_err(disk::at(&self.path))?;
         self.chunk.clear();
         Ok(())
     }
@@ -130,7 +137,9 @@ impl Lines {
         if !self.sorted {
             self.sort()?;
         }
-        self.file.sync_all().map_err(disk::at(&self.path))?;
+        if let Some(file) = &self.file {
+            file.sync_all().map_err(disk::at(&self.path))?;
+        }
         Ok(Content {
             sha256: hex(self.hash),
             ..self.content
@@ -144,7 +153,7 @@ impl Lines {
         let text = fs::read(&self.path).map_err(disk::at(&self.path))?;
         let mut lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
         lines.sort_unstable();
-        self.file = disk::create(&self.path)?;
+        self.file = Some(disk::create(&self.path)?);
         self.hash = Sha256::new();
         self.content.bytes = 0;
         for line in lines {

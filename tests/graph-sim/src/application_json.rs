@@ -56,7 +56,7 @@ fn key_credentials(app: &App) -> Vec<Value> {
             "endDateTime": calendar::text(key.end),
             "key": key.x5c(),
             "keyId": id,
-            "startDateTime": calendar::text(Key::START),
+            "startDateTime": calendar::text(key.start),
             "type": "AsymmetricX509Cert",
             "usage": "Verify",
         })

@@ -115,7 +115,12 @@ fn shape_of(root: &str) -> (&'static Shape, Rules<'static>) {
 /// All applications that are registered in the tenant.
 fn applications(call: &Call) -> Vec<Object> {
     (0..apps::COUNT)
-        .map(|n| application_json::application(call, &apps::app(call.who, n)))
+        .map(|n| {
+            application_json::application(
+                call,
+                &apps::app(call.who, n).uploaded(call.sim, call.tenant),
+            )
+        })
         .collect()
 }
 
@@ -123,7 +128,7 @@ fn applications(call: &Call) -> Vec<Object> {
 fn principals(call: &Call) -> Vec<Object> {
     let standings = &call.sim.entra().standings;
     let own = (0..apps::COUNT).filter_map(|n| {
-        let mut app = apps::app(call.who, n);
+        let mut app = apps::app(call.who, n).uploaded(call.sim, call.tenant);
         let standing = standings.of(call.tenant, n);
         app.principal = standing.principal_id(call.who, &app);
         let state = standing.principal;

@@ -6,10 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use crate::config::Config;
+
 /// Time since the start of the simulation: what was ticked, and the wall clock if asked for.
 pub(crate) struct Clock {
     ticked: Mutex<Duration>,
     started: Option<Instant>,
+    /// The date at which it starts, in seconds since 1970, if that is not the real one.
+    start: Option<u64>,
     /// How much faster than the wall clock simulated time runs.
     speed: f64,
     /// Seconds by which dates are off.
@@ -17,12 +21,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new(wall: bool, speed: f64, off: i64) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             ticked: Mutex::default(),
-            started: wall.then(Instant::now),
-            speed,
-            off: AtomicI64::new(off),
+            started: config.wall_clock.then(Instant::now),
+            start: config.start,
+            speed: config.speed,
+            off: AtomicI64::new(config.clock_off),
         }
     }
 
@@ -59,8 +64,13 @@ impl Clock {
     }
 
     /// The time that tokens and answers are dated with: the real one, because clients compare with it, plus what was
-    /// ticked.
+    /// ticked; or simulated time alone, where its start is given.
     pub(crate) fn unix(&self) -> u64 {
+        let off = self.off.load(Ordering::SeqCst);
+        if let Some(start) = self.start {
+            let now = self.now().as_secs();
+            return start.saturating_add(now).saturating_add_signed(off);
+        }
         // The simulator shares no code with the product, its clock neither: real time comes in here only.
         #[allow(clippy::disallowed_methods)]
         let real = SystemTime::now()
@@ -69,6 +79,6 @@ impl Clock {
         self.ticked()
             .as_secs()
             .saturating_add(real)
-            .saturating_add_signed(self.off.load(Ordering::SeqCst))
+            .saturating_add_signed(off)
     }
 }

@@ -51,6 +51,11 @@ pub struct Config {
     pub trouble: Vec<Trouble>,
     /// Equal seeds give equal trouble to equal requests.
     pub trouble_seed: u64,
+    /// The date at which simulated time starts, in seconds since 1970: dates follow simulated time alone. None: it starts
+    /// when the simulation does, and dates go on with the real clock, because clients compare them with theirs.
+    pub start: Option<u64>,
+    /// How long the access tokens of people live, as a token lifetime policy may say: ten minutes to a day. None: an hour.
+    pub person_token_life: Option<Duration>,
     /// Seconds by which dates in answers and tokens are wrong.
     pub clock_off: i64,
     /// Whether client assertions must be as RFC 7523 and Microsoft's page want them: used once, good for ten minutes at
@@ -91,6 +96,8 @@ impl Default for Config {
             report_lag: 2,
             trouble: Vec::new(),
             trouble_seed: 1,
+            start: None,
+            person_token_life: None,
             clock_off: 0,
             strict_assertions: false,
             token_requests: None,

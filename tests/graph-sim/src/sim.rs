@@ -110,7 +110,7 @@ impl Sim {
             .map(|n| tenant::identity(config.seed, n))
             .collect();
         let base = config.base.as_deref().unwrap_or(DEFAULT_BASE);
-        let clock = Clock::new(config.wall_clock, config.speed, config.clock_off);
+        let clock = Clock::new(&config);
         Self(Arc::new(Inner {
             names: (0..)
                 .zip(&identities)

@@ -41,6 +41,7 @@ pub(crate) struct Secret {
 }
 
 /// A key credential.
+#[derive(Clone)]
 pub(crate) struct Certificate {
     pub(crate) id: String,
     pub(crate) key: &'static Key,

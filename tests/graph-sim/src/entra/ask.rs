@@ -97,13 +97,14 @@ impl<'a> Ask<'a> {
 
     /// The application that asks.
     pub(crate) fn app(&self) -> Result<App, Refusal> {
-        let who = self.who()?;
+        let (who, position) = (self.who()?, self.position()?);
         let basic = self.basic().map(|(id, _)| id);
         let client = match self.field("client_id") {
             Some(client) => client.to_owned(),
             None => basic.ok_or_else(|| Refusal::lacks("client_id"))?,
         };
-        apps::find(who, &client).ok_or_else(|| {
+        let found = apps::find(who, &client).map(|app| app.uploaded(self.sim, position));
+        found.ok_or_else(|| {
             Refusal::new(
                 400,
                 "unauthorized_client",

@@ -178,7 +178,7 @@ fn unregistered(app: &App, reason: &str, thumbprint: &str) -> Refusal {
 
 /// Refuses a certificate whose own time is over.
 fn still_good(key: &Key, now: u64) -> Result<(), Refusal> {
-    if (Key::START..key.end).contains(&now) {
+    if (key.start..key.end).contains(&now) {
         return Ok(());
     }
     Err(Refusal::client(
@@ -186,7 +186,7 @@ fn still_good(key: &Key, now: u64) -> Result<(), Refusal> {
         format!(
             "The provided certificate is not within its specified validity window. Thumbprint of key used by client: '{}', Found key 'Start={}, End={}'.",
             key.thumbprint(),
-            calendar::text(Key::START),
+            calendar::text(key.start),
             calendar::text(key.end)
         ),
     ))

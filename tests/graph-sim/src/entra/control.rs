@@ -26,6 +26,8 @@ pub(crate) fn router() -> Router<Sim> {
         .route("/assertions", post(assertions))
         .route("/tokens", post(tokens))
         .route("/issuer", post(issuer))
+        .route("/issuer/keys", post(roll_issuer))
+        .route("/certificate", post(upload))
         .route("/assertion", post(mint))
         .route("/consent", post(consent))
         .route("/revoke", post(revoke))
@@ -42,6 +44,11 @@ struct Keep {
 
 async fn roll(State(sim): State<Sim>, Query(Keep { keep }): Query<Keep>) -> StatusCode {
     sim.roll_keys(Duration::from_secs(keep.unwrap_or(86_400)));
+    StatusCode::NO_CONTENT
+}
+
+async fn roll_issuer(State(sim): State<Sim>, Query(Keep { keep }): Query<Keep>) -> StatusCode {
+    sim.roll_issuer_keys(Duration::from_secs(keep.unwrap_or(86_400)));
     StatusCode::NO_CONTENT
 }
 
@@ -112,6 +119,14 @@ async fn consent(
     done(sim.consent(place.tenant, place.app, change))
 }
 
+/// A certificate in PEM, as an administrator uploads it.
+async fn upload(State(sim): State<Sim>, Query(place): Query<Place>, pem: String) -> Response {
+    match sim.upload_certificate(place.tenant, place.app, &pem) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(what) => (StatusCode::BAD_REQUEST, what).into_response(),
+    }
+}
+
 async fn revoke(State(sim): State<Sim>, Query(place): Query<Place>) -> Response {
     done(match &place.user {
         Some(user) => sim.revoke_sessions(place.tenant, user),
@@ -158,7 +173,7 @@ async fn entra(
     let who = sim.identity(place.tenant);
     let started = sim.entra().started;
     let all = (0..apps::COUNT).map(|n| {
-        let mut app = apps::app(who, n);
+        let mut app = apps::app(who, n).uploaded(&sim, place.tenant);
         let standing = sim.entra().standings.of(place.tenant, n);
         app.principal = standing.principal_id(who, &app);
         app

@@ -10,7 +10,7 @@ use super::assertion::{life, malformed};
 use super::discovery;
 use super::identity;
 use super::jwt::{self, Jwt};
-use super::keys::{ISSUER, Key, SIGNING};
+use super::keys::{EXPIRED, Key, SIGNING};
 use super::refusal::{Refusal, json_reply};
 use crate::reply::Reply;
 use crate::sim::Sim;
@@ -153,7 +153,10 @@ fn signs(sim: &Sim, jwt: &Jwt, own: bool) -> bool {
             .published(sim.now().as_secs())
             .map(|n| &SIGNING[n])
             .any(|key| is(&key)),
-        false => ISSUER.first().is_some_and(|key| is(&key)),
+        false => sim
+            .entra()
+            .issuer_keys(sim.now().as_secs())
+            .any(|key| is(&key)),
     }
 }
 
@@ -182,7 +185,12 @@ impl Mint {
             "nbf": now,
             "sub": self.subject.unwrap_or_else(|| SUBJECT.to_owned()),
         });
-        jwt::sign(&ISSUER[usize::from(self.unpublished)], None, &claims)
+        let key = match self.unpublished {
+            // Somebody else's.
+            true => &EXPIRED,
+            false => sim.entra().issuer_key(),
+        };
+        jwt::sign(key, None, &claims)
     }
 }
 
@@ -199,6 +207,8 @@ pub(crate) fn configuration(ask: &Ask) -> Reply {
 }
 
 /// `GET /_issuer/keys`
-pub(crate) fn keys() -> Reply {
-    json_reply(&json!({ "keys": [discovery::jwk(&ISSUER[0], None)] }))
+pub(crate) fn keys(sim: &Sim) -> Reply {
+    let keys = sim.entra().issuer_keys(sim.now().as_secs());
+    let keys: Vec<Value> = keys.map(|key| discovery::jwk(key, None)).collect();
+    json_reply(&json!({ "keys": keys }))
 }

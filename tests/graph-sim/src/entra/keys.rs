@@ -6,9 +6,12 @@ use aws_lc_rs::digest::{self, Algorithm};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
 use aws_lc_rs::signature::{
-    KeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256,
-    UnparsedPublicKey, VerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
+
+use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::sealed::{base64url, unbase64url};
 
@@ -22,7 +25,8 @@ pub(crate) static CLIENTS: [Key; 6] = [
     Key::new(include_str!("../../data/keys/client-6.pem")),
 ];
 /// The certificate of an application that nobody renewed.
-pub(crate) static EXPIRED: Key = Key::until(
+pub(crate) static EXPIRED: Key = Key::between(
+    Key::START,
     // 2024-01-01
     1_704_067_200,
     include_str!("../../data/keys/client-expired.pem"),
@@ -33,15 +37,17 @@ pub(crate) static SIGNING: [Key; 3] = [
     Key::new(include_str!("../../data/keys/signing-2.pem")),
     Key::new(include_str!("../../data/keys/signing-3.pem")),
 ];
-/// What the workload issuer signs with: the first one is published, the other one is not.
+/// What the workload issuer signs with, one after the other.
 pub(crate) static ISSUER: [Key; 2] = [
     Key::new(include_str!("../../data/keys/issuer-1.pem")),
     Key::new(include_str!("../../data/keys/issuer-2.pem")),
 ];
 
-/// A private key with its self-signed certificate.
+/// A private key with its self-signed certificate; of an uploaded one the certificate only.
 pub(crate) struct Key {
     pem: &'static str,
+    /// From when the certificate is good, in seconds since 1970.
+    pub(crate) start: u64,
     /// Until when the certificate is good, in seconds since 1970.
     pub(crate) end: u64,
     read: OnceLock<Read>,
@@ -57,29 +63,47 @@ pub(crate) enum Signing {
 /// What is in the file.
 struct Read {
     pair: Option<RsaKeyPair>,
+    /// As RFC 8017 A.1.1 writes it.
+    public: Vec<u8>,
     certificate: Vec<u8>,
     sha1: String,
     sha256: String,
 }
 
 impl Key {
-    /// From when all certificates are good: 2020-01-01.
-    pub(crate) const START: u64 = 1_577_836_800;
+    /// From when all certificates of the simulator are good: 2020-01-01.
+    const START: u64 = 1_577_836_800;
 
     const fn new(pem: &'static str) -> Self {
         // 2120-01-01
-        Self::until(4_733_510_400, pem)
+        Self::between(Self::START, 4_733_510_400, pem)
     }
 
-    const fn until(end: u64, pem: &'static str) -> Self {
+    const fn between(start: u64, end: u64, pem: &'static str) -> Self {
         Self {
             pem,
+            start,
             end,
             read: OnceLock::new(),
         }
     }
 
-    /// Certificate and private key as a client takes them.
+    /// The certificate in this PEM, kept as long as the process: there are a few of them. None where there is no
+    /// certificate of an RSA key.
+    pub(crate) fn uploaded(pem: &str) -> Option<&'static Self> {
+        let certificate = block(pem, "CERTIFICATE");
+        let der = unbase64(&certificate);
+        let (_, read) = X509Certificate::from_der(&der).ok()?;
+        read.public_key().parsed().ok().filter(is_rsa)?;
+        let seconds = |at: ASN1Time| u64::try_from(at.timestamp()).unwrap_or(0);
+        let (start, end) = (read.validity().not_before, read.validity().not_after);
+        let pem =
+            format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
+        let key = Self::between(seconds(start), seconds(end) + 1, pem.leak());
+        Some(Box::leak(Box::new(key)))
+    }
+
+    /// Certificate and private key as a client takes them; of an uploaded one the certificate.
     pub(crate) fn pem(&self) -> &'static str {
         self.pem
     }
@@ -90,6 +114,7 @@ impl Key {
             let private = unbase64(&block(self.pem, "PRIVATE KEY"));
             Read {
                 pair: RsaKeyPair::from_pkcs8(&private).ok(),
+                public: public(&certificate),
                 sha1: thumbprint(&digest::SHA1_FOR_LEGACY_USE_ONLY, &certificate),
                 sha256: thumbprint(&digest::SHA256, &certificate),
                 certificate,
@@ -120,8 +145,7 @@ impl Key {
 
     /// The modulus, as a JWK says it.
     pub(crate) fn modulus(&self) -> String {
-        let public = self.read().pair.as_ref().map(KeyPair::public_key);
-        let der = public.map_or(&[][..], AsRef::as_ref);
+        let der = &self.read().public;
         // RFC 8017 A.1.1: two headers of four bytes, a zero, 2048 bits of modulus, then 65537.
         base64url(der.get(9..265).unwrap_or_default())
     }
@@ -149,13 +173,20 @@ impl Key {
             Signing::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
             Signing::Ps256 => &RSA_PSS_2048_8192_SHA256,
         };
-        let public = self.read().pair.as_ref().map(KeyPair::public_key);
-        public.is_some_and(|public| {
-            UnparsedPublicKey::new(algorithm, public.as_ref())
-                .verify(text, signature)
-                .is_ok()
-        })
+        UnparsedPublicKey::new(algorithm, &self.read().public)
+            .verify(text, signature)
+            .is_ok()
     }
+}
+
+fn public(certificate: &[u8]) -> Vec<u8> {
+    let read = X509Certificate::from_der(certificate).ok();
+    let key = read.map(|(_, read)| read.public_key().subject_public_key.data.to_vec());
+    key.unwrap_or_default()
+}
+
+fn is_rsa(key: &PublicKey) -> bool {
+    matches!(key, PublicKey::RSA(_))
 }
 
 fn thumbprint(algorithm: &'static Algorithm, certificate: &[u8]) -> String {

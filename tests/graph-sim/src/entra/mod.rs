@@ -22,6 +22,7 @@ mod refusal;
 pub(crate) mod standing;
 mod state;
 mod token;
+mod upload;
 
 pub(crate) use bearer::Bearer;
 pub(crate) use control::router as control;
@@ -122,7 +123,7 @@ pub(crate) fn answer(sim: &Sim, request: &Request, headers: &HeaderMap) -> Optio
             Endpoint::Imds => Ok(identity::imds(&ask)),
             Endpoint::AppService => Ok(identity::app_service(&ask)),
             Endpoint::IssuerConfiguration => Ok(federation::configuration(&ask)),
-            Endpoint::IssuerKeys => Ok(federation::keys()),
+            Endpoint::IssuerKeys => Ok(federation::keys(sim)),
         },
     };
     let good = answered.as_ref().is_ok_and(|reply| reply.status < 400);

@@ -16,7 +16,7 @@ use super::jwt;
 use super::people::Person;
 use super::refusal::{Refusal, json_reply};
 use super::state::lock;
-use super::token::{EXPIRES_IN, Issue, LONG, Proof};
+use super::token::{Issue, LONG, Proof};
 use crate::reply::Reply;
 use crate::sealed::{base64url, checksum, unbase64url};
 use crate::sim::Sim;
@@ -144,7 +144,10 @@ pub(crate) fn answer(
         capable,
         not_before,
     } = Wanted::read(ask)?;
-    let life = if capable { LONG } else { EXPIRES_IN };
+    let life = match capable {
+        true => LONG,
+        false => ask.sim.entra().person_life,
+    };
     let shown = scopes.iter().map(|s| format!("{audience}/{s}"));
     let mut body = json!({
         "token_type": "Bearer",

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::apps::{self, App, MAIN};
+use super::apps::{self, App, Certificate, MAIN};
 use super::refusal::Refusal;
 use super::state::lock;
 use crate::guid::{self, Kind};
@@ -57,6 +57,8 @@ pub(crate) struct Standing {
     pub(crate) declines: bool,
     /// Tokens must not be valid from before this time; only of clients that take claims challenges.
     pub(crate) not_before: Option<u64>,
+    /// Certificates that were added.
+    pub(crate) certificates: Vec<Certificate>,
 }
 
 /// Those that are not as at the start, by tenant and application.
@@ -71,7 +73,7 @@ impl Standings {
             .unwrap_or_default()
     }
 
-    fn change(&self, tenant: usize, app: usize, change: impl FnOnce(&mut Standing)) {
+    pub(super) fn change(&self, tenant: usize, app: usize, change: impl FnOnce(&mut Standing)) {
         change(lock(&self.0).entry((tenant, app)).or_default());
     }
 }

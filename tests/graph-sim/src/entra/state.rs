@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::bearer::Bearer;
 use super::device::Flows;
 use super::identity::Kept;
-use super::keys::{Key, SIGNING};
+use super::keys::{ISSUER, Key, SIGNING};
 use super::loops::Loops;
 use super::people::Roles;
 use super::refresh::Sessions;
 use super::standing::Standings;
+use super::token::EXPIRES_IN;
 use crate::config::Config;
 use crate::sim::Sim;
 
@@ -25,7 +26,10 @@ const MOST_USED: usize = 100_000;
 pub(crate) struct Entra {
     /// When the simulation started, in seconds since 1970.
     pub(crate) started: u64,
+    /// Seconds that the access tokens of people live.
+    pub(super) person_life: u64,
     ring: Mutex<Ring>,
+    issuer: Mutex<Ring>,
     good: RwLock<HashMap<Box<str>, Arc<Bearer>>>,
     strict: AtomicBool,
     used: Mutex<HashSet<String>>,
@@ -39,7 +43,7 @@ pub(crate) struct Entra {
     pub(super) loops: Loops,
 }
 
-/// The published signing keys, by position in [`SIGNING`].
+/// Which keys are published, by position among all that there are.
 #[derive(Default)]
 struct Ring {
     current: usize,
@@ -47,11 +51,30 @@ struct Ring {
     before: Option<(usize, u64)>,
 }
 
+impl Ring {
+    /// The positions of the keys that are published; `now` in simulated seconds.
+    fn published(&self, now: u64) -> impl Iterator<Item = usize> + use<> {
+        let before = self.before.filter(|(_, gone)| now < *gone);
+        [Some(self.current), before.map(|(key, _)| key)]
+            .into_iter()
+            .flatten()
+    }
+
+    fn roll(&mut self, keys: usize, gone: u64) {
+        self.before = Some((self.current, gone));
+        self.current = (self.current + 1) % keys;
+    }
+}
+
 impl Entra {
     pub(crate) fn new(started: u64, config: &Config) -> Self {
         Self {
             started,
+            person_life: config
+                .person_token_life
+                .map_or(EXPIRES_IN, |life| life.as_secs()),
             ring: Mutex::default(),
+            issuer: Mutex::default(),
             good: RwLock::default(),
             strict: AtomicBool::new(config.strict_assertions),
             used: Mutex::default(),
@@ -66,28 +89,25 @@ impl Entra {
         }
     }
 
-    fn ring(&self) -> MutexGuard<'_, Ring> {
-        lock(&self.ring)
-    }
-
     /// The key that tokens are signed with.
     pub(crate) fn signing_key(&self) -> &'static Key {
-        &SIGNING[self.ring().current % SIGNING.len()]
+        &SIGNING[lock(&self.ring).current % SIGNING.len()]
     }
 
     /// The positions of the keys that are published; `now` in simulated seconds.
     pub(crate) fn published(&self, now: u64) -> impl Iterator<Item = usize> + use<> {
-        let ring = self.ring();
-        let before = ring.before.filter(|(_, gone)| now < *gone);
-        [Some(ring.current), before.map(|(key, _)| key)]
-            .into_iter()
-            .flatten()
+        lock(&self.ring).published(now)
     }
 
-    fn roll(&self, gone: u64) {
-        let mut ring = self.ring();
-        ring.before = Some((ring.current, gone));
-        ring.current = (ring.current + 1) % SIGNING.len();
+    /// The key that the workload issuer signs with.
+    pub(crate) fn issuer_key(&self) -> &'static Key {
+        &ISSUER[lock(&self.issuer).current % ISSUER.len()]
+    }
+
+    /// The keys that the workload issuer publishes; `now` in simulated seconds.
+    pub(crate) fn issuer_keys(&self, now: u64) -> impl Iterator<Item = &'static Key> + use<> {
+        let published = lock(&self.issuer).published(now);
+        published.map(|n| &ISSUER[n])
     }
 
     /// What is known of a token that was found good before.
@@ -138,7 +158,13 @@ impl Sim {
     /// nobody takes tokens that it signed. There are three keys, so the fourth is the first one again.
     pub fn roll_keys(&self, keep: Duration) {
         let gone = self.now().saturating_add(keep).as_secs();
-        self.entra().roll(gone);
+        lock(&self.entra().ring).roll(SIGNING.len(), gone);
+    }
+
+    /// The same for the workload issuer, which has two keys.
+    pub fn roll_issuer_keys(&self, keep: Duration) {
+        let gone = self.now().saturating_add(keep).as_secs();
+        lock(&self.entra().issuer).roll(ISSUER.len(), gone);
     }
 
     /// Lets Entra reach the workload issuer or not from now on.

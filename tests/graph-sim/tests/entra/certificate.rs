@@ -1,8 +1,11 @@
 //! Client assertions signed with a certificate: what is taken, and what is refused with which number.
 
+use std::time::Duration;
+
 use graph_sim::{Config, Sim, TenantInfo};
 use serde_json::{Value, json};
 
+use crate::http::{shown, text};
 use crate::sign::{Certificate, claims};
 use crate::support::{Answer, ask_token};
 
@@ -341,4 +344,44 @@ async fn strict_servers_refuse_more() {
         let answer = signer.with(header, change).await;
         assert_eq!(answer.json()["error_codes"], json!([code]), "{what}");
     }
+}
+
+/// Another certificate that is good in the year 2027.
+fn of_2027() -> String {
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+    let key = key.unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.not_before = rcgen::date_time_ymd(2027, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2027, 12, 31);
+    params.self_signed(&key).unwrap().pem() + &key.serialize_pem()
+}
+
+/// An administrator adds a certificate beside the first one; it counts for as long as it is good.
+#[tokio::test]
+async fn a_certificate_that_is_added_counts_until_its_last_day() {
+    let december = 1_827_619_200;
+    let mut signer = Signer::new(Config {
+        start: Some(december),
+        ..Config::default()
+    })
+    .await;
+    assert_eq!(signer.now, december);
+    let pem = of_2027();
+    signer.certificate = Certificate::read(&pem);
+    let none = json!({});
+    let unknown = signer.with(none.clone(), none.clone()).await.json();
+    assert_eq!(unknown["error_codes"], json!([700_027]));
+    assert!(signer.sim.upload_certificate(0, 0, "x").is_err());
+    assert!(signer.sim.upload_certificate(1, 0, &pem).is_err());
+    signer.sim.upload_certificate(0, 0, &pem).unwrap();
+    assert_eq!(signer.with(none.clone(), none.clone()).await.status, 200);
+    let all = shown(&signer.sim, 0).await["applications"][0]["certificates"].clone();
+    assert_eq!(all.as_array().unwrap().len(), 2);
+    assert!(!text(&all[1]["pem"]).contains("PRIVATE"));
+    // Into the next year.
+    let days = Duration::from_secs(60 * 86_400);
+    signer.sim.tick(days);
+    signer.now += days.as_secs();
+    let over = signer.with(none.clone(), none).await.json();
+    assert_eq!(over["error_codes"], json!([1_000_502]));
 }

@@ -1,5 +1,7 @@
 //! Federated credentials and managed identities: no secret at all.
 
+use std::time::Duration;
+
 use graph_sim::{Config, Sim};
 use serde_json::{Value, json};
 
@@ -122,6 +124,23 @@ async fn the_issuer_is_one() {
     let keys = get(&sim, place.strip_prefix(BASE).unwrap()).await.json();
     assert_eq!(keys["keys"][0]["kty"], "RSA");
     assert_eq!(shown(&sim, 0).await["issuer"], document["issuer"]);
+}
+
+/// Section 1.4: an issuer's new key counts at once, and the one before until it is no longer published.
+#[tokio::test]
+async fn the_issuers_keys_roll() {
+    let sim = Sim::new(Config::default());
+    let client = sim.tenants()[0].client_id.clone();
+    let before = mint(&sim, json!({})).await;
+    sim.roll_issuer_keys(Duration::from_secs(600));
+    let after = mint(&sim, json!({})).await;
+    for assertion in [&before, &after] {
+        assert_eq!(ask(&sim, &client, assertion).await.status, 200);
+    }
+    sim.tick(Duration::from_secs(600));
+    let refused = ask(&sim, &client, &before).await.json();
+    assert_eq!(refused["error_codes"], json!([900_384]));
+    assert_eq!(ask(&sim, &client, &after).await.status, 200);
 }
 
 /// Section 1.5: IMDS answers with texts, keeps its token, and says what is wrong in its own way.

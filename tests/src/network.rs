@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use graph_sim::Sim;
 use runtime::Clock;
+use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
@@ -111,6 +112,24 @@ impl Network {
             let network = network.clone();
             async move { network.send(request).await }
         }))
+    }
+
+    /// What the simulator answers, as JSON; none where it refuses.
+    pub async fn get(&self, path: &str) -> Option<Value> {
+        let request = http::Request::get(format!("{BASE}/{path}"));
+        self.json(request.body(Bytes::new()).ok()?).await
+    }
+
+    /// The same with a body, `kind` is its type.
+    pub async fn post(&self, path: &str, kind: &str, body: String) -> Option<Value> {
+        let request = http::Request::post(format!("{BASE}/{path}")).header("content-type", kind);
+        self.json(request.body(body.into()).ok()?).await
+    }
+
+    async fn json(&self, request: http::Request<Bytes>) -> Option<Value> {
+        let answer = self.send(request).await.ok()?;
+        let good = answer.status().is_success();
+        good.then(|| serde_json::from_slice(answer.body()).unwrap_or_default())
     }
 
     async fn send(

@@ -8,11 +8,13 @@ use bus::faulty::Faults;
 use exporter::SinkConfig;
 use graph_sim::{Consent, Sim};
 use leastwise::Config;
+use proto::ids::Dataset;
 use serde_json::Value;
-use token_broker::{AppConfig, TenantConfig};
+use token_broker::{AppConfig, CredentialConfig, TenantConfig};
 use tower::ServiceExt as _;
 
 use crate::network::BASE;
+use crate::world::ORIGIN;
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -29,6 +31,10 @@ pub struct Setup {
     pub faults: Option<(u64, Faults)>,
     /// The app registrations of each tenant; the main one reads everything when there are none.
     pub apps: Vec<App>,
+    /// The datasets that are read of each tenant; all there are when there is no list.
+    pub datasets: Option<Vec<&'static str>>,
+    /// Tenants are not in the configuration: the test adds them while the product runs.
+    pub added: bool,
 }
 
 /// An app registration.
@@ -42,6 +48,8 @@ pub struct App {
     pub roles: Vec<String>,
     /// The datasets that the operator names for it, if any.
     pub datasets: Option<Vec<&'static str>>,
+    /// What it proves itself with, paths below the world's directory; its client secret where there is nothing.
+    pub credentials: Vec<CredentialConfig>,
 }
 
 impl Setup {
@@ -51,6 +59,8 @@ impl Setup {
             sim: graph_sim::Config {
                 users,
                 base: Some(BASE.to_owned()),
+                // Both sides compare dates: they have one clock.
+                start: Some(ORIGIN / 1_000_000),
                 ..graph_sim::Config::default()
             },
             lateness: 0,
@@ -58,13 +68,16 @@ impl Setup {
             window: 4,
             faults: None,
             apps: Vec::new(),
+            datasets: None,
+            added: false,
         }
     }
 }
 
 /// The configuration that an operator would write.
 pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
-    let tenants = sim.tenants().iter().enumerate().map(|(n, tenant)| {
+    let tenants = sim.tenants().iter().enumerate();
+    let tenants = tenants.filter(|_| !setup.added).map(|(n, tenant)| {
         let secret = home.join(format!("secret-{n}"));
         std::fs::write(&secret, &tenant.client_secret).unwrap();
         let apps = setup.apps.iter().map(|app| register(home, sim, n, app));
@@ -73,14 +86,17 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             .is_empty()
             .then(|| (tenant.client_id.clone(), secret.clone().into()));
         let (client_id, client_secret_file) = main.unzip();
-        TenantConfig {
+        let mut config = TenantConfig {
             client_id,
             client_secret_file,
             apps,
+            datasets: setup.datasets.as_deref().map(named),
             authority: Some(tenant.authority.parse().unwrap()),
             graph: Some(tenant.graph.parse().unwrap()),
             ..TenantConfig::with_secret(tenant.id.parse().unwrap(), &tenant.client_id, secret)
-        }
+        };
+        config.resolve(home);
+        config
     });
     let sinks = vec![
         SinkConfig::Files {
@@ -129,14 +145,20 @@ fn register(home: &Path, sim: &Sim, tenant: usize, app: &App) -> AppConfig {
     });
     let known = &all["applications"][app.position];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let secret = home.join(format!("secret-{tenant}-{}", app.name));
-    std::fs::write(&secret, text(&known["secrets"][0]["text"])).unwrap();
-    let datasets = app.datasets.as_ref().map(|names| names.iter());
+    let secret = app.credentials.is_empty().then(|| {
+        let secret = home.join(format!("secret-{tenant}-{}", app.name));
+        std::fs::write(&secret, text(&known["secrets"][0]["text"])).unwrap();
+        secret.into()
+    });
     AppConfig {
         name: app.name.to_owned(),
         client_id: text(&known["clientId"]),
-        client_secret_file: Some(secret.into()),
-        credentials: Vec::new(),
-        datasets: datasets.map(|names| names.map(|n| n.parse().unwrap()).collect()),
+        client_secret_file: secret,
+        credentials: app.credentials.clone(),
+        datasets: app.datasets.as_deref().map(named),
     }
+}
+
+fn named(datasets: &[&str]) -> Vec<Dataset> {
+    datasets.iter().map(|name| name.parse().unwrap()).collect()
 }

@@ -59,6 +59,7 @@ fn groups(named: bool) -> Vec<App> {
         position,
         roles: vec![role.to_owned()],
         datasets: named.then(|| datasets.to_vec()),
+        credentials: Vec::new(),
     };
     vec![
         app("users", 1, "User.Read.All", &["users"]),

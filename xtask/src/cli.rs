@@ -52,6 +52,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// A simulated year of daily readings: what has to be done by hand for it, each way for an app registration to prove
+    /// itself
+    Year {
+        /// Passed on; `cargo xtask year --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -78,6 +85,7 @@ pub fn run() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Dev(Dev::Up { args }) => distributed::dev_up(&args),
         Task::Chaos { args } => distributed::chaos(&args),
+        Task::Year { args } => distributed::year(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

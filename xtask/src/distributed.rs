@@ -1,6 +1,7 @@
 //! What runs installations of real processes: built here, done by the program `distributed` of the package `tests`.
 
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
@@ -29,6 +30,24 @@ pub fn chaos(args: &[String]) -> Result<ExitCode> {
     })
 }
 
+/// `cargo xtask year`. It needs no servers.
+pub fn year(args: &[String]) -> Result<ExitCode> {
+    needs::c_compiler()?;
+    if !passes(cargo().args(["build", "--package", "tests", "--bins"]))? {
+        bail!("what lives through the year doesn't build");
+    }
+    eprintln!("a year takes some minutes");
+    // Each reading tells how it goes on standard error: of interest where one fails.
+    let year = command(built("debug")).arg("year").args(args).output();
+    let year = year.context("start `distributed`")?;
+    print!("{}", String::from_utf8_lossy(&year.stdout));
+    if !year.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&year.stderr));
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// `cargo xtask dev up`.
 pub fn dev_up(args: &[String]) -> Result<ExitCode> {
     // In place of this process, so that Ctrl-C reaches nobody who would not wait for the end.
@@ -50,7 +69,9 @@ pub fn program(release: bool) -> Result<Command> {
         bail!("the programs of an installation don't build");
     }
     let profile = if release { "release" } else { "debug" };
-    Ok(command(
-        workspace::target().join(profile).join("distributed"),
-    ))
+    Ok(command(built(profile)))
+}
+
+fn built(profile: &str) -> PathBuf {
+    workspace::target().join(profile).join("distributed")
 }

@@ -21,7 +21,7 @@ mod run;
 mod softhsm;
 mod wait;
 
-pub use pki::{Pki, Validity};
+pub use pki::{Pki, Validity, app_certificate};
 pub use ports::free as free_port;
 pub use postgres::Postgres;
 pub use process::Process;

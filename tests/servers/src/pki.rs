@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+    KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, SanType, date_time_ymd,
 };
 
 use crate::Tls;
@@ -90,6 +90,16 @@ impl Pki {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
+}
+
+/// A certificate that an app registration proves itself with (RSA), and its key behind it, in PEM. It is good from the
+/// beginning of one day to the beginning of another, each as year, month and day.
+pub fn app_certificate(from: (i32, u8, u8), until: (i32, u8, u8)) -> Result<String> {
+    let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
+    let mut params = params("Leastwise", Validity::Good);
+    params.not_before = date_time_ymd(from.0, from.1, from.2);
+    params.not_after = date_time_ymd(until.0, until.1, until.2);
+    Ok(params.self_signed(&key)?.pem() + &key.serialize_pem())
 }
 
 fn params(common_name: &str, validity: Validity) -> CertificateParams {

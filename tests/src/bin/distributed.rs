@@ -27,6 +27,8 @@ enum Task {
     Provider(tests::provider::Args),
     /// What the token-broker costs, without the other services and servers
     BenchBroker(tests::bench::broker::Args),
+    /// A year of daily readings: what has to be done by hand for it
+    Year(tests::year::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -36,5 +38,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench(args) => tests::bench::run(&args),
         Task::Provider(args) => tests::provider::run(&args),
         Task::BenchBroker(args) => tests::bench::broker::run(&args),
+        Task::Year(args) => tests::year::run(&args),
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::admin::v1::PreflightRequest;
 use runtime::db::query;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::network::BASE;
+use tests::person;
 use tonic::Code;
 use tower::ServiceExt as _;
 
@@ -32,11 +33,7 @@ impl World {
 
     /// The tenant's application for devices.
     pub async fn public_app(&self) -> String {
-        let all = self.get("_control/entra?tenant=0").await;
-        let all: Value = serde_json::from_str(&all).unwrap();
-        let all = all["applications"].as_array().unwrap().clone();
-        let public = all.into_iter().find(|a| a["public"] == true).unwrap();
-        public["clientId"].as_str().unwrap().to_owned()
+        person::public_app(&self.network).await
     }
 
     /// What a person's sign-in with a device code gives.
@@ -46,27 +43,8 @@ impl World {
 
     /// The same for a user with this object id.
     pub async fn sign_in_as(&self, client: &str, user: Option<&str>) -> Value {
-        let form = "application/x-www-form-urlencoded";
-        let tenant = self.sim.tenants()[0].id.clone();
-        let scope = "https://graph.microsoft.com/.default%20offline_access";
-        let begun = self
-            .send(
-                &format!("{tenant}/oauth2/v2.0/devicecode"),
-                form,
-                format!("client_id={client}&scope={scope}"),
-            )
-            .await;
-        let decision = json!({ "userCode": begun["user_code"], "user": user });
-        self.control("device", decision).await;
-        let code = begun["device_code"].as_str().unwrap();
-        self.send(
-            &format!("{tenant}/oauth2/v2.0/token"),
-            form,
-            format!(
-                "grant_type=urn:ietf:params:oauth:grant-type:device_code&client_id={client}&device_code={code}"
-            ),
-        )
-        .await
+        let signed_in = person::sign_in(&self.network, client, user).await;
+        signed_in.unwrap()
     }
 
     /// The tenant's section with a credential of a person's.

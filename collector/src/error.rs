@@ -1,5 +1,7 @@
 //! Why a run could not go on.
 
+use std::time::Duration;
+
 use bus::PublishError;
 use runtime::Problem;
 
@@ -80,6 +82,14 @@ impl Error {
                 format!("{chain}."),
                 "it is tried again later; a smaller page size may help",
             ),
+        }
+    }
+
+    /// When to try again, where a token is all that is missing and nobody has to do anything for it.
+    pub fn again(&self) -> Option<Duration> {
+        match self {
+            Error::Graph(GraphError::Token { again, .. }) => *again,
+            _ => None,
         }
     }
 

@@ -1,14 +1,21 @@
 //! Graph's errors. Source: "Microsoft Graph error responses and resource types".
 
+use std::time::Duration;
+
 use runtime::Problem;
 use serde::Deserialize;
 
 /// Why Graph did not answer what was asked. Holds no URL with query values and no body.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
-    /// The token-broker issued no token; the text is the broker's.
-    #[error("{0}")]
-    Token(String),
+    /// The token-broker issued no token.
+    #[error("{text}")]
+    Token {
+        /// The broker's words.
+        text: String,
+        /// When to ask again, where nobody has to do anything first.
+        again: Option<Duration>,
+    },
     /// Graph can't be reached.
     #[error("Microsoft Graph at {base} can't be reached")]
     Unreachable {
@@ -79,7 +86,7 @@ impl GraphError {
         let text = runtime::error::Chain(self).to_string();
         let what = format!("{text}.");
         match self {
-            GraphError::Token(text) => {
+            GraphError::Token { text, .. } => {
                 Problem::told(text).unwrap_or_else(|| Problem::new("LW-2000", text, ""))
             }
             GraphError::Unreachable { .. } => Problem::new(

@@ -33,6 +33,17 @@ pub struct Schedule {
 const FIRST_REST: Duration = Duration::from_secs(60);
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 
+/// How long nothing is tried after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The dataset is denied: for its cadence.
+    Skipped(Duration),
+    /// Somebody said how long.
+    Told(Duration),
+    /// Longer after each failure.
+    Growing,
+}
+
 impl Schedule {
     /// The next moment at which there is something to do, given what the protocol wants.
     pub fn wake_at(
@@ -61,15 +72,18 @@ impl Schedule {
     }
 
     /// A run could not go on.
-    pub fn failed(&mut self, problem: String, skipped: bool, cadence: Duration, now: Timestamp) {
+    pub fn failed(&mut self, problem: String, rest: Rest, now: Timestamp) {
         self.failures += 1;
         self.problem = problem;
-        self.skipped = skipped;
+        self.skipped = matches!(rest, Rest::Skipped(_));
         self.forced = false;
-        let rest = FIRST_REST
-            .saturating_mul(1 << (self.failures - 1).min(10))
-            .min(LONGEST_REST);
-        self.rest_until = now.plus(if skipped { cadence } else { rest });
+        self.rest_until = now.plus(match rest {
+            Rest::Skipped(cadence) => cadence,
+            Rest::Told(wait) => wait,
+            Rest::Growing => FIRST_REST
+                .saturating_mul(1 << (self.failures - 1).min(10))
+                .min(LONGEST_REST),
+        });
     }
 
     /// A run got its verdict.

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::error::Error;
+use crate::schedule::Rest;
 use crate::store::{DUE, Row, Store};
 use crate::tenants::{self, Tenant};
 use crate::verdicts;
@@ -26,6 +27,9 @@ const TENANTS_EVERY: Duration = Duration::from_secs(60);
 
 /// Where other collectors share the database, what they and their operators did is looked for after this time.
 const OTHERS_EVERY: Duration = Duration::from_secs(2);
+
+/// Whoever waits for the same moment comes back within this time after it.
+const SPREAD: Duration = Duration::from_secs(5);
 
 /// What a collector works with.
 pub struct Deps {
@@ -336,9 +340,12 @@ impl Inner {
     ) {
         let (now, problem) = (self.shared.now(), e.problem().to_string());
         tracing::warn!(tenant = %id, dataset = declaration.name, problem, "the run can't go on for now");
-        let skip = e.is_skip();
-        let note =
-            move |row: &mut Row| row.schedule.failed(problem, skip, declaration.cadence, now);
+        let rest = match e.again() {
+            _ if e.is_skip() => Rest::Skipped(declaration.cadence),
+            Some(wait) => Rest::Told(wait + SPREAD.mul_f64(fastrand::f64())),
+            None => Rest::Growing,
+        };
+        let note = move |row: &mut Row| row.schedule.failed(problem, rest, now);
         let rules = self.shared.config.rules(declaration);
         if let Err(e) = self
             .shared

@@ -8,12 +8,16 @@ use http::{HeaderMap, HeaderValue};
 use proto::ids::{Dataset, TenantId};
 use proto::token::v1::GetTokenRequest;
 use proto::token::v1::token_service_client::TokenServiceClient;
-use runtime::grpc::Channel;
+use runtime::grpc::{Channel, pushback};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant};
+use tonic::{Code, Status};
 
 use crate::graph_error::GraphError;
+
+/// When to ask again where the token-broker doesn't say, because it can't be reached itself.
+const UNTOLD_REST: Duration = Duration::from_secs(30);
 
 /// Tokens for one dataset of one tenant.
 pub struct Tokens {
@@ -76,12 +80,14 @@ impl Tokens {
             ..request
         };
         let answer = self.broker.clone().get_token(request).await;
-        let answer = answer.map_err(|s| GraphError::Token(s.message().to_owned()))?;
+        let answer = answer.map_err(|s| refusal(&s))?;
         let answer = answer.into_inner();
         let hash = Sha256::digest(answer.access_token.as_bytes()).into();
         let bearer = HeaderValue::try_from(format!("Bearer {}", answer.access_token));
         let mut bearer = bearer.map_err(|_| {
-            GraphError::Token("LW-2000: the token-broker sent an unusable token.".into())
+            refusal(&Status::internal(
+                "LW-2000: the token-broker sent an unusable token.",
+            ))
         })?;
         bearer.set_sensitive(true);
         Ok(Token {
@@ -89,6 +95,15 @@ impl Tokens {
             hash,
             until: Instant::now() + Duration::from_secs(answer.use_for_seconds.into()),
         })
+    }
+}
+
+/// No token: for now, or until somebody acts.
+fn refusal(status: &Status) -> GraphError {
+    let passes = status.code() == Code::Unavailable;
+    GraphError::Token {
+        text: status.message().to_owned(),
+        again: passes.then(|| pushback::of(status).unwrap_or(UNTOLD_REST)),
     }
 }
 

@@ -34,10 +34,11 @@ const GRACE_REST: Duration = Duration::from_secs(15);
 /// How long it is left alone after the first refusal, the second and so on: nobody has changed anything.
 const REFUSED_REST: [u64; 4] = [60, 300, 900, 3_600];
 
+/// Tries within one call, where the one before was not in vain: while Entra ID is down each call asks once.
 const TRIES: u32 = 4;
 const BACKOFF: Backoff = Backoff {
     base: Duration::from_millis(500),
-    // With its jitter: after an outage everybody is served again within a minute.
+    // With its jitter, and with what collectors add to it: after an outage everybody is served again within a minute.
     max: Duration::from_secs(40),
 };
 /// A longer wait is not waited for within a call.
@@ -229,7 +230,11 @@ impl Cache {
         let (clock, request) = (self.clock.clone(), Arc::clone(&self.request));
         let flight = async move {
             let files = files(&app);
-            let answer = ask(&request, &app, claims).await;
+            let tries = match lock(&slot.0).failures {
+                0 => TRIES,
+                _ => 1,
+            };
+            let answer = ask(&request, &app, claims, tries).await;
             let mut state = lock(&slot.0);
             state.flight = None;
             match answer {
@@ -239,10 +244,11 @@ impl Cache {
                     state.token = Some(Arc::clone(&token));
                     Ok(token)
                 }
-                Err(error) => {
-                    let error = Arc::new(error);
+                Err(mut error) => {
                     let now = clock.micros();
                     let rest = rest(&error, state.failures, &app, now);
+                    error.set_again(now + micros(rest));
+                    let error = Arc::new(error);
                     state.failures += 1;
                     state.resting = Some(Resting {
                         until: now + micros(rest),
@@ -263,7 +269,12 @@ impl Cache {
     }
 }
 
-async fn ask(request: &Request, app: &Arc<App>, claims: Option<String>) -> Result<Token, Error> {
+async fn ask(
+    request: &Request,
+    app: &Arc<App>,
+    claims: Option<String>,
+    tries: u32,
+) -> Result<Token, Error> {
     let mut attempt = 0;
     loop {
         let e = match request(Arc::clone(app), claims.clone()).await {
@@ -273,7 +284,7 @@ async fn ask(request: &Request, app: &Arc<App>, claims: Option<String>) -> Resul
         let wait = BACKOFF.delay(attempt, fastrand::f64());
         let wait = e.retry_after().unwrap_or_default().max(wait);
         attempt += 1;
-        if attempt == TRIES || wait > PATIENCE {
+        if attempt == tries || wait > PATIENCE {
             return Err(e);
         }
         tokio::time::sleep(wait).await;

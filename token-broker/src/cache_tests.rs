@@ -27,6 +27,7 @@ fn down(retry_after: Option<u64>) -> Error {
         tenant: app().tenant,
         authority: String::new(),
         retry_after: retry_after.map(Duration::from_secs),
+        again_at: 0,
         source: "down".into(),
     }
 }
@@ -198,6 +199,18 @@ async fn an_outage_ends_within_a_minute() {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_entra_is_down_each_call_asks_once_and_says_when_to_come_back() {
+    let world = World::new(|_| Err(down(None)));
+    for asked in TRIES..TRIES + 12 {
+        let error = world.get(&Rejected::default()).await.unwrap_err();
+        assert_eq!(world.asked(), asked);
+        let wait = error.again_in(world.clock.micros()).unwrap();
+        assert!(wait < Duration::from_secs(51), "{wait:?}");
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -297,6 +297,7 @@ impl App {
             tenant: self.tenant,
             authority: self.authority.clone(),
             retry_after,
+            again_at: 0,
             source,
         }
     }

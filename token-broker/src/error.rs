@@ -49,6 +49,8 @@ pub(crate) enum Error {
         authority: String,
         /// How long Entra ID asks to wait.
         retry_after: Option<Duration>,
+        /// When it is asked again, in microseconds since 1970; 0 where nobody has decided that.
+        again_at: u64,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -130,6 +132,23 @@ impl Error {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Unreachable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Notes when Entra ID is asked again, in microseconds since 1970.
+    pub(crate) fn set_again(&mut self, at: u64) {
+        if let Error::Unreachable { again_at, .. } = self {
+            *again_at = at;
+        }
+    }
+
+    /// How long after `now` (microseconds since 1970) it makes sense to come back.
+    pub(crate) fn again_in(&self, now: u64) -> Option<Duration> {
+        match self {
+            Error::Unreachable { again_at, .. } if *again_at > now => {
+                Some(Duration::from_micros(again_at - now))
+            }
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use proto::token::v1::token_service_server::{TokenService, TokenServiceServer};
 use proto::token::v1::{
     GetTokenRequest, GetTokenResponse, ListTenantsRequest, ListTenantsResponse, TenantState,
 };
-use runtime::grpc::Peer;
+use runtime::grpc::{Peer, pushback};
 use runtime::tls::Identity;
 use runtime::{Clock, Problem};
 use secrecy::ExposeSecret;
@@ -281,7 +281,10 @@ impl TokenService for Broker {
                 }))
             }
             Err(e) => {
-                let status = e.status();
+                let mut status = e.status();
+                if let Some(wait) = e.again_in(self.0.clock.micros()) {
+                    pushback::set(&mut status, wait);
+                }
                 self.0.events.denied(caller.as_ref(), id, &e);
                 runtime::metrics::token::requested(&e.problem().code);
                 tracing::warn!(tenant = %id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");

@@ -164,6 +164,7 @@ mod tests {
                 tenant: app.tenant,
                 authority: String::new(),
                 retry_after: None,
+                again_at: 0,
                 source: "down".into(),
             }),
         );

@@ -7,6 +7,7 @@ mod connect;
 #[cfg(feature = "server")]
 mod guard;
 mod peer;
+pub mod pushback;
 #[cfg(feature = "server")]
 mod serve;
 

@@ -32,7 +32,7 @@ const UPLOAD: &str = "certificate uploaded to the app registration";
 const ADD: &str = "`leastwise credentials add`";
 const DROP: &str = "`leastwise credentials drop` of the one before";
 
-/// See the [module](self).
+/// A tenant of the store whose app registration has a certificate.
 pub struct Certificate {
     renewed: bool,
     /// Certificates so far.

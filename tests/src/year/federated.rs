@@ -13,7 +13,7 @@ const FILE: &str = "projected-token";
 const LIFETIME: u64 = 3_600;
 const RENEWED_AFTER: u64 = LIFETIME * 4 / 5;
 
-/// See the [module](self).
+/// A tenant whose app registration trusts the platform.
 #[derive(Default)]
 pub struct Federated {
     /// When the platform last wrote the file, in simulated seconds.

@@ -29,7 +29,7 @@ pub enum Renewed {
     Never,
 }
 
-/// See the [module](self).
+/// A tenant that is read with what a person may.
 pub struct Imported {
     renewed: Renewed,
     client: String,

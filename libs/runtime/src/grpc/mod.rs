@@ -5,6 +5,8 @@ mod access;
 #[cfg(feature = "tls")]
 mod connect;
 #[cfg(feature = "server")]
+mod door;
+#[cfg(feature = "server")]
 mod guard;
 mod peer;
 pub mod pushback;

@@ -1,8 +1,10 @@
 //! What tests across the services share.
 
 pub mod bench;
+pub mod broker;
 pub mod chaos;
 pub mod cluster;
+pub mod contract;
 pub mod dev;
 mod ground;
 pub mod inventory;

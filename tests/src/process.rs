@@ -14,8 +14,13 @@ pub const SERVICES: [&str; 4] = ["token-broker", "collector", "normalizer", "exp
 
 /// Builds the programs of this workspace as Cargo builds them in the profile of this test. Returns where they are.
 pub fn built() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().unwrap().parent().unwrap();
+    let me = std::env::current_exe().unwrap();
+    let here = me.parent().unwrap();
+    // Tests are one directory below programs.
+    let profile = match here.ends_with("deps") {
+        true => here.parent().unwrap(),
+        false => here,
+    };
     let mut build = Command::new(env!("CARGO"));
     // Together with this package, so that what both use is built once, with the same features.
     build

@@ -29,6 +29,7 @@ fn start() -> Installation {
         users: 60,
         seed: 5,
         unscheduled: true,
+        log: None,
     };
     Installation::start(&args).unwrap()
 }

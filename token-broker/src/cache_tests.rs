@@ -18,6 +18,7 @@ fn app() -> Arc<App> {
         key: "core".into(),
         files: Files::default(),
         credentials: Vec::new(),
+        longest_credential_days: None,
         datasets: None,
     })
 }
@@ -249,7 +250,10 @@ fn a_change_that_still_spreads_is_tried_again_soon() {
     let file = home.path().join("secret");
     std::fs::write(&file, "new").unwrap();
     let mut app = Arc::into_inner(app()).unwrap();
-    app.credentials = vec![crate::CredentialConfig::ClientSecret { file: file.into() }];
+    app.credentials = vec![crate::CredentialConfig::ClientSecret {
+        file: file.into(),
+        expires: None,
+    }];
     let changed = app.credentials[0].changed(&app.files).unwrap();
     let rest = |code, later: u64| rest(&refused(code), 0, &app, changed + later * 1_000_000);
     assert_eq!(rest(7_000_215, 60), GRACE_REST);

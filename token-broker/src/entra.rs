@@ -136,6 +136,10 @@ impl Entra {
         credential: &CredentialConfig,
         claims: Option<&str>,
     ) -> Result<Issued, Error> {
+        let now = self.clock.micros() / 1_000_000;
+        let longest = app.longest_credential_days;
+        let lasting = credential.ends_in_time(&app.files, longest, now);
+        lasting.map_err(|e| e.of(app.tenant, &app.name))?;
         let endpoint = format!("{}/{}/oauth2/v2.0/token", app.authority, app.tenant);
         let need = Need {
             files: &app.files,

@@ -46,6 +46,8 @@ pub(crate) struct App {
     /// The audience of a federated credential's assertion.
     pub exchange: &'static str,
     pub credentials: Vec<CredentialConfig>,
+    /// From now on a credential may be good for so many days.
+    pub longest_credential_days: Option<u32>,
     /// What the credentials' files are found by.
     pub files: Files,
     /// Datasets that the operator names for it; those that its permissions cover when absent.
@@ -164,6 +166,7 @@ impl App {
             graph: self.graph.clone(),
             exchange: self.exchange,
             credentials: only.into_iter().cloned().collect(),
+            longest_credential_days: self.longest_credential_days,
             files: self.files.clone(),
             datasets: self.datasets.clone(),
         }
@@ -176,6 +179,7 @@ impl App {
             tenant: tenant.id,
             key: format!("{} {} {authority} {graph}", app.name, app.client_id).into(),
             credentials: app.all_credentials(),
+            longest_credential_days: tenant.longest_credential_days,
             exchange: tenant.cloud.exchange_audience(),
             datasets: datasets.map(|all| all.iter().map(ToString::to_string).collect()),
             name: app.name,

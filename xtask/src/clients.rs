@@ -1,9 +1,11 @@
 //! Other people's Graph clients against the simulator: what reads Microsoft 365 must be able to read it, too. And an
-//! OpenID provider of other people's, from which the token-broker must be able to get tokens.
+//! OpenID provider of other people's, from which the token-broker must be able to get tokens, and a gRPC client of other
+//! people's, which must be able to call it.
 //!
 //! `tests/graph-sim/clients` holds the scripts and pins what they use by hash. Without a registry they are skipped, and
 //! that is said loudly: it says nothing about the simulator and the token-broker.
 
+mod contract;
 mod install;
 mod provider;
 
@@ -36,7 +38,15 @@ const LIMIT: &str = "1200";
 /// `cargo xtask clients`: builds the simulator and what has the token-broker in it, and runs all of them.
 pub fn run() -> Result<ExitCode> {
     crate::needs::c_compiler()?;
-    if !passes(cargo().args(["build", "--package", "graph-sim", "--package", "tests"]))? {
+    if !passes(cargo().args([
+        "build",
+        "--package",
+        "graph-sim",
+        "--package",
+        "tests",
+        "--package",
+        "token-broker",
+    ]))? {
         bail!("the simulator and the tests' programs don't build");
     }
     let tally = check()?;
@@ -69,10 +79,15 @@ pub fn check() -> Result<Tally> {
                 if let Some(script) = clients.provider {
                     sum += provider::judge(clients, &home, script)?;
                 }
+                if let Some(script) = clients.contract {
+                    sum += contract::judge(clients, &home, script)?;
+                }
             }
             Installed::Not(why) => {
                 skip(clients, &why);
-                sum.skipped += clients.scripts.len() as u64 + u64::from(clients.provider.is_some());
+                let others = [clients.provider, clients.contract];
+                let scripts = clients.scripts.len() + others.iter().flatten().count();
+                sum.skipped += scripts as u64;
             }
         }
     }

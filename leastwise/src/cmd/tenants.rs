@@ -98,7 +98,11 @@ impl Section {
         let section: T = toml::from_str(&text).map_err(|e| {
             Problem::new(
                 "LW-1002",
-                format!("{}: {}.", file.display(), e.message()),
+                format!(
+                    "{}: {}.",
+                    file.display(),
+                    runtime::config::without_values(e.message())
+                ),
                 "write it as in the configuration, without the section's header",
             )
             .exit(Exit::Usage)

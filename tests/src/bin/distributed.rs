@@ -25,6 +25,8 @@ enum Task {
     Bench(tests::bench::Args),
     /// Get tokens from an OpenID provider that others wrote
     Provider(tests::provider::Args),
+    /// Be called by a gRPC client that others' tools made of the contract
+    Contract(tests::contract::Args),
     /// What the token-broker costs, without the other services and servers
     BenchBroker(tests::bench::broker::Args),
     /// A year of daily readings: what has to be done by hand for it
@@ -37,6 +39,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Dev(task) => tests::dev::run(&task),
         Task::Bench(args) => tests::bench::run(&args),
         Task::Provider(args) => tests::provider::run(&args),
+        Task::Contract(args) => tests::contract::run(&args),
         Task::BenchBroker(args) => tests::bench::broker::run(&args),
         Task::Year(args) => tests::year::run(&args),
     }

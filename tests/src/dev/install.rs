@@ -100,6 +100,9 @@ impl Installation {
                     .arg("--config")
                     .arg(&config)
                     .args(["--log-format", "json"]);
+                if let Some(log) = &args.log {
+                    command.env("LEASTWISE_LOG", log);
+                }
                 let directory = at(&format!("run/{service}-{number}"));
                 replicas.push(Replica {
                     service,

@@ -38,6 +38,9 @@ pub struct Args {
     /// Leave reading to `leastwise sync` instead of beginning by itself
     #[arg(long)]
     pub unscheduled: bool,
+    /// What the services log, as LEASTWISE_LOG has it: `debug`, `info,collector=trace`
+    #[arg(long)]
+    pub log: Option<String>,
 }
 
 /// The trust domain of every identity.

@@ -2,6 +2,7 @@
 //! operators use, against an Entra ID that checks.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod death;
 mod drift;
 mod legacy;
 mod migration;

@@ -203,7 +203,11 @@ async fn a_new_key_is_taken_up_while_it_runs_and_the_old_one_is_needed_no_more()
     world.key("key", 3);
     let mut life = world.start(&[]).await.unwrap();
     let e = life.token().await.unwrap_err();
-    assert!(e.message().contains("LW-2013"), "{e}");
+    let told = e.message();
+    assert!(
+        told.contains("LW-2067") && told.contains("old_key_files"),
+        "{e}"
+    );
     world.key("old", 2);
     let mut life = world.start(&["old"]).await.unwrap();
     life.token().await.unwrap();
@@ -234,7 +238,7 @@ async fn rows_that_were_exchanged_do_not_open() {
         position: 1,
     };
     let e = life.admin.drop_credential(request).await.unwrap_err();
-    assert!(e.message().contains("LW-2013"), "{e}");
+    assert!(e.message().contains("LW-2069"), "{e}");
 }
 
 #[tokio::test]

@@ -404,7 +404,10 @@ fn parse<T: serde::de::DeserializeOwned>(what: &str, section: &str) -> Result<T,
     toml::from_str(section).map_err(|e| {
         wrong(Problem::new(
             "LW-1003",
-            format!("the section {what} can't be read: {}.", e.message()),
+            format!(
+                "the section {what} can't be read: {}.",
+                runtime::config::without_values(e.message())
+            ),
             "write it as in the token-broker's configuration, without its header",
         ))
     })

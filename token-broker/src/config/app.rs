@@ -43,7 +43,10 @@ impl AppConfig {
     /// Every credential, in the order in which they are tried.
     pub(crate) fn all_credentials(&self) -> Vec<CredentialConfig> {
         let short = self.client_secret_file.clone();
-        let short = short.map(|file| CredentialConfig::ClientSecret { file });
+        let short = short.map(|file| CredentialConfig::ClientSecret {
+            file,
+            expires: None,
+        });
         short.into_iter().chain(self.credentials.clone()).collect()
     }
 

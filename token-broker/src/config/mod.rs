@@ -45,7 +45,11 @@ impl Config {
         for tenant in self.tenants.iter().filter(|t| !t.removed) {
             for app in tenant.all_apps() {
                 for credential in app.all_credentials() {
-                    credential.inspect(&Files::default(), now).map_err(|e| {
+                    let files = Files::default();
+                    let inspected = credential.inspect(&files, now).and_then(|()| {
+                        credential.ends_in_time(&files, tenant.longest_credential_days, now)
+                    });
+                    inspected.map_err(|e| {
                         let e = e.of(tenant.id, &app.name).problem();
                         Problem::new(e.code, e.what, e.remedy).exit(Exit::Usage)
                     })?;

@@ -48,6 +48,10 @@ pub struct TenantConfig {
     /// Of that app: other kinds of credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<CredentialConfig>,
+    /// Credentials that end later than so many days from now, or whose end nobody states, are refused. Without it only
+    /// certificates that end never are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_credential_days: Option<u32>,
     /// Permissions that the apps hold beyond what the enabled datasets need, and that are tolerated for a while.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<Exception>,
@@ -81,6 +85,7 @@ impl TenantConfig {
             client_id: Some(client_id.into()),
             client_secret_file: Some(client_secret_file.into()),
             credentials: Vec::new(),
+            longest_credential_days: None,
             exceptions: Vec::new(),
             apps: Vec::new(),
         }

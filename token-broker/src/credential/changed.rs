@@ -23,7 +23,7 @@ impl CredentialConfig {
     /// The files that it names.
     pub(crate) fn files(&self) -> Vec<&Path> {
         match self {
-            CredentialConfig::ClientSecret { file } => vec![file.path()],
+            CredentialConfig::ClientSecret { file, .. } => vec![file.path()],
             CredentialConfig::Certificate {
                 certificate_file,
                 key_file,

@@ -6,6 +6,7 @@ use proto::ids::TenantId;
 
 use super::pkcs11::DeviceError;
 use crate::error::Error;
+use crate::store::SealError;
 
 /// Why a credential can't be used. Texts follow "tenant T, app A: ".
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub(crate) enum CredentialError {
         #[source]
         source: std::io::Error,
     },
+    /// A file of the store doesn't open.
+    #[error("the file {} of the store does not open: {why}", .path.display())]
+    Sealed { path: PathBuf, why: SealError },
     /// A file holds a secret's id.
     #[error("the file {} holds a secret's id, not its value", .0.display())]
     SecretId(PathBuf),
@@ -38,6 +42,13 @@ pub(crate) enum CredentialError {
     #[error("{} {why}", .path.display())]
     OutOfTime {
         path: PathBuf,
+        why: String,
+        remedy: &'static str,
+    },
+    /// It is good for too long.
+    #[error("its {kind} {why}")]
+    Lasting {
+        kind: &'static str,
         why: String,
         remedy: &'static str,
     },
@@ -57,9 +68,13 @@ pub(crate) enum CredentialError {
 
 impl CredentialError {
     pub(crate) fn unreadable(path: &Path, source: std::io::Error) -> Self {
-        CredentialError::Unreadable {
-            path: path.to_owned(),
-            source,
+        let path = path.to_owned();
+        match source.get_ref().and_then(|e| e.downcast_ref::<SealError>()) {
+            Some(sealed) => CredentialError::Sealed {
+                path,
+                why: sealed.clone(),
+            },
+            None => CredentialError::Unreadable { path, source },
         }
     }
 
@@ -100,12 +115,24 @@ impl CredentialError {
                 "LW-2061",
                 "see that its database answers and has room; it is tried again",
             ),
+            CredentialError::Sealed { why, .. } => match why {
+                SealError::NoKey(_) => (
+                    "LW-2067",
+                    "name the file that holds this key in store.old_key_files, until all is brought under the current key; where \
+                     it is lost, put the tenant into the store again: leastwise tenants add",
+                ),
+                SealError::Exchanged => (
+                    "LW-2069",
+                    "see who writes to the database; then put the tenant into the store again: leastwise tenants add",
+                ),
+            },
             CredentialError::SecretId(_) => (
                 "LW-2001",
                 "put the secret's value into the file; it is shown only once, when the secret is made",
             ),
             CredentialError::Unusable { remedy, .. } => ("LW-2015", remedy),
             CredentialError::OutOfTime { remedy, .. } => ("LW-2016", remedy),
+            CredentialError::Lasting { remedy, .. } => ("LW-2068", remedy),
             CredentialError::Device(e) => (e.code, e.remedy),
             CredentialError::Platform { remedy, .. } => ("LW-2017", remedy),
         }

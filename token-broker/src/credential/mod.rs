@@ -6,6 +6,7 @@ mod changed;
 mod error;
 mod federated;
 mod legacy;
+mod lifetime;
 mod managed_identity;
 mod pkcs11;
 mod pkcs12;
@@ -39,6 +40,9 @@ pub enum CredentialConfig {
     ClientSecret {
         /// Holds the secret's value.
         file: SecretFile,
+        /// The day on which Entra ID lets it end (UTC), as `2027-03-31`: neither the secret nor a token tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<NaiveDate>,
     },
     /// A certificate whose key signs an assertion (RFC 7523).
     Certificate {
@@ -157,7 +161,7 @@ impl CredentialConfig {
     /// Makes relative paths relative to `base`.
     pub(crate) fn resolve(&mut self, base: &Path) {
         match self {
-            CredentialConfig::ClientSecret { file } => file.resolve(base),
+            CredentialConfig::ClientSecret { file, .. } => file.resolve(base),
             CredentialConfig::Certificate {
                 certificate_file,
                 key_file,
@@ -195,6 +199,7 @@ impl CredentialConfig {
                 source, endpoint, ..
             } => source.check(place, endpoint.as_ref()),
             CredentialConfig::Pkcs11(key) => key.check(place),
+            CredentialConfig::ClientSecret { file, .. } => secret::check(place, file.path()),
             _ => Ok(()),
         }
     }
@@ -202,7 +207,7 @@ impl CredentialConfig {
     /// Looks at its files without asking anybody. `now` is in seconds since 1970.
     pub(crate) fn inspect(&self, files: &Files, now: u64) -> Result<(), CredentialError> {
         match self {
-            CredentialConfig::ClientSecret { file } => secret::read(files, file).map(drop),
+            CredentialConfig::ClientSecret { file, .. } => secret::read(files, file).map(drop),
             CredentialConfig::Certificate { .. } => self.certificate(files)?.inspect(now),
             CredentialConfig::Pkcs11(key) => key.inspect(now),
             CredentialConfig::FederatedToken { token_file } => {
@@ -227,6 +232,7 @@ impl CredentialConfig {
     pub(crate) fn ends(&self, files: &Files) -> Option<u64> {
         match self {
             CredentialConfig::Certificate { .. } => self.certificate(files).ok()?.not_after(),
+            CredentialConfig::ClientSecret { expires, .. } => expires.map(legacy::end),
             CredentialConfig::RefreshToken { until, .. } => Some(legacy::end(*until)),
             CredentialConfig::ImportedToken { token_file, until } => {
                 let token = legacy::imported_ends(files, token_file)?;
@@ -259,7 +265,7 @@ impl CredentialConfig {
     pub(crate) async fn prove(&self, need: &Need<'_>) -> Result<Proof, CredentialError> {
         let now = need.clock.micros() / 1_000_000;
         match self {
-            CredentialConfig::ClientSecret { file } => {
+            CredentialConfig::ClientSecret { file, .. } => {
                 secret::read(need.files, file).map(Proof::Secret)
             }
             CredentialConfig::Certificate { algorithm, .. } => {

@@ -172,6 +172,7 @@ mod tests {
         std::fs::write(&file, certificate(start + 40 * DAY)).unwrap();
         let other = crate::CredentialConfig::ClientSecret {
             file: home.path().join("secret").into(),
+            expires: None,
         };
         let second = crate::CredentialConfig::Certificate {
             certificate_file: file.clone(),

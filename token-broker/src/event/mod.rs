@@ -131,6 +131,7 @@ fn app(credentials: Vec<crate::CredentialConfig>) -> crate::registry::App {
         key: "core".into(),
         files: crate::files::Files::default(),
         credentials,
+        longest_credential_days: None,
         datasets: None,
     }
 }

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 pub use config::Config;
 use kek::Ring;
+pub(crate) use sealed::SealError;
 use sealed::Sealed;
 
 use crate::config::TenantConfig;

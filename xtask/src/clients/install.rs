@@ -18,6 +18,8 @@ pub struct Clients {
     pub scripts: &'static [&'static str],
     /// What starts an OpenID provider in this language.
     pub provider: Option<&'static str>,
+    /// What calls the token-broker by a client made of its contract.
+    pub contract: Option<&'static str>,
     /// What pins them: a change of it installs anew.
     pins: &'static str,
     kind: Kind,
@@ -43,6 +45,7 @@ pub const ALL: [Clients; 2] = [
         language: "Python",
         scripts: &["tokens.py", "read.py"],
         provider: None,
+        contract: Some("contract.py"),
         pins: "requirements.txt",
         kind: Kind::Python,
     },
@@ -50,6 +53,7 @@ pub const ALL: [Clients; 2] = [
         language: "Node",
         scripts: &["tokens.mjs", "read.mjs"],
         provider: Some("provider.mjs"),
+        contract: None,
         pins: "package-lock.json",
         kind: Kind::Node,
     },

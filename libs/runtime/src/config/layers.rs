@@ -99,11 +99,7 @@ impl Layers {
         self.without(None).map_err(|e| {
             let message = e.to_string();
             let place = self.culprit::<T>(&message);
-            // A value may be a password: the parser quotes what it doesn't understand.
-            let message = match place.starts_with(PREFIX) || place.starts_with("--set") {
-                true => message.lines().next().unwrap_or_default().to_owned(),
-                false => message,
-            };
+            let message = without_values(&message);
             let remedy = nearest(&message)
                 .unwrap_or_else(|| "correct it; docs/configuration.md lists every key".into());
             Problem::new(
@@ -140,6 +136,20 @@ impl Layers {
         }
         builder.build()?.try_deserialize()
     }
+}
+
+/// What a parser of TOML says, without the values that it quotes where it doesn't understand them: any of them may be a
+/// secret that somebody wrote into the wrong place.
+pub fn without_values(message: &str) -> String {
+    let number = |c: char| c.is_ascii_digit() || c == ' ';
+    let quotes = |line: &&str| line.trim_start_matches(number).starts_with('|');
+    let lines: Vec<&str> = message.lines().filter(|line| !quotes(line)).collect();
+    let mut text = lines.join(": ");
+    let value = text.find("string \"").zip(text.rfind("\", expected"));
+    if let Some((from, until)) = value.filter(|(from, until)| from + 8 <= *until) {
+        text.replace_range(from + 8..until, "…");
+    }
+    text
 }
 
 /// Splits at the first `=` outside of quotes: identities, which are keys, may hold one.
@@ -299,6 +309,23 @@ mod tests {
         }
         let told = refused(Layers::text(FILE, "a.toml").set("a b=\"[").unwrap());
         assert!(told.contains("--set a b:"), "{told}");
+    }
+
+    #[test]
+    fn no_value_is_repeated() {
+        for wrong in [
+            "data_dir = 'x'\ncollector = 'hunter2'",
+            "data_dir = 'x'\ncollector.lateness_seconds = 'hunter2'",
+            "data_dir = 'hunter2",
+            "data_dir = hunter2",
+            "data_dir = 'x'\npassword = 'hunter2'",
+        ] {
+            let told = refused(Layers::text(wrong, "a.toml"));
+            assert!(told.contains("a.toml: "), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        let told = refused(Layers::text("data_dir = 'hunter2", "a.toml"));
+        assert!(told.contains("line 1, column"), "{told}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use dump::dump;
-pub use layers::Layers;
+pub use layers::{Layers, without_values};
 pub use secret::{SecretFile, secret};
 
 use crate::error::Problem;

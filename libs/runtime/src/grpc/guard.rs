@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use tonic::body::Body;
@@ -17,6 +18,27 @@ use super::peer::reason;
 use super::peer::{Act, Peer};
 use crate::error::Problem;
 use crate::{metrics, trace};
+
+/// How long a request may take to come; it is there at once, or somebody holds it back.
+const REQUEST: Duration = Duration::from_secs(10);
+/// Bytes of a request: identifiers and names, and for an act also the files of a tenant's credentials.
+const LOOK: usize = 16 << 10;
+const ACT: usize = 1 << 20;
+
+/// A request with all that belongs to it: nothing of it is waited for once a service has it.
+async fn whole(request: Request<Body>, longest: usize) -> Result<Request<Body>, Status> {
+    let (parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(axum::body::Body::new(body), longest);
+    let late = || Status::deadline_exceeded("the request did not come within 10 s");
+    let read = tokio::time::timeout(REQUEST, read).await;
+    let bytes = read.map_err(|_| late())?.map_err(|_| {
+        Status::resource_exhausted(format!(
+            "the request was cut off, or is larger than {longest} bytes"
+        ))
+    })?;
+    let body = Body::new(axum::body::Body::from(bytes));
+    Ok(Request::from_parts(parts, body))
+}
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -113,7 +135,15 @@ where
         // The one that is ready is the one that was polled.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
+        let longest = if rule.is_act() { ACT } else { LOOK };
         let answering = async move {
+            let request = match whole(request, longest).await {
+                Ok(request) => request,
+                Err(status) => {
+                    metrics::served(method, status.code());
+                    return Ok(status.into_http());
+                }
+            };
             let response = inner.call(request).await?;
             let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |s| s.code());
             metrics::served(method, code);

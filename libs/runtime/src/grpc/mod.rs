@@ -5,6 +5,8 @@ mod access;
 #[cfg(feature = "tls")]
 mod connect;
 #[cfg(feature = "server")]
+mod door;
+#[cfg(feature = "server")]
 mod gather;
 #[cfg(feature = "server")]
 mod guard;

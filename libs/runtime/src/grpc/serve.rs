@@ -1,40 +1,33 @@
-//! Serving gRPC by TCP: handshakes beside each other, none of which can end or stop the server.
+//! Serving gRPC by TCP.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::server::Connected;
 
-use super::gather::Gather;
+use super::Access;
+use super::door;
 use super::guard::Guard;
-use super::{Access, Peer};
 use crate::error::{Chain, Exit, Problem};
-use crate::metrics;
 use crate::tls::{self, Identity, Reloading};
 
-/// A handshake takes milliseconds; whoever needs longer has no good intentions or no good network.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes under way at a time; more wait in the system's queue.
-const HANDSHAKES: usize = 256;
 /// What streams that never end by themselves get to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Peers that are gone without a word.
+/// Peers that are gone without a word, and those that no longer read, are noticed after the sum of both.
 const PING: Duration = Duration::from_secs(20);
+const PONG: Duration = Duration::from_secs(20);
+/// Calls that one connection may have under way; more wait at the caller's side.
+const CALLS: u32 = 128;
+/// Bytes of a call's headers, names included (RFC 9113, section 6.5.2).
+const HEADERS: u32 = 16 << 10;
 
 /// `[grpc]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,8 +72,9 @@ pub struct Server {
     mode: Mode,
 }
 
+/// How peers are known.
 #[derive(Clone)]
-enum Mode {
+pub(super) enum Mode {
     Tls(Arc<Reloading<ServerConfig>>),
     Plain(Option<Identity>),
 }
@@ -126,13 +120,16 @@ impl Server {
         let (ready, incoming) = mpsc::channel(16);
         let served = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(PING))
+            .http2_keepalive_timeout(Some(PONG))
+            .max_concurrent_streams(CALLS)
+            .http2_max_header_list_size(HEADERS)
             .layer(Guard::new(access))
             .add_routes(routes)
             .serve_with_incoming_shutdown(
                 ReceiverStream::new(incoming),
                 stop.clone().cancelled_owned(),
             );
-        let accepting = accept(self.listener, self.mode, ready);
+        let accepting = door::accept(self.listener, self.mode, ready);
         let bounded = async {
             stop.cancelled().await;
             tokio::time::sleep(FAREWELL).await;
@@ -161,136 +158,4 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> 
         )
         .exit(Exit::Busy)
     })
-}
-
-/// Accepts for ever.
-async fn accept(listener: TcpListener, mode: Mode, ready: mpsc::Sender<io::Result<Connection>>) {
-    let mut handshakes = JoinSet::new();
-    loop {
-        tokio::select! {
-            Some(_) = handshakes.join_next() => {}
-            accepted = listener.accept(), if handshakes.len() < HANDSHAKES => match accepted {
-                Ok((stream, from)) => {
-                    let (mode, ready) = (mode.clone(), ready.clone());
-                    handshakes.spawn(async move {
-                        if let Some(connection) = handshake(stream, from, &mode).await {
-                            // Err: the server has stopped.
-                            let _ = ready.send(Ok(connection)).await;
-                        }
-                    });
-                }
-                Err(e) => {
-                    // Out of file descriptors, most likely: at once it would be the same.
-                    tracing::warn!(error = %e, "a connection can't be accepted");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-            }
-        }
-    }
-}
-
-async fn handshake(stream: TcpStream, from: SocketAddr, mode: &Mode) -> Option<Connection> {
-    // Err: the peer is gone already, which shows soon enough.
-    let _ = stream.set_nodelay(true);
-    let tls = match mode {
-        Mode::Plain(peer) => {
-            return Some(Connection {
-                io: Stream::Plain(stream),
-                peer: Peer(peer.clone()),
-            });
-        }
-        Mode::Tls(tls) => tls,
-    };
-    let shaken = TlsAcceptor::from(tls.current()).accept(stream);
-    let refused = |reason: String, kind: &'static str| {
-        metrics::handshake_failed(kind);
-        tracing::warn!(%from, code = "LW-2020", reason, "a connection was refused");
-        None
-    };
-    match tokio::time::timeout(HANDSHAKE, shaken).await {
-        Ok(Ok(stream)) => {
-            let (_, session) = stream.get_ref();
-            let certificate = session.peer_certificates().and_then(|c| c.first());
-            match certificate.map(|c| Identity::of_certificate(c)) {
-                Some(Ok(identity)) => Some(Connection {
-                    io: Stream::Tls(Box::new(Gather::new(stream))),
-                    peer: Peer(Some(identity)),
-                }),
-                // The verifier has looked already.
-                _ => refused("no identity".to_owned(), "certificate"),
-            }
-        }
-        // Somebody only looked whether the port is open.
-        Ok(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof => None,
-        Ok(Err(e)) => {
-            let kind = match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                Some(
-                    rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented,
-                ) => "certificate",
-                Some(rustls::Error::AlertReceived(_)) => "refused by peer",
-                _ => "protocol",
-            };
-            refused(Chain(&e).to_string(), kind)
-        }
-        Err(_) => refused("the handshake took too long".to_owned(), "timeout"),
-    }
-}
-
-/// A connection whose peer is known.
-struct Connection {
-    io: Stream,
-    peer: Peer,
-}
-
-enum Stream {
-    Tls(Box<Gather<TlsStream<TcpStream>>>),
-    Plain(TcpStream),
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Stream::Tls(s) => Pin::new(s).poll_read(cx, buf),
-            Stream::Plain(s) => Pin::new(s).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Stream::Tls(s) => Pin::new(s).poll_write(cx, buf),
-            Stream::Plain(s) => Pin::new(s).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Stream::Tls(s) => Pin::new(s).poll_flush(cx),
-            Stream::Plain(s) => Pin::new(s).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Stream::Tls(s) => Pin::new(s).poll_shutdown(cx),
-            Stream::Plain(s) => Pin::new(s).poll_shutdown(cx),
-        }
-    }
 }

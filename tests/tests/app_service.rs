@@ -10,12 +10,15 @@ use tests::broker::TokenBroker;
 use tests::process::Simulator;
 use tonic::Status;
 
+/// Variables and their values.
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
 /// What a token-broker answers that has these credentials and was started with this environment.
 async fn asked(
     sim: &Simulator,
     client_id: &str,
     credential: &str,
-    environment: &[(&str, &str)],
+    environment: Environment<'_>,
 ) -> Result<Value, Status> {
     let section = TokenBroker::section(sim).replace(sim.text("clientId"), client_id);
     let mut broker = TokenBroker::new(&format!(
@@ -77,7 +80,7 @@ async fn an_identity_of_app_service_needs_no_secret() {
 
     let unknown = "kind = 'managed_identity'\nidentity_client_id = 'x'\n";
     let wrong = [right[0], ("IDENTITY_HEADER", "a header of another process")];
-    let cases: [(&str, &[(&str, &str)], &[&str]); 3] = [
+    let cases: [(&str, Environment<'_>, &[&str]); 3] = [
         (unknown, &right, &["LW-2017", "400", "identity_client_id"]),
         (&assigned, &wrong, &["LW-2017", "401", "may reach"]),
         (

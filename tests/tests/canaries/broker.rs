@@ -56,7 +56,10 @@ impl Told {
     }
 }
 
-fn files(all: &[(&str, &[u8])]) -> HashMap<String, FileContent> {
+/// Names and contents.
+type Files<'a> = &'a [(&'a str, &'a [u8])];
+
+fn files(all: Files<'_>) -> HashMap<String, FileContent> {
     let content = |bytes: &[u8]| FileContent {
         content: bytes.to_vec(),
     };
@@ -71,7 +74,7 @@ fn pfx(pem: &str) -> Vec<u8> {
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
     let leaf = Certificate::from_der(&certificate).unwrap();
-    let chain = PrivateKeyChain::new(key.secret_der().to_vec(), b"1", vec![leaf]);
+    let chain = PrivateKeyChain::new(key.secret_der(), b"1", vec![leaf]);
     let mut store = KeyStore::new();
     store.add_entry("app", KeyStoreEntry::PrivateKeyChain(chain));
     store.writer(PASSWORD).write().unwrap()
@@ -211,7 +214,7 @@ async fn the_token_broker_writes_no_secret() {
     canaries.text("an access token", &token);
 
     // The store's: each kind, once refused and once taken.
-    let kinds: [(&str, &[(&str, &[u8])], bool); 8] = [
+    let kinds: [(&str, Files<'_>, bool); 8] = [
         (
             "kind = 'client_secret'\nfile = 's'",
             &[("s", WRONG.as_bytes())],

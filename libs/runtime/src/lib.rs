@@ -21,7 +21,7 @@ pub mod trace;
 
 /// Services allocate in one thread what another one frees; with glibc's allocator they then wait for its locks more than they
 /// work (measured by `cargo xtask bench broker`).
-#[cfg(feature = "server")]
+#[cfg(all(feature = "server", not(test)))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -175,7 +175,8 @@ impl Stack {
                 audit: Audit::open(
                     &audit::Config::at(config.data_dir.join("audit")),
                     clock.clone(),
-                )?,
+                )?
+                .with_brake(brake),
                 clock: clock.clone(),
             },
         )?;

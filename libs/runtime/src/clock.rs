@@ -7,6 +7,22 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// Keeps tokio's paused clock from advancing by itself, which it does while it thinks that nothing happens: it can't see
+/// what other threads do, but it waits while a blocking task runs. For tests that have such a clock.
+pub struct Brake(
+    #[expect(dead_code, reason = "released by being dropped")] std::sync::mpsc::Sender<()>,
+);
+
+impl Brake {
+    /// Holds it until this is dropped.
+    #[expect(clippy::new_without_default, reason = "it does something")]
+    pub fn new() -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || receiver.recv().is_err());
+        Brake(sender)
+    }
+}
+
 /// Tells the time in microseconds since 1970-01-01 UTC, and waits for a moment.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use runtime::clock::Brake;
 use runtime::directory::DataDirectory;
 use runtime::error::Exit;
 use runtime::{Clock, Problem};
@@ -26,7 +27,10 @@ const GATHER: Duration = Duration::from_millis(1);
 
 /// Takes records. Clones are one log.
 #[derive(Clone)]
-pub struct Audit(Arc<Inner>);
+pub struct Audit {
+    inner: Arc<Inner>,
+    brake: bool,
+}
 
 struct Inner {
     directory: PathBuf,
@@ -99,11 +103,21 @@ impl Audit {
             .name("audit".to_owned())
             .spawn(move || writer.work(&taken))
             .map_err(failed)?;
-        Ok(Audit(Arc::new(Inner {
-            directory: directory.clone(),
-            orders: Some(orders),
-            thread: Mutex::new(Some(thread)),
-        })))
+        Ok(Audit {
+            brake: false,
+            inner: Arc::new(Inner {
+                directory: directory.clone(),
+                orders: Some(orders),
+                thread: Mutex::new(Some(thread)),
+            }),
+        })
+    }
+
+    /// For tests under a paused clock: it stands still while a record is written.
+    #[must_use]
+    pub fn with_brake(mut self, brake: bool) -> Self {
+        self.brake = brake;
+        self
     }
 
     /// Returns when the record is durable.
@@ -111,11 +125,12 @@ impl Audit {
     /// # Errors
     /// `LW-2032` when it isn't: what it tells must not happen then.
     pub(crate) async fn note(&self, event: Event) -> Result<(), Problem> {
+        let _brake = self.brake.then(Brake::new);
         let noted = self.order(|done| Order::Note(event, done));
         noted
             .await
             .map(drop)
-            .map_err(|_| unusable(&self.0.directory))
+            .map_err(|_| unusable(&self.inner.directory))
     }
 
     /// Writes a checkpoint if there were records since the last one.
@@ -128,7 +143,7 @@ impl Audit {
     /// What is answered is done; a thread that has ended answers nobody.
     fn order(&self, order: impl FnOnce(oneshot::Sender<Done>) -> Order) -> oneshot::Receiver<Done> {
         let (done, answer) = oneshot::channel();
-        if let Some(orders) = &self.0.orders {
+        if let Some(orders) = &self.inner.orders {
             // Err: the thread has ended, and what comes back drops the sender.
             let _ = orders.send(order(done));
         }

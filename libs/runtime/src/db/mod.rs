@@ -24,7 +24,7 @@ pub use sqlite::{Durability, Options};
 pub use sqlx::AssertSqlSafe;
 
 use crate::Problem;
-use sqlite::Brake;
+use crate::clock::Brake;
 
 /// A database error with its place.
 pub type Error = sqlx::Error;

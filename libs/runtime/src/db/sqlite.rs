@@ -10,6 +10,7 @@ use sqlx::sqlite::{
 };
 
 use super::advice;
+use crate::clock::Brake;
 use crate::error::{Exit, Problem};
 
 /// What may be lost when the machine (not only the process) stops.
@@ -131,19 +132,6 @@ pub(super) fn migrator(migrations: &[(i64, &'static str)]) -> Migrator {
         )
     };
     Migrator::with_migrations(migrations.iter().map(migration).collect())
-}
-
-/// Keeps tokio's paused clock from advancing by itself: it doesn't while a blocking task runs.
-pub(super) struct Brake(
-    #[expect(dead_code, reason = "released by being dropped")] std::sync::mpsc::Sender<()>,
-);
-
-impl Brake {
-    fn new() -> Self {
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
-        tokio::task::spawn_blocking(move || receiver.recv().is_err());
-        Brake(sender)
-    }
 }
 
 /// Linux shows 15 bytes of a thread's name.

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod broker;
-mod forms;
 mod installation;
 mod one_process;
 mod scan;

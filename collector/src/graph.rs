@@ -8,12 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use catalog::{Clouds, Declaration};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use proto::ids::{Dataset, TenantId};
 use runtime::grpc::Channel;
 use runtime::http::BoxError;
 use runtime::retry::Backoff;
 use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
 
 use crate::graph_error::{GraphError, classify};
 use crate::page;
@@ -115,35 +116,43 @@ impl Graph {
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply, GraphError> {
         let mut tries = Tries::default();
+        let asked = self.ask(&self.http, &mut tries, &method, path, &body);
+        let answer = asked.await?;
+        let (status, request_id) = (answer.status().as_u16(), request_id(answer.headers()));
+        match status {
+            200..=299 => Ok(Reply {
+                body: answer.into_body(),
+                request_id,
+            }),
+            300..=399 => Err(page::answer(
+                path,
+                "a redirect, and no token is sent elsewhere",
+            )),
+            _ => Err(classify(path, status, answer.body(), &request_id)),
+        }
+    }
+
+    /// Asks until the answer is one, or enough was tried.
+    async fn ask<B: Send>(
+        &self,
+        client: &BoxCloneSyncService<Request<Bytes>, Response<B>, BoxError>,
+        tries: &mut Tries,
+        method: &Method,
+        path: &str,
+        body: &Bytes,
+    ) -> Result<Response<B>, GraphError> {
         loop {
             let token = self.tokens.get().await?;
-            let request = self.request(&method, path, &body, &token)?;
-            let answer = match self.http.clone().oneshot(request).await {
-                Ok(answer) => answer,
-                Err(e) => {
-                    self.failed(&mut tries, e).await?;
-                    continue;
+            let request = self.request(method, path, body, &token)?;
+            match client.clone().oneshot(request).await {
+                Ok(answer) => {
+                    let seen = (answer.status(), answer.headers());
+                    if !self.again(tries, path, &token, seen).await? {
+                        return Ok(answer);
+                    }
                 }
-            };
-            let seen = (answer.status(), answer.headers());
-            if self.again(&mut tries, path, &token, seen).await? {
-                continue;
+                Err(e) => self.failed(tries, e).await?,
             }
-            let (status, request_id) = (
-                answer.status().as_u16(),
-                header(answer.headers(), "request-id"),
-            );
-            return match status {
-                200..=299 => Ok(Reply {
-                    body: answer.into_body(),
-                    request_id,
-                }),
-                300..=399 => Err(page::answer(
-                    path,
-                    "a redirect, and no token is sent elsewhere",
-                )),
-                _ => Err(classify(path, status, answer.body(), &request_id)),
-            };
         }
     }
 
@@ -241,8 +250,8 @@ struct Tries {
     renewed: bool,
 }
 
-fn header(headers: &HeaderMap, name: &str) -> String {
-    let value = headers.get(name).and_then(|v| v.to_str().ok());
+fn request_id(headers: &HeaderMap) -> String {
+    let value = headers.get("request-id").and_then(|v| v.to_str().ok());
     value.unwrap_or_default().chars().take(64).collect()
 }
 

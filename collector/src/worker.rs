@@ -8,13 +8,15 @@ use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use proto::message::Body;
 use proto::pages::v1::{PageRange, RunMode, RunSealed};
 use runtime::{Clock, metrics};
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::graph_error::GraphError;
-use crate::publish::{Name, Step};
+use crate::page;
+use crate::publish::{self, Name, Step, Window};
 use crate::read::{chain, delta, each, objects, report, single};
 use crate::run::{Cursor, Open, Rules, Sealed, Todo};
 use crate::store::{Row, Store};
@@ -95,6 +97,45 @@ impl Turn<'_> {
             attempt: self.attempt,
             sequence,
         }
+    }
+
+    /// Publishes a page of a full read once the window has room; reading goes on from `rest` behind it.
+    pub async fn publish(
+        &mut self,
+        window: &mut Window<'_>,
+        objects: &[&RawValue],
+        request_id: String,
+        rest: Todo,
+    ) -> Result<(), Error> {
+        self.make_room(window).await?;
+        let step = Step {
+            sequence: self.draw(),
+            objects: objects.len() as u64,
+            rest,
+        };
+        let name = self.name(step.sequence);
+        let page = publish::page(name, RunMode::Full, objects, request_id, self.now());
+        let page = page.map_err(|e| page::answer(self.declaration.path, &e.to_string()))?;
+        window.publish(page, step);
+        Ok(())
+    }
+
+    /// Waits until another page may be published.
+    pub async fn make_room(&mut self, window: &mut Window<'_>) -> Result<(), Error> {
+        while !window.has_room() {
+            let step = window.confirmed().await?;
+            self.confirm(step).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every page is confirmed.
+    pub async fn drain(&mut self, window: &mut Window<'_>) -> Result<(), Error> {
+        while !window.is_empty() {
+            let step = window.confirmed().await?;
+            self.confirm(step).await?;
+        }
+        Ok(())
     }
 
     /// Stores that the queue has confirmed a page.

@@ -1,5 +1,6 @@
 //! Files that Graph hands out behind a redirect: the address is the permission, so it gets no token and is in no log.
 
+use bytes::Bytes;
 use futures::TryStreamExt as _;
 use http::header::LOCATION;
 use http::{HeaderMap, Method, Request, Response};
@@ -7,7 +8,7 @@ use runtime::http::Chunks;
 use tower::ServiceExt as _;
 use url::Url;
 
-use super::{Graph, Tries, header};
+use super::{Graph, Tries, request_id};
 use crate::graph_error::{GraphError, classify};
 use crate::page;
 
@@ -30,23 +31,10 @@ impl Graph {
     pub async fn download(&self, path: &str) -> Result<Download, GraphError> {
         let mut tries = Tries::default();
         loop {
-            let token = self.tokens.get().await?;
-            let request = self.request(&Method::GET, path, &bytes::Bytes::new(), &token)?;
-            let answer = match self.streaming.clone().oneshot(request).await {
-                Ok(answer) => answer,
-                Err(e) => {
-                    self.failed(&mut tries, e).await?;
-                    continue;
-                }
-            };
-            let seen = (answer.status(), answer.headers());
-            if self.again(&mut tries, path, &token, seen).await? {
-                continue;
-            }
-            let (status, request_id) = (
-                answer.status().as_u16(),
-                header(answer.headers(), "request-id"),
-            );
+            let nothing = Bytes::new();
+            let asked = self.ask(&self.streaming, &mut tries, &Method::GET, path, &nothing);
+            let answer = asked.await?;
+            let (status, request_id) = (answer.status().as_u16(), request_id(answer.headers()));
             let answer = match status {
                 300..=399 => match self.follow(path, address(path, answer.headers())?).await? {
                     Ok(answer) => answer,
@@ -83,7 +71,7 @@ impl Graph {
                 "a redirect to a host that has no reports of Microsoft's",
             ));
         }
-        let request = Request::get(url.as_str()).body(bytes::Bytes::new());
+        let request = Request::get(url.as_str()).body(Bytes::new());
         let request = request.map_err(|e| self.cut(e.into()))?;
         let answer = self.streaming.clone().oneshot(request).await;
         Ok(answer.and_then(|answer| match answer.status().as_u16() {

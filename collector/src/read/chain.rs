@@ -1,11 +1,9 @@
 //! A full read: pages follow each other by nextLink.
 
-use proto::pages::v1::RunMode;
-
 use crate::error::Error;
 use crate::graph_error::GraphError;
 use crate::page;
-use crate::publish::{self, Step, Window};
+use crate::publish::Window;
 use crate::run::{Link, Todo};
 use crate::worker::Turn;
 
@@ -77,21 +75,8 @@ async fn follow(turn: &mut Turn<'_>, first: Link) -> Result<(), Error> {
             let rest = following
                 .clone()
                 .map_or(Todo::Nothing, |l| Todo::Chain(Some(l)));
-            let step = Step {
-                sequence: turn.draw(),
-                objects: page.value.len() as u64,
-                rest,
-            };
-            let name = turn.name(step.sequence);
-            let message = publish::page(
-                name,
-                RunMode::Full,
-                &page.value,
-                reply.request_id,
-                turn.now(),
-            )
-            .map_err(|e| page::answer(&link.0, &e.to_string()))?;
-            window.publish(message, step);
+            turn.publish(&mut window, &page.value, reply.request_id, rest)
+                .await?;
             next = following;
         } else {
             let step = window.confirmed().await?;

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::Parents;
-use proto::pages::v1::RunMode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::graph_error::GraphError;
 use crate::page;
-use crate::publish::{self, Step, Window};
+use crate::publish::Window;
 use crate::read::batch::{self, Item, encode};
 use crate::run::{Link, Todo};
 use crate::worker::Turn;
@@ -82,20 +81,16 @@ pub async fn read(
         while let Some((parent, link)) = children.more.pop() {
             if children.objects.len() >= PAGE {
                 // These parents are not done: whoever goes on from here reads them again.
-                publish(turn, &mut window, &mut children, from(n)).await?;
+                children.publish(turn, &mut window, from(n)).await?;
             }
             let reply = turn.graph.get(&link).await?;
             let page = page::parse(&link.0, &reply.body)?;
             children.take(turn, parents, parent, &page, Some(&link))?;
             children.request_id = reply.request_id;
         }
-        publish(turn, &mut window, &mut children, from(n + 1)).await?;
+        children.publish(turn, &mut window, from(n + 1)).await?;
     }
-    while !window.is_empty() {
-        let step = window.confirmed().await?;
-        turn.confirm(step).await?;
-    }
-    Ok(())
+    turn.drain(&mut window).await
 }
 
 /// Children that are read and not published yet.
@@ -146,6 +141,19 @@ async fn first(turn: &Turn<'_>, parents: &Parents, ids: &[String]) -> Result<Chi
 }
 
 impl Children {
+    /// Publishes what is there.
+    async fn publish(
+        &mut self,
+        turn: &mut Turn<'_>,
+        window: &mut Window<'_>,
+        rest: Todo,
+    ) -> Result<(), Error> {
+        let objects = std::mem::take(&mut self.objects);
+        let objects: Vec<&RawValue> = objects.iter().map(AsRef::as_ref).collect();
+        let request_id = self.request_id.clone();
+        turn.publish(window, &objects, request_id, rest).await
+    }
+
     fn take(
         &mut self,
         turn: &Turn<'_>,
@@ -176,33 +184,4 @@ impl Children {
             .push(RawValue::from_string(text).map_err(unreadable)?);
         Ok(())
     }
-}
-
-async fn publish(
-    turn: &mut Turn<'_>,
-    window: &mut Window<'_>,
-    children: &mut Children,
-    rest: Todo,
-) -> Result<(), Error> {
-    while !window.has_room() {
-        let step = window.confirmed().await?;
-        turn.confirm(step).await?;
-    }
-    let objects = std::mem::take(&mut children.objects);
-    let step = Step {
-        sequence: turn.draw(),
-        objects: objects.len() as u64,
-        rest,
-    };
-    let objects: Vec<&RawValue> = objects.iter().map(AsRef::as_ref).collect();
-    let message = publish::page(
-        turn.name(step.sequence),
-        RunMode::Full,
-        &objects,
-        children.request_id.clone(),
-        turn.now(),
-    )
-    .map_err(|e| page::answer(turn.declaration.path, &e.to_string()))?;
-    window.publish(message, step);
-    Ok(())
 }

@@ -18,6 +18,7 @@ use crate::run::{Answer, Todo};
 use crate::worker::Turn;
 
 const IDS_A_FILTER: usize = 15;
+
 #[derive(Deserialize)]
 struct Identified {
     id: String,
@@ -29,10 +30,7 @@ pub async fn read(turn: &mut Turn<'_>, ids: BTreeSet<String>) -> Result<(), Erro
     let all: Vec<String> = ids.into_iter().collect();
     let chunk = IDS_A_FILTER * batch::MOST;
     for (n, asked) in all.chunks(chunk).enumerate() {
-        while !window.has_room() {
-            let step = window.confirmed().await?;
-            turn.confirm(step).await?;
-        }
+        turn.make_room(&mut window).await?;
         let answers = ask(turn.graph, turn.declaration, asked).await?;
         let rest = all[((n + 1) * chunk).min(all.len())..]
             .iter()
@@ -60,11 +58,7 @@ pub async fn read(turn: &mut Turn<'_>, ids: BTreeSet<String>) -> Result<(), Erro
         }
         window.publish(message, step);
     }
-    while !window.is_empty() {
-        let step = window.confirmed().await?;
-        turn.confirm(step).await?;
-    }
-    Ok(())
+    turn.drain(&mut window).await
 }
 
 struct Answers {

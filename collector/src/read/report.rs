@@ -1,7 +1,6 @@
 //! A usage report: a CSV file, of which never more than a page is in memory.
 
 use futures::TryStreamExt as _;
-use proto::pages::v1::RunMode;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -9,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::error::Error;
 use crate::graph_error::GraphError;
 use crate::page;
-use crate::publish::{self, Step, Window};
+use crate::publish::Window;
 use crate::read::csv::Csv;
 use crate::run::Todo;
 use crate::worker::Turn;
@@ -75,11 +74,7 @@ async fn rows(turn: &mut Turn<'_>) -> Result<(), Error> {
         return Err(page::answer(&path, "an empty file, without even a header").into());
     }
     send(turn, &mut window, rows, &report.request_id, Todo::Nothing).await?;
-    while !window.is_empty() {
-        let step = window.confirmed().await?;
-        turn.confirm(step).await?;
-    }
-    Ok(())
+    turn.drain(&mut window).await
 }
 
 fn columns(path: &str, mut header: Vec<String>) -> Result<Vec<String>, GraphError> {
@@ -127,24 +122,7 @@ async fn send(
     request_id: &str,
     rest: Todo,
 ) -> Result<(), Error> {
-    while !window.has_room() {
-        let step = window.confirmed().await?;
-        turn.confirm(step).await?;
-    }
-    let step = Step {
-        sequence: turn.draw(),
-        objects: rows.len() as u64,
-        rest,
-    };
     let rows: Vec<&RawValue> = rows.iter().map(AsRef::as_ref).collect();
-    let message = publish::page(
-        turn.name(step.sequence),
-        RunMode::Full,
-        &rows,
-        request_id.to_owned(),
-        turn.now(),
-    )
-    .map_err(|e| page::answer(turn.declaration.path, &e.to_string()))?;
-    window.publish(message, step);
-    Ok(())
+    turn.publish(window, &rows, request_id.to_owned(), rest)
+        .await
 }

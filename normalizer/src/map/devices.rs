@@ -3,7 +3,7 @@
 use proto::inventory::v1::{DetectedApp, Device, ManagedDevice};
 use serde::Deserialize;
 
-use super::text::{Maybe, id, text};
+use super::text::{Maybe, NO_ID, id, text};
 
 pub(super) struct Devices;
 
@@ -94,8 +94,6 @@ pub(super) struct ManagedDeviceObject<'a> {
 
 /// What Intune writes where a date is not set.
 const NO_DATE: &str = "0001-01-01T00:00:00Z";
-/// And where there is no device in Entra ID.
-const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 impl super::Source for ManagedDevices {
     type Object<'a> = ManagedDeviceObject<'a>;

@@ -36,6 +36,9 @@ impl<'de> Visitor<'de> for TextVisitor {
 /// Text that may be absent, null or empty, which all mean the same.
 pub type Maybe<'a> = Option<Text<'a>>;
 
+/// What Intune and the usage reports write where there is no object.
+pub const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
+
 /// The text, unless it is empty.
 pub fn text(t: Maybe<'_>) -> Option<String> {
     t.filter(|t| !t.0.is_empty()).map(|t| t.0.into_owned())

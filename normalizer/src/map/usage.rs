@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::is_key;
-use super::text::{Text, lower};
+use super::text::{NO_ID, Text, lower};
 
 pub(super) struct Rows;
 
@@ -19,7 +19,6 @@ const SUBJECT: [&str; 2] = ["User Principal Name", "Owner Principal Name"];
 const PRODUCT: &str = "Product Type";
 /// Names that other records tell better, and that only concealment would change.
 const LEFT_OUT: [&str; 3] = ["Display Name", "Owner Display Name", "Tenant Display Name"];
-const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 impl super::Source for Rows {
     type Object<'a> = Row<'a>;

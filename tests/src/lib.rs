@@ -5,6 +5,7 @@ pub mod broker;
 pub mod chaos;
 pub mod cluster;
 pub mod contract;
+pub mod desk;
 pub mod dev;
 mod ground;
 pub mod inventory;

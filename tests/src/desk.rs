@@ -1,0 +1,245 @@
+//! A collector alone: over a queue in memory, with tokens from the simulator, and a reader that answers every seal as a
+//! ledger would that applied everything.
+#![allow(clippy::unwrap_used, reason = "a test's support")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bus::memory::Memory;
+use bus::{Bus, ConsumeOptions, Keys, Outcome, Topology};
+use bytes::Bytes;
+use collector::Collector;
+use graph_sim::TenantInfo;
+use proto::admin::v1::MakeDueRequest;
+use proto::admin::v1::collector_admin_client::CollectorAdminClient;
+use proto::message::{Body, Queue};
+use proto::pages::v1::{RunClosed, RunSealed};
+use proto::token::v1::token_service_server::{TokenService, TokenServiceServer};
+use proto::token::v1::{
+    GetTokenRequest, GetTokenResponse, ListTenantsRequest, ListTenantsResponse, Tenant, TenantState,
+};
+use runtime::db::Db;
+use runtime::grpc::{Channel, local};
+use runtime::{CancellationToken, Clock, Problem};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tonic::{Request, Response, Status};
+use tower::ServiceExt as _;
+
+/// What a desk is made of.
+pub struct Setup<'a> {
+    /// The collector's settings.
+    pub config: collector::Config,
+    /// The tenants that it is responsible for.
+    pub tenants: &'a [TenantInfo],
+    /// The datasets that are read of each.
+    pub datasets: &'a [&'static str],
+    /// The way to the simulator.
+    pub http: runtime::http::Streaming,
+    /// The time.
+    pub clock: Clock,
+    /// The collector's database.
+    pub db: Db,
+    /// Whether nobody else works on it.
+    pub alone: bool,
+}
+
+/// See the [module](self).
+pub struct Desk {
+    /// What was published so far.
+    pub published: Arc<Published>,
+    admin: Channel,
+    seals: mpsc::UnboundedReceiver<RunSealed>,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<(), Problem>>,
+}
+
+/// Sums over all pages.
+#[derive(Default)]
+pub struct Published {
+    /// Pages.
+    pub pages: AtomicU64,
+    /// Objects on them.
+    pub objects: AtomicU64,
+    /// Bytes of their bodies, compressed.
+    pub bytes: AtomicU64,
+}
+
+impl Desk {
+    /// Starts it.
+    pub fn start(setup: Setup<'_>) -> Desk {
+        let pool = setup.config.pool.clone();
+        let queues = Topology::of_pools([pool]);
+        let bus = Bus::new(Arc::new(Memory::new(queues)), Keys::generate());
+        let tokens = Tokens::new(&setup);
+        let collector = Collector::new(
+            setup.config,
+            collector::Deps {
+                bus: bus.clone(),
+                db: setup.db,
+                tokens: local(TokenServiceServer::new(tokens)),
+                http: setup.http,
+                clock: setup.clock,
+                holder: fastrand::u128(..).to_string(),
+                alone: setup.alone,
+            },
+        );
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let admin = local(collector.admin());
+        let published = Arc::new(Published::default());
+        let (sender, seals) = mpsc::unbounded_channel();
+        let until = stop.clone();
+        tasks.spawn(async move { collector.run(until).await });
+        for queue in [Queue::PageFull, Queue::PageSome, Queue::Seal] {
+            let (bus, until) = (bus.clone(), stop.clone());
+            let (published, sender) = (Arc::clone(&published), sender.clone());
+            tasks.spawn(async move {
+                let answers = bus.clone();
+                let take = move |received: bus::Received| {
+                    let (bus, sender) = (answers.clone(), sender.clone());
+                    let published = Arc::clone(&published);
+                    async move { take(&bus, &published, &sender, received.body).await }
+                };
+                bus::consume(&bus, queue, ConsumeOptions::default(), until, take).await
+            });
+        }
+        Desk {
+            published,
+            admin,
+            seals,
+            stop,
+            tasks,
+        }
+    }
+
+    /// The operator's service.
+    pub fn admin(&self) -> CollectorAdminClient<Channel> {
+        CollectorAdminClient::new(self.admin.clone())
+    }
+
+    /// Makes every dataset of every tenant due.
+    pub async fn make_due(&self) {
+        let request = MakeDueRequest::default();
+        self.admin().make_due(request).await.unwrap();
+    }
+
+    /// The next seal.
+    pub async fn sealed(&mut self) -> RunSealed {
+        tokio::select! {
+            seal = self.seals.recv() => seal.unwrap(),
+            ended = self.tasks.join_next() => panic!("{ended:?}"),
+        }
+    }
+
+    /// Stops it; what was read stays in the database.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap().unwrap();
+        }
+    }
+}
+
+async fn take(
+    bus: &Bus,
+    published: &Published,
+    seals: &mpsc::UnboundedSender<RunSealed>,
+    body: Body,
+) -> Result<Outcome, bus::PublishError> {
+    match body {
+        Body::Page(page) => {
+            published.pages.fetch_add(1, Ordering::Relaxed);
+            let objects = u64::from(page.objects);
+            published.objects.fetch_add(objects, Ordering::Relaxed);
+            let bytes = page.body.len() as u64;
+            published.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        Body::Sealed(seal) => {
+            let verdict = RunClosed {
+                tenant_id: seal.tenant_id.clone(),
+                dataset: seal.dataset.clone(),
+                run: seal.run,
+                attempt: seal.attempt,
+                complete: true,
+                pool: seal.pool.clone(),
+                applied: seal.run,
+                ..RunClosed::default()
+            };
+            bus.publish(&Body::Closed(verdict)).await?;
+            // Nobody waits for it any more when the desk is gone.
+            let _ = seals.send(seal);
+        }
+        _ => {}
+    }
+    Ok(Outcome::Done)
+}
+
+/// Tokens of the simulated tenants' own apps, by their client secrets.
+struct Tokens {
+    http: runtime::http::Client,
+    list: Vec<Tenant>,
+    apps: BTreeMap<String, (String, String)>,
+}
+
+impl Tokens {
+    fn new(setup: &Setup<'_>) -> Self {
+        let tenant = |t: &TenantInfo| Tenant {
+            tenant_id: t.id.clone(),
+            name: t.id.clone(),
+            graph_base: t.graph.clone(),
+            pool: setup.config.pool.to_string(),
+            datasets: setup.datasets.iter().map(|&d| d.to_owned()).collect(),
+            state: TenantState::Active.into(),
+        };
+        let app = |t: &TenantInfo| {
+            let form = format!(
+                "grant_type=client_credentials&client_id={}&client_secret={}&scope={}/.default",
+                t.client_id,
+                t.client_secret.replace('~', "%7E"),
+                t.graph
+            );
+            let endpoint = format!("{}/{}/oauth2/v2.0/token", t.authority, t.id);
+            (t.id.clone(), (endpoint, form))
+        };
+        Tokens {
+            http: runtime::http::whole(setup.http.clone()),
+            list: setup.tenants.iter().map(tenant).collect(),
+            apps: setup.tenants.iter().map(app).collect(),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl TokenService for Tokens {
+    async fn get_token(
+        &self,
+        request: Request<GetTokenRequest>,
+    ) -> Result<Response<GetTokenResponse>, Status> {
+        let (endpoint, form) = &self.apps[&request.into_inner().tenant_id];
+        let request = http::Request::post(endpoint)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Bytes::from(form.clone()))
+            .unwrap();
+        let answer = self.http.clone().oneshot(request).await;
+        let answer = answer.map_err(|e| Status::unavailable(e.to_string()))?;
+        let json: serde_json::Value =
+            serde_json::from_slice(answer.body()).map_err(|e| Status::internal(e.to_string()))?;
+        let token = json["access_token"].as_str();
+        let token = token.ok_or_else(|| Status::unavailable("Entra ID refuses"))?;
+        Ok(Response::new(GetTokenResponse {
+            access_token: token.to_owned(),
+            use_for_seconds: 300,
+        }))
+    }
+
+    async fn list_tenants(
+        &self,
+        _: Request<ListTenantsRequest>,
+    ) -> Result<Response<ListTenantsResponse>, Status> {
+        Ok(Response::new(ListTenantsResponse {
+            tenants: self.list.clone(),
+            next_page_token: String::new(),
+        }))
+    }
+}

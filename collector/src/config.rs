@@ -22,6 +22,10 @@ pub struct Config {
     pub verdict_within_seconds: u64,
     /// Pages on their way to the queue without its confirmation.
     pub publish_window: usize,
+    /// A collection of more objects is read in ranges, several at a time.
+    pub ranges_above: u64,
+    /// Requests for ranges of one collection at the same time, at most.
+    pub parallel_requests: usize,
     /// Whether datasets become due by their cadence; without it only by command.
     pub scheduled: bool,
 }
@@ -37,6 +41,8 @@ impl Default for Config {
             lease_seconds: 15,
             verdict_within_seconds: 1800,
             publish_window: 8,
+            ranges_above: 20_000,
+            parallel_requests: 24,
             scheduled: true,
         }
     }

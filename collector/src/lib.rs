@@ -13,10 +13,12 @@ mod publish;
 mod read {
     mod batch;
     pub mod chain;
+    pub mod count;
     mod csv;
     pub mod delta;
     pub mod each;
     pub mod objects;
+    pub mod ranges;
     pub mod report;
     pub mod single;
 }

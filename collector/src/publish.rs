@@ -1,15 +1,15 @@
 //! Pages on their way to the queue: a window of them without confirmation, positions stored in order behind them.
 
 use bus::{Bus, PublishError};
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
+use futures::{FutureExt as _, StreamExt as _};
 use proto::ids::{Attempt, RunId, Timestamp};
 use proto::message::Body;
 use proto::pages::v1::{PageFetched, RunMode};
 use serde_json::value::RawValue;
 
-use crate::run::Todo;
+use crate::run::Rest;
 
 /// zstd's fastest level: pages are regular, and the ledger behind is slower anyway.
 const LEVEL: i32 = 1;
@@ -21,7 +21,7 @@ pub struct Step {
     /// Objects on the page, gone and missing ones included.
     pub objects: u64,
     /// What remains to be read behind it.
-    pub rest: Todo,
+    pub rest: Rest,
 }
 
 /// Pages that the queue has not confirmed yet.
@@ -29,6 +29,8 @@ pub struct Window<'a> {
     bus: &'a Bus,
     size: usize,
     flying: FuturesOrdered<BoxFuture<'a, Result<Step, PublishError>>>,
+    /// Came behind confirmations that are worth storing first.
+    failed: Option<PublishError>,
 }
 
 impl<'a> Window<'a> {
@@ -38,6 +40,7 @@ impl<'a> Window<'a> {
             bus,
             size: size.max(1),
             flying: FuturesOrdered::new(),
+            failed: None,
         }
     }
 
@@ -48,7 +51,7 @@ impl<'a> Window<'a> {
 
     /// Whether every page is confirmed.
     pub fn is_empty(&self) -> bool {
-        self.flying.is_empty()
+        self.flying.is_empty() && self.failed.is_none()
     }
 
     /// Sends a page on its way.
@@ -60,12 +63,26 @@ impl<'a> Window<'a> {
         }));
     }
 
-    /// The next confirmed page, in the order of publishing; pending while there is none.
-    pub async fn confirmed(&mut self) -> Result<Step, PublishError> {
-        match self.flying.next().await {
-            Some(step) => step,
-            None => std::future::pending().await,
+    /// The next confirmed pages, at least one and all that there are, in the order of publishing; pending while there is
+    /// none.
+    pub async fn confirmed(&mut self) -> Result<Vec<Step>, PublishError> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
         }
+        let mut steps = match self.flying.next().await {
+            Some(step) => vec![step?],
+            None => std::future::pending().await,
+        };
+        while let Some(Some(step)) = self.flying.next().now_or_never() {
+            match step {
+                Ok(step) => steps.push(step),
+                Err(e) => {
+                    self.failed = Some(e);
+                    break;
+                }
+            }
+        }
+        Ok(steps)
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Schedule {
 const FIRST_REST: Duration = Duration::from_secs(60);
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 
+const NOT_WHOLE: &str = "LW-5010: the run was applied with gaps, so nothing was removed and its cursor did not move. What to do: \
+         nothing, it is read again; look for dead letters if it keeps happening";
+
 /// How long nothing is tried after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
@@ -87,7 +90,14 @@ impl Schedule {
     }
 
     /// A run got its verdict.
-    pub fn closed(&mut self, complete: bool, cadence: Duration, jitter: f64, now: Timestamp) {
+    pub fn closed(
+        &mut self,
+        complete: bool,
+        gaps: &[String],
+        cadence: Duration,
+        jitter: f64,
+        now: Timestamp,
+    ) {
         self.closed_runs += 1;
         self.complete = complete;
         self.skipped = false;
@@ -99,9 +109,10 @@ impl Schedule {
             return;
         }
         self.failures += 1;
-        self.problem = "LW-5010: the run was applied with gaps, so nothing was removed and its cursor did not move. What to do: \
-                        nothing, it is read again; look for dead letters if it keeps happening"
-            .to_owned();
+        self.problem = match gaps {
+            [] => NOT_WHOLE.to_owned(),
+            gaps => gaps.join(" "),
+        };
         // The first time at once: a page that was lost on the way is read again. Then at the cadence, doubling.
         self.rest_until = match self.failures {
             1 => now,

@@ -70,14 +70,12 @@ async fn verdict(
     };
     let take = move |row: &mut Row| {
         let (complete, needs_full) = (verdict.complete, verdict.needs_full);
-        let removed = row
-            .state
-            .sealed
-            .as_ref()
-            .is_some_and(|s| s.read.tenant_removed);
+        let read = row.state.sealed.as_ref().map(|s| &s.read);
+        let removed = read.is_some_and(|r| r.tenant_removed);
+        let gaps = read.map_or(Vec::new(), |r| r.gaps.clone());
         if row.state.verdict(verdict) && !needs_full {
             row.schedule
-                .closed(complete, declaration.cadence, fastrand::f64(), now);
+                .closed(complete, &gaps, declaration.cadence, fastrand::f64(), now);
             // Nothing is left of the tenant; should it come back, it starts anew.
             row.forget = removed && complete;
         }

@@ -17,8 +17,8 @@ use crate::graph::Graph;
 use crate::graph_error::GraphError;
 use crate::page;
 use crate::publish::{self, Name, Step, Window};
-use crate::read::{chain, delta, each, objects, report, single};
-use crate::run::{Cursor, Open, Rules, Sealed, Todo};
+use crate::read::{chain, count, delta, each, objects, ranges, report, single};
+use crate::run::{Cursor, Open, Rest, Rules, Sealed, Todo};
 use crate::store::{Row, Store};
 use crate::tenants::Tenant;
 
@@ -66,9 +66,13 @@ pub struct Turn<'a> {
     pub graph: &'a Graph,
     /// Pages on their way without confirmation.
     pub window: usize,
+    /// Requests for ranges at the same time, at most.
+    pub parallel: usize,
+    /// A collection of more objects is read in ranges.
+    pub ranges_above: u64,
     shared: &'a Shared,
     /// As it was when the turn began; only this run's verdict moves it.
-    cursor: Cursor,
+    pub cursor: Cursor,
     dataset: Dataset,
     tenant_text: String,
     rules: Rules,
@@ -105,13 +109,13 @@ impl Turn<'_> {
         window: &mut Window<'_>,
         objects: &[&RawValue],
         request_id: String,
-        rest: Todo,
+        rest: impl Into<Rest>,
     ) -> Result<(), Error> {
         self.make_room(window).await?;
         let step = Step {
             sequence: self.draw(),
             objects: objects.len() as u64,
-            rest,
+            rest: rest.into(),
         };
         let name = self.name(step.sequence);
         let page = publish::page(name, RunMode::Full, objects, request_id, self.now());
@@ -123,8 +127,8 @@ impl Turn<'_> {
     /// Waits until another page may be published.
     pub async fn make_room(&mut self, window: &mut Window<'_>) -> Result<(), Error> {
         while !window.has_room() {
-            let step = window.confirmed().await?;
-            self.confirm(step).await?;
+            let steps = window.confirmed().await?;
+            self.confirm(steps).await?;
         }
         Ok(())
     }
@@ -132,18 +136,24 @@ impl Turn<'_> {
     /// Waits until every page is confirmed.
     pub async fn drain(&mut self, window: &mut Window<'_>) -> Result<(), Error> {
         while !window.is_empty() {
-            let step = window.confirmed().await?;
-            self.confirm(step).await?;
+            let steps = window.confirmed().await?;
+            self.confirm(steps).await?;
         }
         Ok(())
     }
 
-    /// Stores that the queue has confirmed a page.
-    pub async fn confirm(&mut self, step: Step) -> Result<(), Error> {
+    /// Stores that the queue has confirmed pages.
+    pub async fn confirm(&mut self, steps: Vec<Step>) -> Result<(), Error> {
         let attempt = self.attempt;
-        metrics::page_published(self.declaration.name);
-        self.update(move |open, _| open.confirmed(attempt, step.sequence, step.objects, step.rest))
-            .await
+        for _ in &steps {
+            metrics::page_published(self.declaration.name);
+        }
+        self.update(move |open, _| {
+            for step in steps {
+                open.confirmed(attempt, step.sequence, step.objects, step.rest);
+            }
+        })
+        .await
     }
 
     /// Changes the open run, while it is ours.
@@ -212,6 +222,8 @@ pub async fn work(
             bus: &shared.bus,
             graph: &graph,
             window: shared.config.publish_window,
+            parallel: shared.config.parallel_requests,
+            ranges_above: shared.config.ranges_above,
             shared,
             cursor: row.state.cursor,
             dataset: dataset.clone(),
@@ -248,7 +260,15 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
                 Reading::Each(parents) => each::list(turn, parents).await?,
                 Reading::Report { .. } => report::read(turn).await?,
                 Reading::Single => single::read(turn).await?,
-                _ => chain::read(turn, from).await?,
+                _ => match from {
+                    None => begin(turn).await?,
+                    from => chain::read(turn, from).await?,
+                },
+            },
+            Todo::Ranges(pieces) => match turn.declaration.ranges {
+                Some(property) => ranges::read(turn, property, pieces).await?,
+                // As below.
+                None => turn.update(|open, _| open.restart_chain()).await?,
             },
             Todo::Parents(left) => match &turn.declaration.reading {
                 Reading::Each(parents) => each::read(turn, parents, left).await?,
@@ -271,8 +291,23 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
                 Err(e) => return Err(e),
             },
             Todo::Ids(ids) => objects::read(turn, ids).await?,
-            Todo::Nothing => return Ok(()),
+            Todo::Nothing => {
+                if count::agrees(turn).await? {
+                    return Ok(());
+                }
+            }
         }
+    }
+}
+
+/// Begins to read a collection: in ranges where it is large.
+async fn begin(turn: &mut Turn<'_>) -> Result<(), Error> {
+    let count = count::before(turn).await?;
+    match turn.declaration.ranges {
+        Some(property) if !turn.open.one_chain && count > Some(turn.ranges_above) => {
+            ranges::plan(turn, property, count.unwrap_or_default()).await
+        }
+        _ => chain::read(turn, None).await,
     }
 }
 
@@ -356,5 +391,8 @@ fn message(
         pool: shared.config.pool.to_string(),
         tenant_removed: read.tenant_removed,
         datasets,
+        counted: read.counted,
+        gaps: read.gaps.clone(),
+        data_as_of: read.data_as_of.clone(),
     }
 }

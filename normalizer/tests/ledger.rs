@@ -57,6 +57,21 @@ async fn loads_changes_and_leaves_alone_what_is_the_same() {
 }
 
 #[tokio::test]
+async fn what_the_collector_knows_to_be_missing_makes_nobody_a_suspect() {
+    let mut w = World::new().await;
+    w.run(Run::full("users", 10, vec![users(0..50)])).await;
+    let short = Run {
+        gaps: vec!["LW-3010: fewer objects than are counted.".into()],
+        ..Run::full("users", 20, vec![users(30..60)])
+    };
+    let v = w.run(short).await;
+    assert!(!v.complete && v.suspects.is_empty());
+    assert_eq!((v.counts.unwrap().applied, v.counts.unwrap().gaps), (30, 1));
+    assert_eq!(w.users().await.len(), 60);
+    w.stop().await;
+}
+
+#[tokio::test]
 async fn absence_is_a_suspicion_and_gone_removes() {
     let mut w = World::new().await;
     w.run(Run::full("users", 10, vec![users(0..50)])).await;

@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test's support")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use anyhow::Context as _;
 use bus::memory::Memory;
 use bus::{Bus, ConsumeOptions, Keys, Outcome, Topology};
 use bytes::Bytes;
@@ -43,6 +44,8 @@ pub struct Setup<'a> {
     pub db: Db,
     /// Whether nobody else works on it.
     pub alone: bool,
+    /// Whether the pages' bodies are kept, for tests of small tenants.
+    pub keep: bool,
 }
 
 /// See the [module](self).
@@ -64,6 +67,19 @@ pub struct Published {
     pub objects: AtomicU64,
     /// Bytes of their bodies, compressed.
     pub bytes: AtomicU64,
+    kept: Option<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Published {
+    /// The objects on the pages that were kept.
+    pub fn objects(&self) -> Vec<serde_json::Value> {
+        let kept = self.kept.as_ref().unwrap().lock().unwrap();
+        let page = |body: &Vec<u8>| -> serde_json::Value {
+            serde_json::from_slice(&zstd::decode_all(body.as_slice()).unwrap()).unwrap()
+        };
+        let objects = |body| page(body)["value"].as_array().unwrap().clone();
+        kept.iter().flat_map(objects).collect()
+    }
 }
 
 impl Desk {
@@ -87,7 +103,10 @@ impl Desk {
         );
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let admin = local(collector.admin());
-        let published = Arc::new(Published::default());
+        let published = Arc::new(Published {
+            kept: setup.keep.then(Mutex::default),
+            ..Published::default()
+        });
         let (sender, seals) = mpsc::unbounded_channel();
         let until = stop.clone();
         tasks.spawn(async move { collector.run(until).await });
@@ -154,6 +173,9 @@ async fn take(
             published.objects.fetch_add(objects, Ordering::Relaxed);
             let bytes = page.body.len() as u64;
             published.bytes.fetch_add(bytes, Ordering::Relaxed);
+            if let Some(kept) = &published.kept {
+                kept.lock().unwrap().push(page.body);
+            }
         }
         Body::Sealed(seal) => {
             let verdict = RunClosed {
@@ -175,11 +197,33 @@ async fn take(
     Ok(Outcome::Done)
 }
 
-/// Tokens of the simulated tenants' own apps, by their client secrets.
+/// A token of a simulated tenant's own app, by its client secret.
+///
+/// # Errors
+/// When Entra ID can't be reached or refuses.
+pub async fn token(http: &runtime::http::Client, tenant: &TenantInfo) -> anyhow::Result<String> {
+    let form = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&scope={}/.default",
+        tenant.client_id,
+        tenant.client_secret.replace('~', "%7E"),
+        tenant.graph
+    );
+    let endpoint = format!("{}/{}/oauth2/v2.0/token", tenant.authority, tenant.id);
+    let request = http::Request::post(endpoint)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Bytes::from(form))?;
+    let answer = http.clone().oneshot(request).await;
+    let answer = answer.map_err(anyhow::Error::from_boxed)?;
+    let json: serde_json::Value = serde_json::from_slice(answer.body())?;
+    let token = json["access_token"].as_str();
+    token.map(str::to_owned).context("Entra ID refuses")
+}
+
+/// Tokens of the simulated tenants.
 struct Tokens {
     http: runtime::http::Client,
     list: Vec<Tenant>,
-    apps: BTreeMap<String, (String, String)>,
+    apps: BTreeMap<String, TenantInfo>,
 }
 
 impl Tokens {
@@ -192,20 +236,14 @@ impl Tokens {
             datasets: setup.datasets.iter().map(|&d| d.to_owned()).collect(),
             state: TenantState::Active.into(),
         };
-        let app = |t: &TenantInfo| {
-            let form = format!(
-                "grant_type=client_credentials&client_id={}&client_secret={}&scope={}/.default",
-                t.client_id,
-                t.client_secret.replace('~', "%7E"),
-                t.graph
-            );
-            let endpoint = format!("{}/{}/oauth2/v2.0/token", t.authority, t.id);
-            (t.id.clone(), (endpoint, form))
-        };
         Tokens {
             http: runtime::http::whole(setup.http.clone()),
             list: setup.tenants.iter().map(tenant).collect(),
-            apps: setup.tenants.iter().map(app).collect(),
+            apps: setup
+                .tenants
+                .iter()
+                .map(|t| (t.id.clone(), t.clone()))
+                .collect(),
         }
     }
 }
@@ -216,19 +254,11 @@ impl TokenService for Tokens {
         &self,
         request: Request<GetTokenRequest>,
     ) -> Result<Response<GetTokenResponse>, Status> {
-        let (endpoint, form) = &self.apps[&request.into_inner().tenant_id];
-        let request = http::Request::post(endpoint)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(Bytes::from(form.clone()))
-            .unwrap();
-        let answer = self.http.clone().oneshot(request).await;
-        let answer = answer.map_err(|e| Status::unavailable(e.to_string()))?;
-        let json: serde_json::Value =
-            serde_json::from_slice(answer.body()).map_err(|e| Status::internal(e.to_string()))?;
-        let token = json["access_token"].as_str();
-        let token = token.ok_or_else(|| Status::unavailable("Entra ID refuses"))?;
+        let tenant = &self.apps[&request.into_inner().tenant_id];
+        let token = token(&self.http, tenant).await;
+        let token = token.map_err(|e| Status::unavailable(e.to_string()))?;
         Ok(Response::new(GetTokenResponse {
-            access_token: token.to_owned(),
+            access_token: token,
             use_for_seconds: 300,
         }))
     }

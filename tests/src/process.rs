@@ -138,8 +138,12 @@ impl Simulator {
     /// Starts it and waits until it says where it is.
     pub fn start(users: u32, seed: u64) -> Simulator {
         let mut command = program("graph-sim");
-        command.args(["--users", &users.to_string(), "--seed", &seed.to_string()]);
-        let mut process = Running::start(&mut command);
+        Self::of(command.args(["--users", &users.to_string(), "--seed", &seed.to_string()]))
+    }
+
+    /// As [`start`](Self::start), by a command of one's own.
+    pub fn of(command: &mut Command) -> Simulator {
+        let mut process = Running::start(command);
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap())
             .read_line(&mut line)

@@ -27,6 +27,8 @@ pub struct Setup {
     pub paused: bool,
     /// Pages on their way without confirmation.
     pub window: usize,
+    /// A collection of more objects is read in ranges.
+    pub ranges_above: u64,
     /// The queue fails, by this seed.
     pub faults: Option<(u64, Faults)>,
     /// The app registrations of each tenant; the main one reads everything when there are none.
@@ -66,6 +68,7 @@ impl Setup {
             lateness: 0,
             paused: false,
             window: 4,
+            ranges_above: collector::Config::default().ranges_above,
             faults: None,
             apps: Vec::new(),
             datasets: None,
@@ -115,6 +118,7 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
         collector: collector::Config {
             lateness_seconds: setup.lateness,
             publish_window: setup.window,
+            ranges_above: setup.ranges_above,
             scheduled: false,
             ..collector::Config::default()
         },

@@ -2,6 +2,7 @@
 
 mod broker;
 mod child;
+mod collector;
 mod demo;
 mod distributed;
 mod figures;
@@ -44,10 +45,12 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 4] = [
+const BENCHES: [(&str, Bench, Json); 6] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
+    ("first-read", collector::first_read, Json::Alone),
+    ("incremental", collector::incremental, Json::Alone),
     ("sim", sim::run, Json::Below),
 ];
 

@@ -59,7 +59,7 @@ async fn follow(turn: &mut Turn<'_>, first: Link) -> Result<(), Error> {
             let reply = loop {
                 tokio::select! {
                     reply = &mut fetch => break reply?,
-                    step = window.confirmed() => turn.confirm(step?).await?,
+                    steps = window.confirmed() => turn.confirm(steps?).await?,
                 }
             };
             let page = page::parse(&link.0, &reply.body)?;
@@ -79,8 +79,8 @@ async fn follow(turn: &mut Turn<'_>, first: Link) -> Result<(), Error> {
                 .await?;
             next = following;
         } else {
-            let step = window.confirmed().await?;
-            turn.confirm(step).await?;
+            let steps = window.confirmed().await?;
+            turn.confirm(steps).await?;
         }
     }
     Ok(())

@@ -39,7 +39,7 @@ pub async fn read(turn: &mut Turn<'_>, ids: BTreeSet<String>) -> Result<(), Erro
         let step = Step {
             sequence: turn.draw(),
             objects: asked.len() as u64,
-            rest: Todo::Ids(rest),
+            rest: Todo::Ids(rest).into(),
         };
         let objects: Vec<&RawValue> = answers.found.values().map(AsRef::as_ref).collect();
         let mut message = publish::page(

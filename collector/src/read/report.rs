@@ -43,6 +43,7 @@ async fn rows(turn: &mut Turn<'_>) -> Result<(), Error> {
     let mut report = turn.graph.download(&path).await?;
     let mut window = Window::new(turn.bus, turn.window);
     let (mut csv, mut header, mut rows) = (Csv::default(), None, Vec::new());
+    let mut as_of = None;
     loop {
         let chunk = report.chunks.try_next().await;
         let chunk = chunk.map_err(|source| turn.graph.cut(source))?;
@@ -53,6 +54,9 @@ async fn rows(turn: &mut Turn<'_>) -> Result<(), Error> {
                 header = Some(columns(&path, record)?);
                 continue;
             };
+            if as_of.is_none() {
+                as_of = date(header, &record);
+            }
             rows.push(row(&path, header, &record)?);
             if rows.len() == PAGE {
                 let rows = std::mem::take(&mut rows);
@@ -73,8 +77,18 @@ async fn rows(turn: &mut Turn<'_>) -> Result<(), Error> {
     if header.is_none() {
         return Err(page::answer(&path, "an empty file, without even a header").into());
     }
+    if let Some(as_of) = as_of {
+        turn.update(|open, _| open.data_as_of = as_of).await?;
+    }
     send(turn, &mut window, rows, &report.request_id, Todo::Nothing).await?;
     turn.drain(&mut window).await
+}
+
+/// The day that the report is of.
+fn date(header: &[String], record: &[String]) -> Option<String> {
+    let place = header.iter().position(|name| name == PROOF)?;
+    let date = record.get(place)?.chars().take(10).collect::<String>();
+    (!date.is_empty()).then_some(date)
 }
 
 fn columns(path: &str, mut header: Vec<String>) -> Result<Vec<String>, GraphError> {

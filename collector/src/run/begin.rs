@@ -52,6 +52,11 @@ impl State {
             removed: BTreeMap::new(),
             pages: Vec::new(),
             objects: 0,
+            repeated: 0,
+            counted: None,
+            one_chain: false,
+            gaps: Vec::new(),
+            data_as_of: String::new(),
             requests: 0,
             tenant_removed: false,
         };
@@ -75,8 +80,8 @@ impl State {
         self.begin(rules, now);
         if let Some(open) = self.open.as_mut().filter(|_| removed) {
             open.base = RunId(0);
-            open.pages.clear();
-            open.objects = 0;
+            open.restart_chain();
+            open.gaps.clear();
             open.todo = Todo::Nothing;
             open.tenant_removed = true;
         }

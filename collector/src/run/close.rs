@@ -52,6 +52,11 @@ impl State {
             return false;
         };
         self.cursor.unanswered = 0;
+        match sealed.read.gaps.is_empty() {
+            true if sealed.read.is_full() => self.cursor.short = 0,
+            true => {}
+            false => self.cursor.short += 1,
+        }
         if verdict.complete && !verdict.needs_full {
             self.cursor.advance(&sealed.read, verdict.suspects);
         }

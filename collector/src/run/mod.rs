@@ -50,6 +50,9 @@ pub struct Cursor {
     pub known_objects: u64,
     /// Seals in a row that got no verdict in time.
     pub unanswered: u32,
+    /// Full reads in a row that brought fewer objects than Graph counted.
+    #[serde(default)]
+    pub short: u32,
 }
 
 /// A change that the delta named.
@@ -97,6 +100,21 @@ pub struct Open {
     pub pages: Vec<(Attempt, u32, u32)>,
     /// Objects on these pages.
     pub objects: u64,
+    /// Objects among them that were read once more, because their range was split or began anew.
+    #[serde(default)]
+    pub repeated: u64,
+    /// How many objects Graph counted before they were read.
+    #[serde(default)]
+    pub counted: Option<u64>,
+    /// The collection is read as one chain: Graph refuses ranges, or what they brought was too little.
+    #[serde(default)]
+    pub one_chain: bool,
+    /// Why what was read can't be everything; empty if it can.
+    #[serde(default)]
+    pub gaps: Vec<String>,
+    /// The day whose state the data shows, as the source names it; empty where it is of the time of reading.
+    #[serde(default)]
+    pub data_as_of: String,
     /// HTTP requests so far.
     pub requests: u32,
     /// The tenant was taken out: the run is empty on purpose, and everything goes.
@@ -111,6 +129,8 @@ pub enum Todo {
     TakeLink,
     /// The whole collection, from here; `None` is its beginning.
     Chain(Option<Link>),
+    /// The whole collection in ranges: what is left of each that is not read to its end.
+    Ranges(BTreeMap<u32, Piece>),
     /// The delta, to learn which ids changed.
     Delta(Link),
     /// Named objects.
@@ -119,6 +139,42 @@ pub enum Todo {
     Parents(BTreeSet<String>),
     /// Nothing: the run can be sealed.
     Nothing,
+}
+
+/// A range of a collection, and where reading it goes on. Both ends belong to it; a missing one is open. Whatever order
+/// Graph has, nothing lies between two ranges of which one ends where the other begins.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Piece {
+    /// The lower end.
+    pub from: Option<String>,
+    /// The upper end.
+    pub to: Option<String>,
+    /// The next page; `None` is the first one.
+    pub next: Option<Link>,
+    /// Objects that were read of it.
+    pub objects: u64,
+}
+
+/// The ends are parts of names.
+impl std::fmt::Debug for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Piece(…)")
+    }
+}
+
+/// What remains behind a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rest {
+    /// This.
+    Todo(Todo),
+    /// The range with this number goes on here; `None`: it is read.
+    Piece(u32, Option<Piece>),
+}
+
+impl From<Todo> for Rest {
+    fn from(todo: Todo) -> Self {
+        Rest::Todo(todo)
+    }
 }
 
 /// A run that waits for its verdict.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::ids::{Attempt, RunId, Timestamp};
 use proto::rules::{Rule, on};
 
-use super::{Link, Named, Open, Rules, Todo};
+use super::{Link, Named, Open, Piece, Rest, Rules, Todo};
 
 /// What Graph's answer to a question by id means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +79,7 @@ impl Open {
     /// Graph refused the link: the run becomes a first full read.
     pub fn link_refused(&mut self, rules: &Rules, now: Timestamp) {
         self.link = None;
-        self.pages.clear();
-        self.objects = 0;
+        self.restart_chain();
         self.read_first(rules, now);
     }
 
@@ -99,21 +98,76 @@ impl Open {
     }
 
     /// The queue has confirmed a page, in the order of the pages: it counts, and reading goes on from `rest`.
-    pub fn confirmed(&mut self, attempt: Attempt, sequence: u32, objects: u64, rest: Todo) {
+    pub fn confirmed(&mut self, attempt: Attempt, sequence: u32, objects: u64, rest: Rest) {
         match self.pages.last_mut() {
             Some((a, _, last)) if *a == attempt && *last + 1 == sequence => *last = sequence,
             _ => self.pages.push((attempt, sequence, sequence)),
         }
         self.objects += objects;
-        self.todo = rest;
+        match (rest, &mut self.todo) {
+            (Rest::Todo(rest), todo) => *todo = rest,
+            (Rest::Piece(number, piece), Todo::Ranges(pieces)) => {
+                // A range that was split meanwhile is no more.
+                if let Some(place) = pieces.get_mut(&number) {
+                    match piece {
+                        Some(piece) => *place = piece,
+                        None => _ = pieces.remove(&number),
+                    }
+                }
+            }
+            (Rest::Piece(..), _) => {}
+        }
         self.settle();
+    }
+
+    /// Graph has counted the objects.
+    pub fn counted(&mut self, objects: u64) {
+        self.counted = Some(objects);
+    }
+
+    /// The collection is read in these ranges.
+    pub fn planned(&mut self, pieces: Vec<Piece>) {
+        self.todo = Todo::Ranges((0..).zip(pieces).collect());
+    }
+
+    /// A range is read in smaller ones. Its pages count all the same: what stands on them twice is the same object.
+    pub fn split(&mut self, number: u32, pieces: Vec<Piece>) {
+        if let Todo::Ranges(all) = &mut self.todo
+            && let Some(split) = all.remove(&number)
+        {
+            self.repeated += split.objects;
+            let free = all.last_key_value().map_or(number, |(n, _)| *n).max(number) + 1;
+            all.extend((free..).zip(pieces));
+        }
+    }
+
+    /// What is left of the ranges, by number.
+    pub fn ranges(&self) -> impl Iterator<Item = (u32, &Piece)> {
+        let pieces = match &self.todo {
+            Todo::Ranges(pieces) => Some(pieces),
+            _ => None,
+        };
+        pieces.into_iter().flatten().map(|(n, piece)| (*n, piece))
     }
 
     /// The chain has to start again: its pages don't count.
     pub fn restart_chain(&mut self) {
         self.pages.clear();
         self.objects = 0;
+        self.repeated = 0;
+        self.counted = None;
         self.todo = Todo::Chain(None);
+    }
+
+    /// The chain starts again, and is one.
+    pub fn restart_as_one(&mut self) {
+        self.restart_chain();
+        self.one_chain = true;
+    }
+
+    /// Objects of which no other page tells.
+    pub fn distinct(&self) -> u64 {
+        self.objects.saturating_sub(self.repeated)
     }
 
     /// Number of pages that count.
@@ -125,7 +179,12 @@ impl Open {
     }
 
     fn settle(&mut self) {
-        if matches!(&self.todo, Todo::Ids(ids) | Todo::Parents(ids) if ids.is_empty()) {
+        let done = match &self.todo {
+            Todo::Ids(ids) | Todo::Parents(ids) => ids.is_empty(),
+            Todo::Ranges(pieces) => pieces.is_empty(),
+            _ => false,
+        };
+        if done {
             self.todo = Todo::Nothing;
         }
     }

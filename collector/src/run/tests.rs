@@ -271,14 +271,14 @@ proptest! {
             let attempt = Attempt(n as u64 + 10);
             let mut sequence = 0;
             for _ in 0..pages {
-                open.confirmed(attempt, sequence, 1, Todo::Chain(None));
+                open.confirmed(attempt, sequence, 1, Todo::Chain(None).into());
                 want.push((attempt, sequence));
                 sequence += 1;
             }
             if restart {
                 open.restart_chain();
                 want.clear();
-                open.confirmed(attempt, sequence, 1, Todo::Chain(None));
+                open.confirmed(attempt, sequence, 1, Todo::Chain(None).into());
                 want.push((attempt, sequence));
             }
         }

@@ -110,6 +110,10 @@ mod tests {
             let each = matches!(d.reading, Reading::Each(_));
             assert_eq!(each, d.path.contains("{id}"), "{}", d.name);
             assert!(!d.needs.is_empty(), "{}", d.name);
+            if let Some(property) = d.ranges {
+                assert!(d.select.contains(&property), "{}", d.name);
+                assert!(!d.page_sizes.is_empty(), "{}", d.name);
+            }
         }
     }
 

@@ -174,7 +174,8 @@ impl Run<'_> {
         rows::widen(c).await.map_err(Error::db("begin to apply"))?;
         let mut fold = Fold::new(tenant, kind, closing, self.fresh);
         let mut said = self.pages(c, &mut fold, &suspects).await?;
-        let complete = said.gaps == 0 && !dead;
+        // The collector knows what a page can't show: that objects are missing which Graph has counted.
+        let complete = said.gaps == 0 && seal.gaps.is_empty() && !dead;
 
         // What was said of keys matters where the ledger has a live record of them.
         for list in [&mut said.gone, &mut said.missing] {
@@ -236,7 +237,7 @@ impl Run<'_> {
             removed: fold.removed,
             suspects: outcome.suspects.len() as u64,
             held,
-            gaps: said.gaps,
+            gaps: said.gaps + seal.gaps.len() as u64,
         };
         self.store_state(
             c,

@@ -371,6 +371,7 @@ pub struct Run {
     pub started_at: Option<u64>,
     pub tenant_removed: bool,
     pub datasets: Vec<&'static str>,
+    pub gaps: Vec<String>,
 }
 
 #[derive(Clone, Default)]
@@ -400,6 +401,7 @@ impl Run {
             started_at: None,
             tenant_removed: false,
             datasets: vec![],
+            gaps: vec![],
         }
     }
 
@@ -459,6 +461,8 @@ impl Run {
             pool: "p".into(),
             tenant_removed: self.tenant_removed,
             datasets: self.datasets.iter().map(|d| (*d).to_owned()).collect(),
+            gaps: self.gaps.clone(),
+            ..RunSealed::default()
         };
         (pages, Body::Sealed(seal))
     }

@@ -98,6 +98,16 @@ pub struct RunSealed {
     /// is complete when each of them is.
     #[prost(string, repeated, tag = "14")]
     pub datasets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many objects Graph counted before they were read; absent where it counts none.
+    #[prost(uint64, optional, tag = "15")]
+    pub counted: ::core::option::Option<u64>,
+    /// Why what was read can't be everything, one sentence each: the run is applied, and is not complete.
+    #[prost(string, repeated, tag = "16")]
+    pub gaps: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The day whose state the data shows, as the source names it (YYYY-MM-DD): usage reports are days old. Empty where
+    /// the data is of the time of reading.
+    #[prost(string, tag = "17")]
+    pub data_as_of: ::prost::alloc::string::String,
 }
 /// The ledger's verdict on one seal. Queue: verdict.<pool>.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -28,6 +28,10 @@ pub struct LogEntry {
     pub first: Option<u32>,
     /// Number of objects in the answer.
     pub objects: u32,
+    /// Bytes of the answer's body before it was compressed.
+    pub bytes: u64,
+    /// Resource units that it cost, where they are counted.
+    pub units: u32,
     /// Whether it came inside a `$batch`.
     pub batched: bool,
     /// Roles of the token, once it was found good.

@@ -98,13 +98,13 @@ type Key = (usize, u32, u8, bool);
 pub(crate) struct Orders(Mutex<VecDeque<(Key, Sorted)>>);
 
 impl Orders {
-    fn get(&self, key: Key) -> Option<Sorted> {
+    pub(crate) fn get(&self, key: Key) -> Option<Sorted> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.iter().find(|(k, _)| *k == key);
         found.map(|(_, sorted)| sorted.clone())
     }
 
-    fn put(&self, key: Key, sorted: Sorted) {
+    pub(crate) fn put(&self, key: Key, sorted: Sorted) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(k, _)| *k != key);
         kept.push_back((key, sorted));

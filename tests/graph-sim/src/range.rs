@@ -3,6 +3,7 @@
 
 use crate::filter::{Expr, Literal, Op};
 use crate::graph::Call;
+use crate::order::Sorted;
 use crate::person;
 use crate::user_json;
 
@@ -41,24 +42,51 @@ impl Range {
         })
     }
 
-    /// Whether the address of the user with this index, living or not, is in the range.
-    pub(crate) fn holds(&self, index: u32) -> bool {
+    /// The users in the range who live on a day, by index, ascending.
+    pub(crate) fn living(&self, call: &Call, day: u32) -> Vec<u32> {
+        let all = self.sorted(call, day);
+        let (mut from, mut to) = (0, all.len());
+        for (op, text) in &self.bounds {
+            let text = text.as_bytes();
+            let below = || all.partition_point(|i| self.name(*i).as_slice() < text);
+            let through = || all.partition_point(|i| self.name(*i).as_slice() <= text);
+            match op {
+                Op::Ge => from = from.max(below()),
+                Op::Gt => from = from.max(through()),
+                Op::Le => to = to.min(through()),
+                Op::Lt => to = to.min(below()),
+                Op::Eq => (from, to) = (from.max(below()), to.min(through())),
+                Op::Ne => {}
+            }
+        }
+        let mut found = all.get(from..to).unwrap_or_default().to_vec();
+        found.sort_unstable();
+        found
+    }
+
+    /// All who live on a day by their addresses, as an index has them.
+    fn sorted(&self, call: &Call, day: u32) -> Sorted {
+        // No property has this number.
+        let key = (call.tenant, day, u8::MAX, false);
+        if let Some(known) = call.sim.orders().get(key) {
+            return known;
+        }
+        let living = (0..call.world.limit(day)).filter(|i| call.world.lives(*i, day));
+        let mut names: Vec<(Vec<u8>, u32)> = living.map(|i| (self.name(i), i)).collect();
+        names.sort_unstable();
+        let sorted: Sorted = names.into_iter().map(|(_, i)| i).collect();
+        call.sim.orders().put(key, sorted.clone());
+        sorted
+    }
+
+    /// The address of the user with this index, living or not, in lower case.
+    fn name(&self, index: u32) -> Vec<u8> {
         let person = person::named(self.key, index, index >= self.joiners);
         let mut name = Vec::with_capacity(80);
         user_json::nickname(&mut name, &person);
         name.make_ascii_lowercase();
         name.extend_from_slice(self.domain.as_bytes());
-        self.bounds.iter().all(|(op, text)| {
-            let ordering = name.as_slice().cmp(text.as_bytes());
-            match op {
-                Op::Eq => ordering.is_eq(),
-                Op::Ne => ordering.is_ne(),
-                Op::Ge => ordering.is_ge(),
-                Op::Gt => ordering.is_gt(),
-                Op::Le => ordering.is_le(),
-                Op::Lt => ordering.is_lt(),
-            }
-        })
+        name
     }
 }
 

@@ -34,6 +34,17 @@ impl Reply {
         }
     }
 
+    /// The resource units that it tells.
+    pub(crate) fn units(&self) -> u32 {
+        let mut told = self
+            .headers
+            .iter()
+            .filter(|(name, _)| *name == "x-ms-resource-unit");
+        told.next()
+            .and_then(|(_, units)| units.parse().ok())
+            .unwrap_or(0)
+    }
+
     pub(crate) fn text(body: String) -> Self {
         Self {
             content_type: "text/plain",

@@ -484,6 +484,8 @@ impl Sim {
             status: reply.status,
             first: reply.first,
             objects: reply.objects,
+            bytes: reply.body.len() as u64,
+            units: reply.units(),
             batched: request.batched,
             roles: seen.roles.clone(),
         };

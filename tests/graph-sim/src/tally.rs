@@ -37,10 +37,16 @@ pub struct Summary {
 pub struct PathSums {
     /// Requests.
     pub requests: u64,
+    /// Those of them that came inside a batch.
+    pub batched: u64,
     /// Answers with 200: pages, where the path is a list.
     pub pages: u64,
     /// Objects in them.
     pub objects: u64,
+    /// Bytes of their bodies before they were compressed; a batch's are those of its parts and what is around them.
+    pub bytes: u64,
+    /// Resource units that they cost, where these are counted.
+    pub units: u64,
     /// Answers with 429.
     pub throttled: u64,
     /// Other answers of 400 and more.
@@ -53,10 +59,16 @@ impl Summary {
         self.requests += 1;
         let sums = self.paths.entry(path.clone()).or_default();
         sums.requests += 1;
+        sums.batched += u64::from(entry.batched);
         sums.pages += u64::from(entry.status == 200);
         // A batch counts no objects of its own: its parts did.
         if !entry.path.ends_with("/$batch") {
             sums.objects += u64::from(entry.objects);
+        }
+        sums.units += u64::from(entry.units);
+        // What is in a batch travels once, as part of the whole.
+        if !entry.batched {
+            sums.bytes += entry.bytes;
         }
         sums.throttled += u64::from(entry.status == 429);
         sums.failed += u64::from(entry.status >= 400 && entry.status != 429);

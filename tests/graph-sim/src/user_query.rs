@@ -47,6 +47,8 @@ pub(crate) enum Hits {
     All,
     /// Ascending.
     Ids(Vec<u32>),
+    /// Ascending, of a range of addresses.
+    Range(Vec<u32>),
     Matching(Matcher),
     Sorted(Sorted),
 }
@@ -137,7 +139,7 @@ impl Ask {
 
     /// Which users are meant, and how many they are if that is known without looking at all.
     pub(crate) fn hits(&self, call: &Call) -> Result<Hits, Failure> {
-        let matcher = |expr: &Expr| Matcher::new(expr, call);
+        let matcher = Matcher::new;
         if let Some(order) = &self.order {
             let all = order.sorted(call);
             return Ok(Hits::Sorted(match &self.filter {
@@ -156,7 +158,11 @@ impl Ask {
         };
         match expr.ids() {
             Some(ids) => by_ids(call, &ids).map(Hits::Ids),
-            None => Ok(Hits::Matching(matcher(expr))),
+            None => Ok(match Range::of(expr, call) {
+                // The index may know less than the objects that are shown.
+                Some(range) => Hits::Range(range.living(call, call.indexed.min(call.day))),
+                None => Hits::Matching(matcher(expr)),
+            }),
         }
     }
 }
@@ -165,7 +171,7 @@ impl Hits {
     pub(crate) fn count(&self, call: &Call) -> u32 {
         match self {
             Self::All => call.world.live(call.day),
-            Self::Ids(ids) => ids.len() as u32,
+            Self::Ids(ids) | Self::Range(ids) => ids.len() as u32,
             Self::Matching(matcher) => (0..call.world.limit(call.day))
                 .filter(|i| matcher.matches(call, *i))
                 .count() as u32,
@@ -177,13 +183,11 @@ impl Hits {
 /// A filter that is asked of many users.
 pub(crate) struct Matcher {
     expr: Expr,
-    /// What the filter is, when it is one range of addresses.
-    range: Option<Range>,
     names: Arc<[(String, u8)]>,
 }
 
 impl Matcher {
-    fn new(expr: &Expr, call: &Call) -> Self {
+    fn new(expr: &Expr) -> Self {
         let mut names = Vec::new();
         expr.properties(&mut |name| {
             let root = name.split('/').next().unwrap_or(name);
@@ -192,7 +196,6 @@ impl Matcher {
             }
         });
         Self {
-            range: Range::of(expr, call),
             expr: expr.clone(),
             names: names.into(),
         }
@@ -202,9 +205,6 @@ impl Matcher {
     pub(crate) fn matches(&self, call: &Call, index: u32) -> bool {
         // The index may know less than the objects that are shown.
         let day = call.indexed.min(call.day);
-        if let Some(range) = &self.range {
-            return range.holds(index) && call.world.lives(index, day);
-        }
         call.world.user(index, day).is_some_and(|user| {
             self.expr.matches(&Row {
                 who: call.who,

@@ -51,6 +51,11 @@ pub(crate) fn list(call: &Call, query: &Query) -> Result<Reply, Failure> {
             let matching = everybody.filter(|i| matcher.matches(call, *i));
             page.fill(call, ask.top, matching.map(|i| (i, i)))
         }
+        Hits::Range(found) => {
+            // The place is a user, so that who comes and goes meanwhile moves nobody.
+            let rest = &found[found.partition_point(|i| *i < start)..];
+            page.fill(call, ask.top, rest.iter().map(|i| (*i, *i)))
+        }
         Hits::Ids(ids) => page.fill(call, ask.top, listed(ids).into_iter()),
         Hits::Sorted(sorted) => page.fill(call, ask.top, listed(sorted).into_iter()),
     };

@@ -4,6 +4,7 @@
 
 mod apply;
 pub mod broker;
+pub mod collector;
 mod idle;
 mod share;
 mod takeover;

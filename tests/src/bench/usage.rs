@@ -36,8 +36,17 @@ pub(super) fn of_cluster(cluster: &Cluster) -> f64 {
 
 /// Resident memory of a running process.
 pub(super) fn resident_mib(id: u32) -> f64 {
+    memory_mib(id, "VmRSS:")
+}
+
+/// The most that it ever was.
+pub(super) fn peak_mib(id: u32) -> f64 {
+    memory_mib(id, "VmHWM:")
+}
+
+fn memory_mib(id: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(name));
     let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
 }

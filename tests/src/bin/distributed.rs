@@ -29,6 +29,9 @@ enum Task {
     Contract(tests::contract::Args),
     /// What the token-broker costs, without the other services and servers
     BenchBroker(tests::bench::broker::Args),
+    /// What the collector costs and how fast it is, without the other services
+    #[command(subcommand)]
+    BenchCollector(tests::bench::collector::Task),
     /// A year of daily readings: what has to be done by hand for it
     Year(tests::year::Args),
 }
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Provider(args) => tests::provider::run(&args),
         Task::Contract(args) => tests::contract::run(&args),
         Task::BenchBroker(args) => tests::bench::broker::run(&args),
+        Task::BenchCollector(task) => tests::bench::collector::run(&task),
         Task::Year(args) => tests::year::run(&args),
     }
 }

@@ -156,7 +156,7 @@ impl World {
             return;
         };
         if let Some((sequence, rest)) = p.pending.take() {
-            open.confirmed(p.attempt, sequence, 1, rest);
+            open.confirmed(p.attempt, sequence, 1, rest.into());
         } else if p.open.todo == Todo::TakeLink {
             open.link_taken(Link(self.tenant.now.to_string()));
         } else if let Todo::Delta(link) = &p.open.todo {

@@ -21,6 +21,7 @@ pub const DETECTED_APPS: Declaration = Declaration {
     ],
     page_sizes: &[1000, 500, 100],
     reading: Reading::Twice,
+    ranges: None,
     needs: &[Need {
         least: "DeviceManagementManagedDevices.Read.All",
         or: &[],

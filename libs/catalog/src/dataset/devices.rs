@@ -27,6 +27,7 @@ pub const DEVICES: Declaration = Declaration {
     ],
     page_sizes: &[999, 500, 100],
     reading: Reading::Twice,
+    ranges: Some("displayName"),
     needs: &[Need {
         least: "Device.Read.All",
         or: &[],

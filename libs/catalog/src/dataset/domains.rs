@@ -21,6 +21,7 @@ pub const DOMAINS: Declaration = Declaration {
     ],
     page_sizes: &[],
     reading: Reading::Whole,
+    ranges: None,
     needs: &[Need {
         least: "Domain.Read.All",
         or: &["Directory.Read.All"],

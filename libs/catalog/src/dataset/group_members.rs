@@ -20,6 +20,7 @@ pub const GROUP_MEMBERS: Declaration = Declaration {
         page_size: 999,
         owner: "groupId",
     }),
+    ranges: None,
     needs: &[Need {
         least: "GroupMember.Read.All",
         or: &["Group.Read.All", "Directory.Read.All"],

@@ -32,6 +32,7 @@ pub const GROUPS: Declaration = Declaration {
             "onPremisesSyncEnabled",
         ],
     },
+    ranges: Some("displayName"),
     needs: &[Need {
         least: "GroupMember.Read.All",
         or: &["Group.Read.All", "Directory.Read.All"],

@@ -28,6 +28,7 @@ pub const MANAGED_DEVICES: Declaration = Declaration {
     ],
     page_sizes: &[1000, 500, 100],
     reading: Reading::Twice,
+    ranges: None,
     needs: &[Need {
         least: "DeviceManagementManagedDevices.Read.All",
         or: &[],

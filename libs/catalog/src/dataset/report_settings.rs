@@ -14,6 +14,7 @@ pub const REPORT_SETTINGS: Declaration = Declaration {
     select: &[],
     page_sizes: &[],
     reading: Reading::Single,
+    ranges: None,
     needs: &[Need {
         least: "ReportSettings.Read.All",
         or: &[],

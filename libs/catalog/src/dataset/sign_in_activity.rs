@@ -14,6 +14,7 @@ pub const SIGN_IN_ACTIVITY: Declaration = Declaration {
     select: &["id", "signInActivity"],
     page_sizes: &[500, 120],
     reading: Reading::Twice,
+    ranges: None,
     needs: &[
         Need {
             least: "AuditLog.Read.All",

@@ -25,6 +25,7 @@ pub const SUBSCRIPTIONS: Declaration = Declaration {
     ],
     page_sizes: &[],
     reading: Reading::Whole,
+    ranges: None,
     needs: &[Need {
         least: "Organization.Read.All",
         or: &["Directory.Read.All"],

@@ -27,6 +27,7 @@ const fn report(
         select: &[],
         page_sizes: &[],
         reading: Reading::Report { keep: KEEP },
+        ranges: None,
         needs: &[Need {
             least: "Reports.Read.All",
             or: &[],

@@ -20,6 +20,7 @@ pub const USER_PURPOSE: Declaration = Declaration {
         page_size: 999,
         owner: "userId",
     }),
+    ranges: None,
     needs: &[
         Need {
             least: "MailboxSettings.Read",

@@ -60,6 +60,7 @@ pub const USERS: Declaration = Declaration {
             "assignedLicenses",
         ],
     },
+    ranges: Some("userPrincipalName"),
     needs: &[Need {
         least: "User.Read.All",
         or: &["Directory.Read.All"],

@@ -1,0 +1,82 @@
+//! One reading of users by the product's collector, in this process.
+
+use anyhow::Result;
+use graph_sim::{Config, Sim, TenantInfo};
+use runtime::Clock;
+use runtime::db::{Db, Durability, Options};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::bench::usage;
+use crate::desk::{Desk, Setup};
+
+/// Which simulator is read.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Its base URL
+    #[arg(long)]
+    pub base: String,
+    /// Its users
+    #[arg(long)]
+    pub users: u32,
+    /// Its seed
+    #[arg(long)]
+    pub seed: u64,
+}
+
+impl Args {
+    /// The simulator's tenants.
+    pub fn tenants(&self) -> Vec<TenantInfo> {
+        tenants(&self.base, self.users, self.seed)
+    }
+}
+
+/// The tenants of a simulator that is another process: equal seeds give equal tenants.
+pub fn tenants(base: &str, users: u32, seed: u64) -> Vec<TenantInfo> {
+    let config = Config {
+        users,
+        seed,
+        base: Some(base.to_owned()),
+        ..Config::default()
+    };
+    Sim::new(config).tenants().to_vec()
+}
+
+/// Reads once. Seconds run from the start of the collector to its seal.
+pub fn run(args: &Args) -> Result<Value> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let home = tempfile::tempdir()?;
+    runtime.block_on(async {
+        let options = Options {
+            path: home.path().join("collector.db"),
+            durability: Durability::Full,
+            brake: false,
+        };
+        let db = Db::open(&options, &collector::MIGRATIONS).await?;
+        let start = Instant::now();
+        let mut desk = Desk::start(Setup {
+            config: collector::Config::default(),
+            tenants: &args.tenants(),
+            datasets: &["users"],
+            http: runtime::http::streaming()?,
+            clock: Clock::system(),
+            db,
+            alone: true,
+            keep: false,
+        });
+        let seal = desk.sealed().await;
+        let seconds = start.elapsed().as_secs_f64();
+        let me = std::process::id();
+        let figures = json!({
+            "seconds": seconds,
+            "cpu_seconds": usage::of_process(me),
+            "peak_mib": usage::peak_mib(me),
+            "objects": seal.objects,
+            "requests": seal.requests,
+            "gaps": seal.gaps.len(),
+        });
+        Ok(figures)
+    })
+}

@@ -1,0 +1,65 @@
+//! The collector alone before the simulator, measured by the program `distributed`.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use super::Args;
+use super::figures::{Figures, Sample};
+use crate::command::{cargo, command, passes};
+use crate::workspace::{root, target};
+
+/// The first reading of a large tenant, beside graph-rs-sdk.
+pub fn first_read(args: &Args) -> Result<Figures> {
+    let peer = peer("graph-rs")?;
+    run(args, "first-read", &["--peer", &peer.to_string_lossy()])
+}
+
+/// A day's changes of a large tenant, over a full reading.
+pub fn incremental(args: &Args) -> Result<Figures> {
+    run(args, "incremental", &[])
+}
+
+/// Ratios and speeds are medians of interleaved pairs within one run; `--runs` repeats the whole.
+fn run(args: &Args, name: &str, options: &[&str]) -> Result<Figures> {
+    let mut build = cargo();
+    build.args(["build", "--release"]);
+    build.args(["--package", "tests", "--package", "graph-sim", "--bins"]);
+    if !passes(&mut build)? {
+        bail!("the collector and its bench don't build");
+    }
+    let mut runs = Vec::new();
+    for _ in 0..args.runs.unwrap_or(1) {
+        let mut bench = command(target().join("release/distributed"));
+        bench.args(["bench-collector", name]).args(options);
+        let ran = bench.stderr(Stdio::inherit()).output();
+        let ran = ran.context("start `distributed`")?;
+        if !ran.status.success() {
+            bail!("the bench failed");
+        }
+        let printed = String::from_utf8_lossy(&ran.stdout);
+        let line = printed.lines().rev().find(|line| line.starts_with('{'));
+        let sample: Sample = serde_json::from_str(line.context("the bench printed no figures")?)
+            .context("read the figures")?;
+        runs.push(sample);
+    }
+    let mut figures = Figures::default();
+    figures.add(name.to_owned(), &runs);
+    Ok(figures)
+}
+
+/// A program of tests/peers, built with its own lockfile.
+fn peer(name: &str) -> Result<PathBuf> {
+    let target = target().join("peers");
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked", "--bin", name]);
+    build
+        .arg("--manifest-path")
+        .arg(root().join("tests/peers/Cargo.toml"));
+    build.arg("--target-dir").arg(&target);
+    if !passes(&mut build)? {
+        bail!("tests/peers doesn't build");
+    }
+    Ok(target.join("release").join(name))
+}

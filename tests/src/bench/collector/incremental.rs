@@ -170,7 +170,7 @@ impl<'a> Meter<'a> {
             ..Cost::default()
         };
         let graph = paths.iter().filter(|(path, _)| !path.contains("/oauth2/"));
-        for (path, sums) in graph {
+        for (_, sums) in graph {
             let count = |name: &str| sums[name].as_f64().unwrap_or(0.0);
             now.batched += count("batched");
             now.requests += count("requests") - count("batched");

@@ -33,6 +33,16 @@ pub fn parse<'a>(path: &str, body: &'a [u8]) -> Result<Page<'a>, GraphError> {
     })
 }
 
+/// The id of an object, if it has one.
+pub fn id(object: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Identified {
+        id: String,
+    }
+    let object: Identified = serde_json::from_str(object.get()).ok()?;
+    Some(object.id)
+}
+
 /// An answer that can't be used.
 pub fn answer(path: &str, why: &str) -> GraphError {
     GraphError::Answer {

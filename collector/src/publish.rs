@@ -14,12 +14,19 @@ use crate::run::Rest;
 /// zstd's fastest level: pages are regular, and the ledger behind is slower anyway.
 const LEVEL: i32 = 1;
 
+/// The most bytes of JSON on a page: a thousand users take one MiB. Compressed they stay far below what a queue takes.
+const LARGEST: usize = 8 << 20;
+/// An object that is larger is left out: nothing in an inventory is, and a queue may not take it.
+pub const LARGEST_OBJECT: usize = 12 << 20;
+
 /// What was read, and where reading goes on behind it.
 pub struct Step {
     /// The page's number within the attempt.
     pub sequence: u32,
     /// Objects on the page, gone and missing ones included.
     pub objects: u64,
+    /// Objects that Graph has sent for it.
+    pub read: u64,
     /// What remains to be read behind it.
     pub rest: Rest,
 }
@@ -101,14 +108,27 @@ pub struct Name<'a> {
     pub sequence: u32,
 }
 
-/// A page of raw objects.
+/// What stands on a page.
+#[derive(Default)]
+pub struct Content<'a> {
+    /// The objects.
+    pub objects: &'a [&'a RawValue],
+    /// Ids that are gone.
+    pub gone: Vec<String>,
+    /// Ids that are missing.
+    pub missing: Vec<String>,
+    /// Graph's `request-id`.
+    pub request_id: String,
+}
+
+/// A page as a message.
 pub fn page(
     name: Name<'_>,
     mode: RunMode,
-    objects: &[&RawValue],
-    request_id: String,
+    content: Content<'_>,
     now: Timestamp,
 ) -> std::io::Result<PageFetched> {
+    let objects = content.objects;
     let size = objects.iter().map(|o| o.get().len() + 1).sum::<usize>();
     let mut json = String::with_capacity(size + 16);
     json.push_str("{\"value\":[");
@@ -128,9 +148,49 @@ pub fn page(
         mode: mode.into(),
         body: zstd::bulk::compress(json.as_bytes(), LEVEL)?,
         objects: u32::try_from(objects.len()).unwrap_or(u32::MAX),
-        gone: Vec::new(),
-        missing: Vec::new(),
-        graph_request_id: request_id,
+        gone: content.gone,
+        missing: content.missing,
+        graph_request_id: content.request_id,
         fetched_at: now.0,
     })
+}
+
+/// Cuts objects into lists that are small enough for one message each, in memory here and there and on the queue. An
+/// object that is too large by itself stands alone.
+pub fn cut<'a, 'b>(mut objects: &'b [&'a RawValue]) -> Vec<&'b [&'a RawValue]> {
+    let mut lists = Vec::new();
+    loop {
+        let (mut bytes, mut fit) = (0, 0);
+        for object in objects {
+            bytes += object.get().len();
+            if bytes > LARGEST && fit > 0 {
+                break;
+            }
+            fit += 1;
+        }
+        let (list, rest) = objects.split_at(fit);
+        lists.push(list);
+        objects = rest;
+        if objects.is_empty() {
+            return lists;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[test]
+    fn lists_are_cut_where_they_get_too_large() {
+        let object = |bytes: usize| to_raw_value(&"x".repeat(bytes)).unwrap();
+        let sizes = [10, LARGEST, 20, LARGEST / 2, LARGEST / 2, 30];
+        let objects: Vec<_> = sizes.into_iter().map(object).collect();
+        let objects: Vec<&RawValue> = objects.iter().map(AsRef::as_ref).collect();
+        let lists: Vec<usize> = cut(&objects).into_iter().map(<[_]>::len).collect();
+        assert_eq!(lists, [1, 1, 2, 2]);
+        assert_eq!(cut(&[]).len(), 1, "an empty page is a page");
+    }
 }

@@ -5,24 +5,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::pages::v1::RunMode;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::graph_error::GraphError;
 use crate::page;
-use crate::publish::{self, Step, Window};
+use crate::publish::{Content, Window};
 use crate::read::batch::{self, Item, encode};
 use crate::run::{Answer, Todo};
 use crate::worker::Turn;
 
 const IDS_A_FILTER: usize = 15;
-
-#[derive(Deserialize)]
-struct Identified {
-    id: String,
-}
 
 /// Reads the named objects.
 pub async fn read(turn: &mut Turn<'_>, ids: BTreeSet<String>) -> Result<(), Error> {
@@ -30,33 +24,26 @@ pub async fn read(turn: &mut Turn<'_>, ids: BTreeSet<String>) -> Result<(), Erro
     let all: Vec<String> = ids.into_iter().collect();
     let chunk = IDS_A_FILTER * batch::MOST;
     for (n, asked) in all.chunks(chunk).enumerate() {
-        turn.make_room(&mut window).await?;
         let answers = ask(turn.graph, turn.declaration, asked).await?;
         let rest = all[((n + 1) * chunk).min(all.len())..]
             .iter()
             .cloned()
             .collect();
-        let step = Step {
-            sequence: turn.draw(),
-            objects: asked.len() as u64,
-            rest: Todo::Ids(rest).into(),
-        };
         let objects: Vec<&RawValue> = answers.found.values().map(AsRef::as_ref).collect();
-        let mut message = publish::page(
-            turn.name(step.sequence),
-            RunMode::Some,
-            &objects,
-            answers.request_id,
-            turn.now(),
-        )
-        .map_err(|e| page::answer(turn.declaration.path, &e.to_string()))?;
+        let mut content = Content {
+            objects: &objects,
+            request_id: answers.request_id,
+            ..Content::default()
+        };
         for id in answers.not_found {
             match turn.open.not_found(&id) {
-                Answer::Gone => message.gone.push(id),
-                Answer::Missing => message.missing.push(id),
+                Answer::Gone => content.gone.push(id),
+                Answer::Missing => content.missing.push(id),
             }
         }
-        window.publish(message, step);
+        let rest = Todo::Ids(rest).into();
+        turn.publish_as(RunMode::Some, &mut window, content, rest)
+            .await?;
     }
     turn.drain(&mut window).await
 }
@@ -122,8 +109,8 @@ async fn ask(
 }
 
 fn keep(found: &mut BTreeMap<String, Box<RawValue>>, object: &RawValue) -> Result<(), GraphError> {
-    let Identified { id } = serde_json::from_str(object.get())
-        .map_err(|_| page::answer("$batch", "an object without a readable id"))?;
+    let id = page::id(object);
+    let id = id.ok_or_else(|| page::answer("$batch", "an object without a readable id"))?;
     found.insert(id.to_ascii_lowercase(), object.to_owned());
     Ok(())
 }

@@ -52,6 +52,7 @@ impl State {
             removed: BTreeMap::new(),
             pages: Vec::new(),
             objects: 0,
+            read: 0,
             repeated: 0,
             counted: None,
             one_chain: false,

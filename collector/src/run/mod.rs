@@ -100,7 +100,10 @@ pub struct Open {
     pub pages: Vec<(Attempt, u32, u32)>,
     /// Objects on these pages.
     pub objects: u64,
-    /// Objects among them that were read once more, because their range was split or began anew.
+    /// Objects on Graph's pages behind them, whatever was left out of these.
+    #[serde(default)]
+    pub read: u64,
+    /// Objects among `read` that came twice, because their range was split or began anew.
     #[serde(default)]
     pub repeated: u64,
     /// How many objects Graph counted before they were read.
@@ -169,6 +172,8 @@ pub enum Rest {
     Todo(Todo),
     /// The range with this number goes on here; `None`: it is read.
     Piece(u32, Option<Piece>),
+    /// The same as before: more of Graph's page is to come.
+    Same,
 }
 
 impl From<Todo> for Rest {

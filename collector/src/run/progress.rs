@@ -115,7 +115,7 @@ impl Open {
                     }
                 }
             }
-            (Rest::Piece(..), _) => {}
+            (Rest::Piece(..) | Rest::Same, _) => {}
         }
         self.settle();
     }
@@ -154,6 +154,7 @@ impl Open {
     pub fn restart_chain(&mut self) {
         self.pages.clear();
         self.objects = 0;
+        self.read = 0;
         self.repeated = 0;
         self.counted = None;
         self.todo = Todo::Chain(None);
@@ -165,9 +166,14 @@ impl Open {
         self.one_chain = true;
     }
 
-    /// Objects of which no other page tells.
+    /// A page of Graph's holds so many objects.
+    pub fn read(&mut self, objects: u64) {
+        self.read += objects;
+    }
+
+    /// Objects that were read, each once.
     pub fn distinct(&self) -> u64 {
-        self.objects.saturating_sub(self.repeated)
+        self.read.saturating_sub(self.repeated)
     }
 
     /// Number of pages that count.

@@ -202,6 +202,11 @@ fn every_dataset_is_in_the_inventory_as_the_tenant_has_it_and_stays_so() {
     world.sync_whole();
     assert_as_in_the_tenant(&world);
     world.sqlite_shows_the_same();
+    // What no sink shows is read for nobody, and its permission asked for nothing.
+    for dataset in catalog::ALL {
+        let shown = records(&world, dataset.kind.name());
+        assert!(!shown.is_empty(), "{} reaches no sink", dataset.name);
+    }
     for _ in 0..3 {
         world.sim().advance(5);
         world.next_week();

@@ -45,12 +45,13 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 6] = [
+const BENCHES: [(&str, Bench, Json); 7] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
     ("first-read", collector::first_read, Json::Alone),
     ("incremental", collector::incremental, Json::Alone),
+    ("memory", collector::memory, Json::Alone),
     ("sim", sim::run, Json::Below),
 ];
 

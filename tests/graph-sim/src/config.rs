@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::throttle::Throttling;
 use crate::trouble::Trouble;
+use crate::world::CHURN;
 
 /// Settings of a simulation. Start from [`Config::default`] and change what matters.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub filter_lag: Option<Duration>,
     /// A day passes after so many requests, so that objects change while they are read. None: only on request.
     pub day_every_requests: Option<u32>,
+    /// Of 100,000 users, those that change on a day; at most all.
+    pub churn: u32,
     /// Application permissions that are stamped into the tokens.
     pub roles: Vec<String>,
     /// Other permissions for single tenants, by the tenant's position.
@@ -79,6 +82,7 @@ impl Default for Config {
             lag: None,
             filter_lag: None,
             day_every_requests: None,
+            churn: CHURN,
             roles: vec![
                 "User.Read.All".to_owned(),
                 "Organization.Read.All".to_owned(),

@@ -28,8 +28,7 @@ const TRIES: u32 = 400;
 pub(crate) fn make(world: &World, day: u32) -> Vec<(u32, Change)> {
     let mut rng = Rng::new(rng::mix(world.key() ^ 0x0da1, u64::from(day)));
     let (limit, live) = (world.limit(day - 1), world.live(day - 1));
-    // Half a per cent of the users change on a day.
-    let total = live / 200;
+    let total = world.changing(live);
     let mut seen = HashSet::new();
     let mut changes = Vec::new();
     for (draw, share, least) in KINDS {

@@ -26,6 +26,8 @@ pub struct Scenario {
     pub filter_lag_seconds: Option<u64>,
     /// A day passes after so many requests.
     pub day_every_requests: Option<u32>,
+    /// Of 100,000 users, those that change on a day.
+    pub churn: Option<u32>,
     /// The link to the next page works for so many seconds.
     pub page_token_seconds: Option<u64>,
     /// Tenants without Entra ID P1, by position.
@@ -72,6 +74,7 @@ impl Scenario {
         config.lag = seconds(self.lag_seconds, config.lag);
         config.filter_lag = seconds(self.filter_lag_seconds, config.filter_lag);
         config.day_every_requests = self.day_every_requests.or(config.day_every_requests);
+        config.churn = self.churn.unwrap_or(config.churn);
         config.page_token_life = seconds(self.page_token_seconds, config.page_token_life);
         config.clock_off = self.clock_off_seconds.unwrap_or(config.clock_off);
         config.speed = self.speed.unwrap_or(config.speed);

@@ -120,7 +120,7 @@ impl Sim {
             worlds: RwLock::new(Worlds {
                 tenants: identities
                     .iter()
-                    .map(|i| World::new(i.key, config.users))
+                    .map(|i| World::new(i.key, config.users).churning(config.churn.min(100_000)))
                     .collect(),
                 day_at: Vec::new(),
             }),

@@ -19,10 +19,15 @@ pub(crate) const RETENTION: u32 = 30;
 /// How many users hold each SKU.
 pub(crate) type Consumed = [i64; SKUS];
 
+/// Half a per cent of the users change on a day.
+pub(crate) const CHURN: u32 = 500;
+
 /// One tenant's history.
 pub(crate) struct World {
     key: u64,
     users: u32,
+    /// Of 100,000 users, those that change on a day.
+    churn: u32,
     log: HashMap<u32, Vec<Change>>,
     /// Entry d - 1 is day d.
     days: Vec<Day>,
@@ -56,6 +61,7 @@ impl World {
         Self {
             key,
             users,
+            churn: CHURN,
             log: HashMap::new(),
             days: Vec::new(),
             groups: GroupLog::new(users),
@@ -63,8 +69,18 @@ impl World {
         }
     }
 
+    /// The same where so many of 100,000 users change on a day.
+    pub(crate) fn churning(self, churn: u32) -> Self {
+        Self { churn, ..self }
+    }
+
     pub(crate) fn key(&self) -> u64 {
         self.key
+    }
+
+    /// Of so many users, those that change on a day.
+    pub(crate) fn changing(&self, users: u32) -> u32 {
+        (u64::from(users) * u64::from(self.churn) / 100_000) as u32
     }
 
     /// The number of users on day 0.

@@ -21,6 +21,11 @@ pub fn incremental(args: &Args) -> Result<Figures> {
     run(args, "incremental", &[])
 }
 
+/// Memory while a million users of one tenant are read.
+pub fn memory(args: &Args) -> Result<Figures> {
+    run(args, "memory", &[])
+}
+
 /// Ratios and speeds are medians of interleaved pairs within one run; `--runs` repeats the whole.
 fn run(args: &Args, name: &str, options: &[&str]) -> Result<Figures> {
     let mut build = cargo();

@@ -1,15 +1,12 @@
 //! A first reading of a large tenant, beside graph-rs-sdk's own paging stream and beside a bare loop.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
 
-use super::reader::tenants;
-use super::{Figures, last_line, number, part};
+use super::simulated::Simulated;
+use super::{Figures, number, part};
 use crate::bench::median;
-use crate::process::Simulator;
 
 /// What the bench is asked for.
 #[derive(clap::Args)]
@@ -75,51 +72,4 @@ pub(super) fn measure(args: &Args) -> Result<Figures> {
     figures.insert("cpu_vs_bare_loop", median(ratios));
     figures.insert("users_per_cpu_second", median(speeds));
     Ok(figures)
-}
-
-const SEED: u64 = 4_711;
-
-/// A simulator with this scenario.
-struct Simulated {
-    sim: Simulator,
-    users: u32,
-    _scenario: tempfile::NamedTempFile,
-}
-
-impl Simulated {
-    fn start(users: u32, scenario: &str) -> Result<Self> {
-        let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(file.path(), scenario)?;
-        let mut command = Command::new(std::env::current_exe()?.with_file_name("graph-sim"));
-        command.args(["--users", &users.to_string(), "--seed", &SEED.to_string()]);
-        command.arg("--scenario").arg(file.path());
-        Ok(Simulated {
-            sim: Simulator::of(&mut command),
-            users,
-            _scenario: file,
-        })
-    }
-
-    /// What one of our parts says of a reading; it must be whole.
-    fn read(&self, mut part: Command) -> Result<Value> {
-        part.args(["--base", self.sim.text("graph")]);
-        part.args(["--users", &self.users.to_string()]);
-        part.args(["--seed", &SEED.to_string()]);
-        let read = last_line(&mut part)?;
-        ensure!(number(&read, "objects")? >= f64::from(self.users), "{read}");
-        Ok(read)
-    }
-
-    fn peer(&self, program: &PathBuf) -> Result<Value> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let base = self.sim.text("graph");
-        let tenant = tenants(base, self.users, SEED).remove(0);
-        let http = runtime::http::client()?;
-        let token = runtime.block_on(crate::desk::token(&http, &tenant))?;
-        let select = catalog::find("users").map_or(String::new(), |d| d.select.join(","));
-        let base = format!("{base}/v1.0");
-        last_line(Command::new(program).args([&base, &token, "999", &select]))
-    }
 }

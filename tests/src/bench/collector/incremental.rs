@@ -1,7 +1,5 @@
 //! A day's changes of a large tenant, read as the delta names them, over a full reading.
 
-use std::process::Command;
-
 use anyhow::{Context as _, Result, ensure};
 use graph_sim::TenantInfo;
 use proto::pages::v1::{RunMode, RunSealed};
@@ -10,7 +8,7 @@ use runtime::db::{Db, Durability, Options};
 use serde_json::Value;
 
 use super::Figures;
-use super::reader::tenants;
+use super::simulated::Simulated;
 use crate::bench::usage;
 use crate::desk::{Desk, Setup};
 use crate::process::Simulator;
@@ -21,12 +19,14 @@ pub struct Args {
     /// Users of the tenant
     #[arg(long, default_value_t = 100_000)]
     users: u32,
+    /// Of 100,000 users, those that change on a day
+    #[arg(long, default_value_t = 100)]
+    churn: u32,
     /// Days behind each figure, of which the median counts
     #[arg(long, default_value_t = 7)]
     days: usize,
 }
 
-const SEED: u64 = 4_711;
 /// Replicas are reckoned to be so late, so that what is asked again is asked soon.
 const LATENESS: u64 = 2;
 
@@ -53,15 +53,8 @@ impl Cost {
 
 /// Measures.
 pub(super) fn measure(args: &Args) -> Result<Figures> {
-    let mut command = Command::new(std::env::current_exe()?.with_file_name("graph-sim"));
-    command.args([
-        "--users",
-        &args.users.to_string(),
-        "--seed",
-        &SEED.to_string(),
-    ]);
-    let sim = Simulator::of(&mut command);
-    let tenants = tenants(sim.text("graph"), args.users, SEED);
+    let simulated = Simulated::start(args.users, &format!(r#"{{"churn":{}}}"#, args.churn))?;
+    let (sim, tenants) = (&simulated.sim, simulated.tenants());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -73,7 +66,7 @@ pub(super) fn measure(args: &Args) -> Result<Figures> {
             brake: false,
         };
         let db = Db::open(&options, &collector::MIGRATIONS).await?;
-        let mut meter = Meter::new(&sim);
+        let mut meter = Meter::new(sim);
         let mut desk = desk(&tenants, db)?;
         // A first reading is repeated; the second one finds every connection open.
         let first = desk.sealed().await;

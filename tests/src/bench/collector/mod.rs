@@ -4,7 +4,9 @@
 mod bare;
 mod first_read;
 mod incremental;
+mod memory;
 mod reader;
+mod simulated;
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
@@ -22,6 +24,8 @@ pub enum Task {
     FirstRead(first_read::Args),
     /// A day's changes of a large tenant, over a full reading
     Incremental(incremental::Args),
+    /// Memory while a million users of one tenant are read
+    Memory(memory::Args),
     /// Part of a bench: reads a dataset once
     #[command(hide = true)]
     Reader(reader::Args),
@@ -39,6 +43,7 @@ pub fn run(task: &Task) -> Result<ExitCode> {
     let figures = match task {
         Task::FirstRead(args) => serde_json::json!(first_read::measure(args)?),
         Task::Incremental(args) => serde_json::json!(incremental::measure(args)?),
+        Task::Memory(args) => serde_json::json!(memory::measure(args)?),
         Task::Reader(args) => reader::run(args)?,
         Task::Bare(args) => bare::run(args)?,
     };

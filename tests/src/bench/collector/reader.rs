@@ -1,5 +1,7 @@
 //! One reading of users by the product's collector, in this process.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use graph_sim::{Config, Sim, TenantInfo};
 use runtime::Clock;
@@ -42,6 +44,9 @@ pub fn tenants(base: &str, users: u32, seed: u64) -> Vec<TenantInfo> {
     Sim::new(config).tenants().to_vec()
 }
 
+/// Between looks at the memory.
+const EVERY: Duration = Duration::from_millis(100);
+
 /// Reads once. Seconds run from the start of the collector to its seal.
 pub fn run(args: &Args) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -66,13 +71,23 @@ pub fn run(args: &Args) -> Result<Value> {
             alone: true,
             keep: false,
         });
-        let seal = desk.sealed().await;
-        let seconds = start.elapsed().as_secs_f64();
         let me = std::process::id();
+        let mut resident = Vec::new();
+        let seal = loop {
+            tokio::select! {
+                seal = desk.sealed() => break seal,
+                () = tokio::time::sleep(EVERY) => resident.push(usage::resident_mib(me)),
+            }
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        let (early, late) = resident.split_at(resident.len() / 2);
+        let most = |part: &[f64]| part.iter().copied().fold(0.0, f64::max);
         let figures = json!({
             "seconds": seconds,
             "cpu_seconds": usage::of_process(me),
             "peak_mib": usage::peak_mib(me),
+            "first_half_mib": most(early),
+            "second_half_mib": most(late),
             "objects": seal.objects,
             "requests": seal.requests,
             "gaps": seal.gaps.len(),

@@ -42,7 +42,7 @@ impl Default for Config {
             verdict_within_seconds: 1800,
             publish_window: 8,
             ranges_above: 20_000,
-            parallel_requests: 24,
+            parallel_requests: 32,
             scheduled: true,
         }
     }

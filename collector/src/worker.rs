@@ -307,8 +307,15 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
         let rules = turn.rules;
         match turn.open.todo.clone() {
             Todo::TakeLink => {
-                let link = delta::latest(turn.graph, turn.declaration).await?;
-                turn.update(|open, _| open.link_taken(link)).await?;
+                // Neither waits for the other, and each takes as long as a page.
+                let link = delta::latest(turn.graph, turn.declaration);
+                let (link, count) = tokio::join!(link, count::ask(turn));
+                let (link, count) = (link?, count?);
+                turn.update(|open, _| {
+                    open.link_taken(link);
+                    open.counted = count;
+                })
+                .await?;
             }
             Todo::Chain(from) => match &turn.declaration.reading {
                 Reading::Each(parents) => each::list(turn, parents).await?,

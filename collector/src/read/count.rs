@@ -5,7 +5,7 @@ use crate::graph_error::GraphError;
 use crate::worker::Turn;
 
 /// How many objects there are. `None` where Graph counts none.
-async fn ask(turn: &Turn<'_>) -> Result<Option<u64>, Error> {
+pub async fn ask(turn: &Turn<'_>) -> Result<Option<u64>, Error> {
     if turn.declaration.ranges.is_none() {
         return Ok(None);
     }
@@ -19,13 +19,13 @@ async fn ask(turn: &Turn<'_>) -> Result<Option<u64>, Error> {
     }
 }
 
-/// Counts before anything is read.
+/// Counts before anything is read, where that is not done.
 pub async fn before(turn: &mut Turn<'_>) -> Result<Option<u64>, Error> {
-    let count = ask(turn).await?;
-    if let Some(count) = count {
-        turn.update(|open, _| open.counted(count)).await?;
+    if turn.open.counted.is_none() {
+        let count = ask(turn).await?;
+        turn.update(|open, _| open.counted = count).await?;
     }
-    Ok(count)
+    Ok(turn.open.counted)
 }
 
 /// Counts again, when everything was read. False: fewer objects came than there are, and they are read once more, as one

@@ -20,7 +20,7 @@ use crate::run::{Link, Piece, Rest};
 use crate::worker::Turn;
 
 /// Requests at the same time in the beginning; one more with each answer, so that they double in the time of one.
-const FIRST: usize = 8;
+const FIRST: usize = 16;
 /// A page for each of which so many objects are planned: ranges differ, and a second page costs the time of the first.
 const FILL: f64 = 0.8;
 /// A range that is so many pages long and not at its end is split once nothing else is left to do.

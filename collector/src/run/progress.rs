@@ -120,11 +120,6 @@ impl Open {
         self.settle();
     }
 
-    /// Graph has counted the objects.
-    pub fn counted(&mut self, objects: u64) {
-        self.counted = Some(objects);
-    }
-
     /// The collection is read in these ranges.
     pub fn planned(&mut self, pieces: Vec<Piece>) {
         self.todo = Todo::Ranges((0..).zip(pieces).collect());

@@ -84,6 +84,8 @@ async fn collect(
         }
         whole.extend_from_slice(&chunk);
     }
+    // Grown by doubling where the answer was compressed; several wait in memory while they are handled.
+    whole.shrink_to_fit();
     Ok(http::Response::from_parts(parts, whole.into()))
 }
 

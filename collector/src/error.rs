@@ -36,6 +36,11 @@ pub enum Error {
         /// Of this release.
         ours: u32,
     },
+    /// Only a part of the tenant's people is read, and nothing tells who the dataset's objects are about.
+    #[error(
+        "only a part of the tenant's people is read, and nothing in this dataset tells whom its objects are about"
+    )]
+    Untold,
     /// The page chain started again too often.
     #[error("Graph let the continuation of a page expire {0} times in a row")]
     Restarts(u32),
@@ -77,6 +82,11 @@ impl Error {
                 "nothing while an upgrade is under way; to go back for good, delete the dataset's row from the \
                  collector's database: everything is read again",
             ),
+            Error::Untold => Problem::new(
+                "LW-3013",
+                format!("{chain}."),
+                "take the dataset out of the tenant's `datasets`, or take [tenants.population] out",
+            ),
             Error::Restarts(_) => Problem::new(
                 "LW-3008",
                 format!("{chain}."),
@@ -97,7 +107,7 @@ impl Error {
     pub fn is_skip(&self) -> bool {
         matches!(
             self,
-            Error::Graph(GraphError::Denied { .. } | GraphError::NotInCloud { .. })
+            Error::Untold | Error::Graph(GraphError::Denied { .. } | GraphError::NotInCloud { .. })
         )
     }
 }

@@ -9,6 +9,7 @@ mod error;
 mod graph;
 mod graph_error;
 mod page;
+mod population;
 mod publish;
 mod read {
     mod batch;
@@ -17,6 +18,7 @@ mod read {
     mod csv;
     pub mod delta;
     pub mod each;
+    pub mod list;
     pub mod objects;
     pub mod ranges;
     pub mod report;

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::error::Error;
+use crate::population::Rosters;
 use crate::schedule::Rest;
 use crate::store::{DUE, Row, Store};
 use crate::tenants::{self, Tenant};
@@ -72,6 +73,7 @@ impl Collector {
             clock: deps.clock,
             tokens: deps.tokens,
             http: deps.http,
+            rosters: Rosters::default(),
             changed: watch::Sender::new(0),
         };
         Collector(Arc::new(Inner {

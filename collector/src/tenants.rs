@@ -1,12 +1,15 @@
 //! The tenants of this pool, as the token-broker lists them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proto::ids::{Pool, TenantId};
 use proto::token::v1::token_service_client::TokenServiceClient;
 use proto::token::v1::{ListTenantsRequest, TenantState};
 use runtime::Problem;
 use runtime::grpc::Channel;
+
+use crate::population::Population;
 
 /// A tenant to work for.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct Tenant {
     pub graph_base: String,
     /// Enabled datasets that this release knows, in the catalog's order.
     pub datasets: Vec<&'static catalog::Declaration>,
+    /// The part of its people that is read; everybody when absent.
+    pub population: Option<Arc<Population>>,
     /// Taken out: its records are to be removed.
     pub removed: bool,
 }
@@ -58,11 +63,13 @@ fn of_pool(tenant: proto::token::v1::Tenant, pool: &Pool) -> Option<(TenantId, T
     let known = |d: &&catalog::Declaration| tenant.datasets.iter().any(|n| n == d.name);
     let datasets = catalog::ALL.into_iter().filter(known).collect();
     let graph_base = tenant.graph_base;
+    let population = tenant.population.map(|p| Arc::new(Population::new(p)));
     Some((
         id,
         Tenant {
             graph_base,
             datasets,
+            population,
             removed,
         },
     ))

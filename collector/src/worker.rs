@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::graph_error::GraphError;
 use crate::page;
+use crate::population::{Rosters, Sieve, Ways};
 use crate::publish::{self, Content, Name, Step, Window};
 use crate::read::{chain, count, delta, each, objects, ranges, report, single};
 use crate::run::{Cursor, Open, Rest, Rules, Sealed, Todo};
@@ -36,6 +37,8 @@ pub struct Shared {
     pub tokens: runtime::grpc::Channel,
     /// The way to Graph.
     pub http: runtime::http::Streaming,
+    /// Who is inside, of tenants of whose people a part is read.
+    pub rosters: Rosters,
     /// Changes whenever a dataset's state does.
     pub changed: watch::Sender<u64>,
 }
@@ -70,6 +73,8 @@ pub struct Turn<'a> {
     pub parallel: usize,
     /// A collection of more objects is read in ranges.
     pub ranges_above: u64,
+    /// What may be published.
+    pub sieve: Sieve,
     shared: &'a Shared,
     /// As it was when the turn began; only this run's verdict moves it.
     pub cursor: Cursor,
@@ -120,8 +125,8 @@ impl Turn<'_> {
             .await
     }
 
-    /// Publishes a page, in several messages where it is large, each once the window has room; reading goes on from
-    /// `rest` behind the last one.
+    /// Publishes what may be of a page, in several messages where it is large, each once the window has room; reading
+    /// goes on from `rest` behind the last one.
     pub async fn publish_as(
         &mut self,
         mode: RunMode,
@@ -130,7 +135,9 @@ impl Turn<'_> {
         rest: Rest,
     ) -> Result<(), Error> {
         let mut read = content.objects.len() as u64;
-        let objects = self.without_giants(content.objects).await?;
+        let inside = content.objects.iter().copied();
+        let inside: Vec<&RawValue> = inside.filter(|o| self.sieve.passes(o)).collect();
+        let objects = self.without_giants(&inside).await?;
         let lists = publish::cut(&objects);
         let (mut gone, mut missing) = (content.gone, content.missing);
         let last = lists.len() - 1;
@@ -251,8 +258,10 @@ pub async fn work(
     let (rules, dataset) = (shared.config.rules(declaration), declaration.id());
     let now = shared.now();
     let removed = tenant.removed;
+    let population = tenant.population.as_ref().map_or(0, |p| p.version());
     let begin = move |row: &mut Row| {
         row.state.give_up(&rules, now);
+        row.state.narrow_to(population);
         row.state.begin_as(removed, &rules, now);
         row.schedule.forced &= row.state.open.is_none();
     };
@@ -262,13 +271,11 @@ pub async fn work(
         .await?;
     shared.touch();
     if let Some(open) = row.state.open {
-        let graph = Graph::new(
-            shared.http.clone(),
-            shared.tokens.clone(),
-            tenant.graph_base.clone(),
-            id,
-            dataset.clone(),
-        );
+        let way = |dataset| {
+            let (http, tokens) = (shared.http.clone(), shared.tokens.clone());
+            Graph::new(http, tokens, tenant.graph_base.clone(), id, dataset)
+        };
+        let graph = way(dataset.clone());
         let mut turn = Turn {
             tenant: id,
             declaration,
@@ -278,6 +285,7 @@ pub async fn work(
             window: shared.config.publish_window,
             parallel: shared.config.parallel_requests,
             ranges_above: shared.config.ranges_above,
+            sieve: Sieve::All,
             shared,
             cursor: row.state.cursor,
             dataset: dataset.clone(),
@@ -289,6 +297,11 @@ pub async fn work(
         // A tenant that was taken out is not read at all.
         if !turn.open.tenant_removed {
             graph.has(declaration)?;
+            if let Some(population) = &tenant.population {
+                let (rosters, ways) = (&shared.rosters, Ways::new(way));
+                let sieve = Sieve::new(rosters, id, population, declaration, &ways, now);
+                turn.sieve = sieve.await?;
+            }
         }
         read(&mut turn).await?;
         let now = shared.now();

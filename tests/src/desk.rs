@@ -235,6 +235,7 @@ impl Tokens {
             pool: setup.config.pool.to_string(),
             datasets: setup.datasets.iter().map(|&d| d.to_owned()).collect(),
             state: TenantState::Active.into(),
+            population: None,
         };
         Tokens {
             http: runtime::http::whole(setup.http.clone()),

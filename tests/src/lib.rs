@@ -11,6 +11,7 @@ mod ground;
 pub mod inventory;
 pub mod model;
 pub mod network;
+pub mod overheard;
 pub mod person;
 pub mod process;
 pub mod provider;

@@ -10,10 +10,11 @@ use graph_sim::{Consent, Sim};
 use leastwise::Config;
 use proto::ids::Dataset;
 use serde_json::Value;
-use token_broker::{AppConfig, CredentialConfig, TenantConfig};
+use token_broker::{AppConfig, CredentialConfig, Population, TenantConfig};
 use tower::ServiceExt as _;
 
 use crate::network::BASE;
+use crate::overheard::Overheard;
 use crate::world::ORIGIN;
 
 /// What a world is made of.
@@ -31,10 +32,14 @@ pub struct Setup {
     pub ranges_above: u64,
     /// The queue fails, by this seed.
     pub faults: Option<(u64, Faults)>,
+    /// Somebody listens at the queue, which then doesn't fail.
+    pub overheard: Option<Overheard>,
     /// The app registrations of each tenant; the main one reads everything when there are none.
     pub apps: Vec<App>,
     /// The datasets that are read of each tenant; the default ones when there is no list.
     pub datasets: Option<Vec<&'static str>>,
+    /// The part of each tenant's people that is read; everybody when there is none.
+    pub population: Option<Population>,
     /// Tenants are not in the configuration: the test adds them while the product runs.
     pub added: bool,
 }
@@ -70,8 +75,10 @@ impl Setup {
             window: 4,
             ranges_above: collector::Config::default().ranges_above,
             faults: None,
+            overheard: None,
             apps: Vec::new(),
             datasets: None,
+            population: None,
             added: false,
         }
     }
@@ -94,6 +101,7 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             client_secret_file,
             apps,
             datasets: setup.datasets.as_deref().map(named),
+            population: setup.population.clone(),
             authority: Some(tenant.authority.parse().unwrap()),
             graph: Some(tenant.graph.parse().unwrap()),
             ..TenantConfig::with_secret(tenant.id.parse().unwrap(), &tenant.client_id, secret)

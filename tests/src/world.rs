@@ -105,6 +105,9 @@ impl World {
             };
             Arc::new(decorate) as Decorate
         });
+        let listen = self.setup.overheard.clone();
+        let listen = listen.map(|o| Arc::new(move |inner| o.around(inner)) as Decorate);
+        let decorate = decorate.or(listen);
         let opened = runtime.block_on(async {
             let clock = Clock::starting_at(now);
             network.follow(clock.clone(), ORIGIN);
@@ -171,6 +174,14 @@ impl World {
     /// Stops and starts again on the same directory.
     pub fn restart(&mut self) {
         self.stop();
+        self.open();
+        self.start();
+    }
+
+    /// Stops, and starts again on the same directory with another configuration.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
+        self.stop();
+        change(&mut self.config);
         self.open();
         self.start();
     }

@@ -26,7 +26,7 @@ pub mod store;
 mod usage;
 
 pub use admin::Admin;
-pub use config::{AppConfig, Cloud, Config, Exception, TenantConfig};
+pub use config::{AppConfig, Cloud, Config, Exception, Population, TenantConfig};
 pub use credential::{Algorithm, CredentialConfig, DeviceKey, Source};
 pub use service::{Broker, Deps};
 pub use store::Store;

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 use crate::admin::Admin;
 use crate::audit::{Audit, Event, Kind};
 use crate::cache::{Cache, Rejected, Token};
-use crate::config::{Config, TenantConfig};
+use crate::config::{Config, Population, TenantConfig};
 use crate::entra::Entra;
 use crate::error::Error;
 use crate::event::Events;
@@ -344,5 +344,6 @@ fn describe(tenant: &TenantConfig) -> proto::token::v1::Tenant {
         pool: tenant.pool.to_string(),
         datasets: tenant.dataset_names(),
         state: state.into(),
+        population: tenant.population.as_ref().map(Population::message),
     }
 }

@@ -11,60 +11,40 @@ use crate::graph_error::GraphError;
 use crate::page;
 use crate::publish::Window;
 use crate::read::batch::{self, Item, encode};
+use crate::read::list;
 use crate::run::{Link, Todo};
 use crate::worker::Turn;
 
-/// A listing that starts again more often than this is given up for now.
-const RESTARTS: u32 = 5;
-/// More pages than any list of parents has.
-const LONGEST: u32 = 100_000;
 /// Objects on a published page, when the children are many.
 const PAGE: usize = 1_000;
 
 /// Lists the parents.
 pub async fn list(turn: &mut Turn<'_>, parents: &Parents) -> Result<(), Error> {
-    for _ in 0..=RESTARTS {
-        match all(turn, parents).await {
-            Err(Error::Graph(GraphError::PageExpired)) => {}
-            Err(e) => return Err(e),
-            Ok(ids) => return turn.update(|open, _| open.parents_listed(ids)).await,
-        }
-    }
-    Err(Error::Restarts(RESTARTS))
-}
-
-async fn all(turn: &Turn<'_>, parents: &Parents) -> Result<BTreeSet<String>, Error> {
     let filter = parents.filter.map(|f| format!("&$filter={}", encode(f)));
-    let mut next = Link(format!(
+    let first = Link(format!(
         "v1.0/{}?$select=id,{}{}&$top={}",
         parents.path,
         parents.having,
         filter.unwrap_or_default().replace('+', "%20"),
         parents.page_size,
     ));
-    let mut ids = BTreeSet::new();
-    for _ in 0..LONGEST {
-        let reply = turn.graph.get(&next).await?;
-        let page = page::parse(&next.0, &reply.body)?;
-        for object in &page.value {
-            let object: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get())
-                .map_err(|_| page::answer(&next.0, "an object that can't be read"))?;
-            let id = object
-                .get("id")
-                .and_then(|i| serde_json::from_str(i.get()).ok());
-            let id: String = id.ok_or_else(|| page::answer(&next.0, "an object without id"))?;
-            let has = |list: &&RawValue| !matches!(list.get(), "[]" | "null");
-            if object.get(parents.having).is_some_and(has) {
-                ids.insert(id.to_ascii_lowercase());
-            }
+    let take = |ids: &mut BTreeSet<String>, object: &RawValue| {
+        let object: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get())
+            .map_err(|_| page::answer(parents.path, "an object that can't be read"))?;
+        let id = object
+            .get("id")
+            .and_then(|i| serde_json::from_str(i.get()).ok());
+        let id: String = id.ok_or_else(|| page::answer(parents.path, "an object without id"))?;
+        let has = |list: &&RawValue| !matches!(list.get(), "[]" | "null");
+        if object.get(parents.having).is_some_and(has)
+            && turn.sieve.passes_parent(parents.owner, &id)
+        {
+            ids.insert(id.to_ascii_lowercase());
         }
-        match &page.next {
-            None => return Ok(ids),
-            Some(l) if turn.graph.relative(l)? != next => next = turn.graph.relative(l)?,
-            Some(_) => break,
-        }
-    }
-    Err(page::answer(&next.0, "the pages run in circles").into())
+        Ok(())
+    };
+    let ids = list::all(turn.graph, &first, take).await?;
+    turn.update(|open, _| open.parents_listed(ids)).await
 }
 
 /// Reads the children of these parents, twenty parents a request.

@@ -24,7 +24,10 @@ pub async fn read(turn: &mut Turn<'_>, ids: BTreeSet<String>) -> Result<(), Erro
     let all: Vec<String> = ids.into_iter().collect();
     let chunk = IDS_A_FILTER * batch::MOST;
     for (n, asked) in all.chunks(chunk).enumerate() {
-        let answers = ask(turn.graph, turn.declaration, asked).await?;
+        let mut answers = ask(turn.graph, turn.declaration, asked).await?;
+        // Who left the part of the people that is read is gone from it.
+        let outside = answers.found.extract_if(.., |_, o| !turn.sieve.passes(o));
+        let outside = outside.map(|(id, _)| id).collect();
         let rest = all[((n + 1) * chunk).min(all.len())..]
             .iter()
             .cloned()
@@ -33,6 +36,7 @@ pub async fn read(turn: &mut Turn<'_>, ids: BTreeSet<String>) -> Result<(), Erro
         let mut content = Content {
             objects: &objects,
             request_id: answers.request_id,
+            gone: outside,
             ..Content::default()
         };
         for id in answers.not_found {

@@ -75,6 +75,17 @@ impl State {
         self.open = Some(open);
     }
 
+    /// Says which part of the tenant's people is read. Where it is another one than before, what an open run has read
+    /// doesn't count, and everything is read again.
+    pub fn narrow_to(&mut self, population: u64) {
+        if self.sealed.is_some() || self.cursor.population == population {
+            return;
+        }
+        self.open = None;
+        self.cursor.full = true;
+        self.cursor.population = population;
+    }
+
     /// Begins, or makes of the run that is open, one that says that the tenant was taken out; and the other way round.
     pub fn begin_as(&mut self, removed: bool, rules: &Rules, now: Timestamp) {
         self.open.take_if(|open| open.tenant_removed && !removed);

@@ -92,7 +92,7 @@ impl Cursor {
         if read.is_full() {
             self.full = false;
             self.last_full = Some(read.started_at);
-            self.known_objects = read.objects;
+            self.known_objects = read.objects.max(read.distinct());
         }
     }
 }

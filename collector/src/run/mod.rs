@@ -36,6 +36,9 @@ pub struct Cursor {
     pub link: Option<Link>,
     /// Version of the declaration that made the link.
     pub declaration: u32,
+    /// Version of the part of the tenant's people that is read; 0 is everybody.
+    #[serde(default)]
+    pub population: u64,
     /// Somebody wants a full read; only a full read answers it.
     pub full: bool,
     /// The first full read began then; it is repeated once replicas have caught up.
@@ -46,7 +49,7 @@ pub struct Cursor {
     pub again: BTreeMap<String, Named>,
     /// When the last complete full read began.
     pub last_full: Option<Timestamp>,
-    /// Objects in the last complete full read.
+    /// Objects that came in the last complete full read.
     pub known_objects: u64,
     /// Seals in a row that got no verdict in time.
     pub unanswered: u32,

@@ -301,3 +301,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_part_of_the_people_drops_what_is_open_and_reads_everything() {
+    let mut state = settled();
+    delta(&mut state, at(1_000), &[("a", false)]);
+    let open = state.open.clone().unwrap();
+    state.narrow_to(0);
+    assert_eq!(state.open, Some(open.clone()), "everybody, as before");
+
+    state.narrow_to(7);
+    state.begin(&rules(), at(1_001));
+    let full = state.open.clone().unwrap();
+    assert!(full.is_full() && full.run > open.run && full.pages.is_empty());
+    assert_eq!(full.link, Some(link("first")), "the older link is kept");
+    state.narrow_to(7);
+    assert_eq!(state.open.as_ref(), Some(&full), "it goes on");
+
+    // What is sealed can't be taken back: the part changes behind its verdict.
+    state.open.as_mut().unwrap().todo = Todo::Nothing;
+    state.seal(Attempt(1), at(1_002)).unwrap();
+    state.narrow_to(8);
+    assert_eq!(state.cursor.population, 7);
+    assert!(state.verdict(verdict(&state, true)));
+    assert!(!state.cursor.full);
+    state.narrow_to(8);
+    state.begin(&rules(), at(1_003));
+    assert!(state.open.as_ref().unwrap().is_full());
+}

@@ -38,6 +38,8 @@ pub struct Declaration {
     pub version: u32,
     /// How often it is read for changes.
     pub cadence: Duration,
+    /// By what a person is found in it, where only a part of a tenant's people is read.
+    pub people: People,
     /// Why an organization grants the permission, in one sentence.
     pub reason: &'static str,
 }
@@ -107,6 +109,21 @@ pub enum Absence {
     TwoReads,
     /// Nothing has named it for so long.
     After(Duration),
+}
+
+/// By what a person is found in a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum People {
+    /// It speaks of nobody.
+    Nobody,
+    /// Its objects are people: their own properties tell.
+    Themselves,
+    /// A user's id stands there, as a JSON pointer into a published object.
+    Id(&'static str),
+    /// A user principal name stands in this column.
+    Column(&'static str),
+    /// Its objects may name people, and nothing tells which: they are left out.
+    Untold,
 }
 
 /// Limits that requests count against. Source: Graph, "Microsoft Graph service-specific throttling limits".

@@ -26,7 +26,7 @@ mod dataset {
     pub mod users;
 }
 
-pub use declaration::{Absence, Bucket, Clouds, Declaration, Need, Parents, Reading};
+pub use declaration::{Absence, Bucket, Clouds, Declaration, Need, Parents, People, Reading};
 
 /// Every dataset, those first that others are explained by.
 pub const ALL: [&Declaration; 24] = [

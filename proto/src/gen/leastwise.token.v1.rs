@@ -71,6 +71,25 @@ pub struct Tenant {
     /// Whether the tenant is worked for.
     #[prost(enumeration = "TenantState", tag = "6")]
     pub state: i32,
+    /// Only this part of the tenant's people is read; everybody when absent.
+    #[prost(message, optional, tag = "7")]
+    pub population: ::core::option::Option<Population>,
+}
+/// A part of a tenant's people: those who meet each list that is not empty; nobody when all are empty.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Population {
+    /// Values of `usageLocation`: two letters (ISO 3166-1), in upper case.
+    #[prost(string, repeated, tag = "1")]
+    pub usage_locations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Values of `country`, letter case aside.
+    #[prost(string, repeated, tag = "2")]
+    pub countries: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What stands behind the @ of `userPrincipalName`, in lower case.
+    #[prost(string, repeated, tag = "3")]
+    pub domains: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Object ids of groups, in lower case: their members, those of groups inside included.
+    #[prost(string, repeated, tag = "4")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

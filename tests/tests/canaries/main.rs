@@ -5,6 +5,7 @@
 mod broker;
 mod installation;
 mod one_process;
+mod population;
 mod scan;
 
 /// What a log is asked for.

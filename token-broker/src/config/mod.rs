@@ -3,6 +3,7 @@
 mod app;
 mod cloud;
 mod exception;
+mod population;
 mod tenant;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ pub use app::AppConfig;
 pub use cloud::Cloud;
 pub(crate) use cloud::loopback;
 pub use exception::Exception;
+pub use population::Population;
 pub use tenant::TenantConfig;
 
 use crate::credential::CredentialConfig;
@@ -157,6 +159,52 @@ mod tests {
     #[test]
     fn unknown_datasets_are_named() {
         refused(with_secret("datasets = ['userz']"), "`userz`");
+    }
+
+    #[test]
+    fn a_population_that_is_wrong_is_told() {
+        let of = |datasets: &str, lists: &str| {
+            with_secret(&format!("{datasets}\n[tenants.population]\n{lists}"))
+        };
+        let config = of("", "usage_locations = ['de']\ndomains = ['Contoso.DE']").unwrap();
+        let told = config.tenants[0].population.as_ref().unwrap().message();
+        assert_eq!(told.usage_locations, ["DE"]);
+        assert_eq!(told.domains, ["contoso.de"]);
+        for (lists, told) in [
+            ("country = ['DE']", "`country`"),
+            ("countries = 'DE'", "countries"),
+            ("", "no list"),
+            ("countries = []", "population.countries is empty"),
+            (
+                "countries = ['Germany', '']",
+                "value 2 of population.countries",
+            ),
+            (
+                "usage_locations = ['Germany']",
+                "value 1 of population.usage_locations",
+            ),
+            ("domains = ['@contoso.de']", "value 1 of population.domains"),
+            (
+                "domains = ['*.contoso.de']",
+                "value 1 of population.domains",
+            ),
+            ("groups = ['Sales']", "the dataset `groupMembers`"),
+        ] {
+            refused(of("", lists), told);
+        }
+        let members = "datasets = ['users', 'groupMembers']";
+        refused(
+            of(members, "groups = ['Sales']"),
+            "value 1 of population.groups",
+        );
+        let group = "groups = ['11111111-2222-3333-4444-55555555555A']";
+        let config = of(members, group).unwrap();
+        let told = config.tenants[0].population.as_ref().unwrap().message();
+        assert_eq!(told.groups, ["11111111-2222-3333-4444-55555555555a"]);
+        refused(
+            of("datasets = ['organization']", "countries = ['X']"),
+            "`users`",
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::cloud::loopback;
-use super::{AppConfig, Cloud, Exception, wrong};
+use super::{AppConfig, Cloud, Exception, Population, wrong};
 use crate::credential::CredentialConfig;
 
 /// One tenant and the app registrations that read it.
@@ -36,6 +36,9 @@ pub struct TenantConfig {
     /// Datasets to read; every one that the two default permissions cover when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datasets: Option<Vec<Dataset>>,
+    /// The part of its people that is read; everybody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub population: Option<Population>,
     /// True once the tenant was taken out: its records are removed from the sinks.
     #[serde(default)]
     pub removed: bool,
@@ -81,6 +84,7 @@ impl TenantConfig {
             graph: None,
             pool: default_pool(),
             datasets: None,
+            population: None,
             removed: false,
             client_id: Some(client_id.into()),
             client_secret_file: Some(client_secret_file.into()),
@@ -163,6 +167,9 @@ impl TenantConfig {
         self.check_hosts(&place)?;
         for name in self.dataset_names() {
             known_dataset(&place, &name)?;
+        }
+        if let Some(population) = &self.population {
+            population.check(&place, |dataset| self.reads(dataset))?;
         }
         if self.client_id.is_none()
             && (self.client_secret_file.is_some() || !self.credentials.is_empty())

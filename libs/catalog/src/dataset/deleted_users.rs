@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /directory/deletedItems/microsoft.graph.user`. Source: Graph, "List deleted items (directory objects)": the cast is mandatory.
 pub const DELETED_USERS: Declaration = Declaration {
@@ -32,5 +32,7 @@ pub const DELETED_USERS: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(24 * 3600),
+    // Nobody in the recycle bin is in a group, and a name there is not the one of before.
+    people: People::Untold,
     reason: "tells who left, and when the licences of leavers came free",
 };

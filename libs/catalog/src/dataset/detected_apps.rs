@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /deviceManagement/detectedApps`. Source: Graph, "List detectedApps": no filter, no delta; one row for each program, version and platform.
 pub const DETECTED_APPS: Declaration = Declaration {
@@ -32,5 +32,6 @@ pub const DETECTED_APPS: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(24 * 3600),
+    people: People::Nobody,
     reason: "tells what is installed without being licensed",
 };

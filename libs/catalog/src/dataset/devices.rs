@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /devices`. Source: Graph, "List devices". It has a delta query, but devices change so little in a day that it would
 /// save next to nothing.
@@ -38,5 +38,7 @@ pub const DEVICES: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(24 * 3600),
+    // The owner is not among the properties, and people give devices their names.
+    people: People::Untold,
     reason: "counts the devices that products licensed by device need",
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /domains`. Source: Graph, "List domains"; it lists filters as a known issue, so none is used.
 pub const DOMAINS: Declaration = Declaration {
@@ -32,5 +32,6 @@ pub const DOMAINS: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(24 * 3600),
+    people: People::Nobody,
     reason: "tells which domain names the tenant owns, and so who is a guest",
 };

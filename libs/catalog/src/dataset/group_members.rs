@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Parents, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, Parents, People, Reading};
 
 /// `GET /groups/{id}/members` of each group that assigns a licence. Source: Graph, "List group members".
 pub const GROUP_MEMBERS: Declaration = Declaration {
@@ -31,5 +31,6 @@ pub const GROUP_MEMBERS: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(24 * 3600),
+    people: People::Id("/value/id"),
     reason: "tells who gets a licence by which group, also where the assignment fails",
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /groups` and `GET /groups/delta`. Sources: Graph, "List groups", "group: delta". Whether `GroupMember.Read.All` shows `assignedLicenses` is not documented: a group without them is taken as one that assigns none.
 pub const GROUPS: Declaration = Declaration {
@@ -43,5 +43,6 @@ pub const GROUPS: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(3600),
+    people: People::Nobody,
     reason: "gives the groups names by which users get their licences",
 };

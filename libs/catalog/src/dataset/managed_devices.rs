@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /deviceManagement/managedDevices`. Source: Graph, "List managedDevices": no delta, no `$count`.
 pub const MANAGED_DEVICES: Declaration = Declaration {
@@ -39,5 +39,6 @@ pub const MANAGED_DEVICES: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(24 * 3600),
+    people: People::Id("/userId"),
     reason: "tells which devices are in use and by whom",
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /organization`: one element. Source: Graph, "List organizations".
 pub const ORGANIZATION: Declaration = Declaration {
@@ -34,5 +34,6 @@ pub const ORGANIZATION: Declaration = Declaration {
     default: true,
     version: 1,
     cadence: Duration::from_secs(3600),
+    people: People::Nobody,
     reason: "names the tenant in the inventory and tells whether it is of a kind that Graph serves fully",
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /admin/reportSettings`: one object. Source: Graph, "Get adminReportSettings".
 pub const REPORT_SETTINGS: Declaration = Declaration {
@@ -25,5 +25,6 @@ pub const REPORT_SETTINGS: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(24 * 3600),
+    people: People::Nobody,
     reason: "tells whether usage can be matched with users at all",
 };

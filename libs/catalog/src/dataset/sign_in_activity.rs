@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /users` with `signInActivity`, apart from the users: a tenant without the licence refuses this request alone. Source: Graph resource type signInActivity; pages of 500 at most.
 pub const SIGN_IN_ACTIVITY: Declaration = Declaration {
@@ -31,5 +31,6 @@ pub const SIGN_IN_ACTIVITY: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(24 * 3600),
+    people: People::Id("/id"),
     reason: "tells who has not signed in for long",
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /subscribedSkus`. Source: Graph, "List subscribedSkus".
 pub const SUBSCRIBED_SKUS: Declaration = Declaration {
@@ -35,5 +35,6 @@ pub const SUBSCRIBED_SKUS: Declaration = Declaration {
     default: true,
     version: 1,
     cadence: Duration::from_secs(3600),
+    people: People::Nobody,
     reason: "tells how many units of each product the tenant has and how many Microsoft counts as used",
 };

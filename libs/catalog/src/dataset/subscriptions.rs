@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /directory/subscriptions`. Source: Graph, "List companySubscriptions".
 pub const SUBSCRIPTIONS: Declaration = Declaration {
@@ -36,5 +36,6 @@ pub const SUBSCRIPTIONS: Declaration = Declaration {
     default: true,
     version: 1,
     cadence: Duration::from_secs(3600),
+    people: People::Nobody,
     reason: "tells which subscriptions stand behind the units and when each one ends unless renewed",
 };

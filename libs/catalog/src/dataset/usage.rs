@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -38,6 +38,7 @@ const fn report(
         default: false,
         version: 1,
         cadence: DAY,
+        people: People::Column("User Principal Name"),
         reason,
     }
 }
@@ -85,12 +86,15 @@ pub const MAILBOXES: Declaration = report(
     "tells which mailbox fits into a smaller plan, and which shared one needs a licence for its size",
 );
 /// How large and how much used each OneDrive is.
-pub const ONEDRIVE: Declaration = report(
-    "oneDrive",
-    RecordKind::OnedriveUsage,
-    "reports/getOneDriveUsageAccountDetail(period='D180')",
-    "tells which storage fits into a smaller plan",
-);
+pub const ONEDRIVE: Declaration = Declaration {
+    people: People::Column("Owner Principal Name"),
+    ..report(
+        "oneDrive",
+        RecordKind::OnedriveUsage,
+        "reports/getOneDriveUsageAccountDetail(period='D180')",
+        "tells which storage fits into a smaller plan",
+    )
+};
 /// What a user does in OneDrive.
 pub const ONEDRIVE_ACTIVITY: Declaration = report(
     "oneDriveActivity",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Parents, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, Parents, People, Reading};
 
 /// `GET /users/{id}/mailboxSettings/userPurpose`, one request for each user that is blocked and holds a licence: shared mailboxes need none. Source: Graph, "Get user mailbox settings".
 pub const USER_PURPOSE: Declaration = Declaration {
@@ -37,5 +37,6 @@ pub const USER_PURPOSE: Declaration = Declaration {
     default: false,
     version: 1,
     cadence: Duration::from_secs(7 * 24 * 3600),
+    people: People::Id("/userId"),
     reason: "tells shared mailboxes, which need no licence, from people who left",
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::kind::RecordKind;
 
-use crate::{Bucket, Clouds, Declaration, Need, Reading};
+use crate::{Bucket, Clouds, Declaration, Need, People, Reading};
 
 /// `GET /users` and `GET /users/delta`. Sources: Graph, "List users" and "user: delta" (which says that
 /// `licenseAssignmentStates` isn't tracked).
@@ -71,5 +71,6 @@ pub const USERS: Declaration = Declaration {
     default: true,
     version: 1,
     cadence: Duration::from_secs(3600),
+    people: People::Themselves,
     reason: "tells who holds which licence and how, directly or by a group",
 };

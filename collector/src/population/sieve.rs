@@ -24,6 +24,11 @@ pub enum Sieve {
 }
 
 impl Sieve {
+    /// Whether everybody passes.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Sieve::All)
+    }
+
     /// For a dataset of a tenant.
     ///
     /// # Errors

@@ -32,7 +32,8 @@ const RESTARTS: u32 = 50;
 /// More pages than a range ever has: a longer one runs in circles.
 const LONGEST: u32 = 100_000;
 
-/// Cuts the collection by the names on its first page. Where Graph refuses, one chain is read.
+/// Cuts the collection by the names on its first page; by letters where some of these people are not to be known: ends of
+/// ranges are stored. Where Graph refuses, one chain is read.
 pub async fn plan(turn: &mut Turn<'_>, property: &str, count: u64) -> Result<(), Error> {
     let size = turn.declaration.page_sizes.first().copied().unwrap_or(100);
     let mut next = Some(Link(format!(
@@ -51,7 +52,8 @@ pub async fn plan(turn: &mut Turn<'_>, property: &str, count: u64) -> Result<(),
         next = page.next.map(|l| turn.graph.relative(&l)).transpose()?;
     }
     let parts = (count as f64 / (f64::from(size) * FILL)).ceil() as usize;
-    let pieces = plan::cut(&Piece::default(), &names, plan::in_order(&names), parts);
+    let letters = plan::in_order(&names) || !turn.sieve.is_open();
+    let pieces = plan::cut(&Piece::default(), &names, letters, parts);
     tracing::debug!(tenant = %turn.tenant, dataset = turn.declaration.name, count, ranges = pieces.len(), "the collection is read in ranges");
     match pieces.len() {
         1 => turn.update(|open, _| open.one_chain = true).await,
@@ -231,12 +233,19 @@ impl Reader<'_, '_> {
         };
         let in_order = plan::in_order(&range.names);
         // Sorted, so that everything up to the last one is read.
-        if let Some(last) = range.names.last().filter(|_| in_order) {
+        if let Some(last) = range
+            .names
+            .last()
+            .filter(|_| in_order && turn.sieve.is_open())
+        {
             whole.from = Some(last.to_lowercase());
         }
         let long = range.pages == LONG || in_order && range.pages < LONG;
         let pieces = match long {
-            true => plan::cut(&whole, &range.names, in_order, idle.min(LONG as usize * 3)),
+            true => {
+                let letters = in_order || !turn.sieve.is_open();
+                plan::cut(&whole, &range.names, letters, idle.min(LONG as usize * 3))
+            }
             false => Vec::new(),
         };
         if pieces.len() < 2 {

@@ -26,6 +26,9 @@ pub struct Config {
     pub ranges_above: u64,
     /// Requests for ranges of one collection at the same time, at most.
     pub parallel_requests: usize,
+    /// Where all applications of a tenant have a limit together (Intune, usage reports): the share of ours that is not
+    /// used, from 0 to 0.95.
+    pub free_share: f64,
     /// Whether datasets become due by their cadence; without it only by command.
     pub scheduled: bool,
 }
@@ -43,6 +46,7 @@ impl Default for Config {
             publish_window: 8,
             ranges_above: 20_000,
             parallel_requests: 32,
+            free_share: 0.2,
             scheduled: true,
         }
     }

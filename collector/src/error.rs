@@ -95,10 +95,11 @@ impl Error {
         }
     }
 
-    /// When to try again, where a token is all that is missing and nobody has to do anything for it.
+    /// When to try again, where that is known and nobody has to do anything for it: a token, or a budget, comes back.
     pub fn again(&self) -> Option<Duration> {
         match self {
             Error::Graph(GraphError::Token { again, .. }) => *again,
+            Error::Graph(GraphError::UsedUp { wait, .. }) => Some(*wait),
             _ => None,
         }
     }

@@ -1,22 +1,28 @@
-//! Requests to Microsoft Graph: token, retries, throttling, and links that lead nowhere else.
+//! Requests to Microsoft Graph: token, budget, retries, and links that lead nowhere else.
 
 mod download;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{Clouds, Declaration};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use catalog::{Bucket, Clouds, Declaration};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use proto::ids::{Dataset, TenantId};
 use runtime::grpc::Channel;
-use runtime::http::BoxError;
+use runtime::http::{BoxError, Chunks};
 use runtime::retry::Backoff;
+use runtime::{metrics, trace};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
+use tracing::Instrument as _;
 
 use crate::graph_error::{GraphError, classify};
+use crate::limit::budget::Answer;
+use crate::limit::told::Told;
+use crate::limit::{Gate, LONGEST_WAIT, Limiter, Pass};
 use crate::page;
 use crate::run::Link;
 use crate::token::{Token, Tokens};
@@ -33,8 +39,8 @@ const BUSY: Backoff = Backoff {
     base: Duration::from_secs(1),
     max: Duration::from_secs(120),
 };
-/// A longer wait than this is the schedule's business.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// How long the directory makes us wait, compared with others.
+const PRIORITY: (&str, &str) = ("x-ms-throttle-priority", "low");
 
 /// One dataset of one tenant at Graph.
 pub struct Graph {
@@ -44,6 +50,12 @@ pub struct Graph {
     base: String,
     tenant: TenantId,
     dataset: Dataset,
+    bucket: Bucket,
+    /// The budget of single requests, and that of parts of a batch.
+    gate: Option<Arc<Gate>>,
+    parts: Option<Arc<Gate>>,
+    /// What one request costs.
+    cost: u32,
     requests: AtomicU32,
 }
 
@@ -62,8 +74,11 @@ impl Graph {
         tokens: Channel,
         base: String,
         tenant: TenantId,
-        dataset: Dataset,
+        declaration: &Declaration,
+        limiter: &Limiter,
     ) -> Self {
+        let dataset = declaration.id();
+        let parts = limiter.gate(declaration);
         Graph {
             http: runtime::http::whole(http.clone()),
             streaming: http,
@@ -71,6 +86,11 @@ impl Graph {
             base,
             tenant,
             dataset,
+            bucket: declaration.bucket,
+            // Parents, whose objects have limits of their own, are listed in the directory.
+            gate: parts.clone().or_else(|| limiter.identity()),
+            parts,
+            cost: declaration.units(),
             requests: AtomicU32::new(0),
         }
     }
@@ -95,23 +115,55 @@ impl Graph {
 
     /// GET of a link.
     pub async fn get(&self, link: &Link) -> Result<Reply, GraphError> {
-        self.send(Method::GET, &link.0, Bytes::new()).await
+        let call = Call {
+            method: Method::GET,
+            path: &link.0,
+            body: Bytes::new(),
+            gate: self.gate.as_ref(),
+            cost: self.cost,
+        };
+        Ok(self.send(&call).await?.0)
     }
 
     /// Number of objects in a collection. Source: Graph, "Advanced query capabilities": plain text, and counted by an
     /// index that may be behind.
     pub async fn count(&self, collection: &str) -> Result<u64, GraphError> {
-        let path = format!("v1.0/{collection}/$count");
-        let reply = self.send(Method::GET, &path, Bytes::new()).await?;
+        let link = Link(format!("v1.0/{collection}/$count"));
+        let reply = self.get(&link).await?;
         let text = std::str::from_utf8(&reply.body).unwrap_or_default();
         let digits = text.trim_start_matches('\u{feff}').trim();
         let count = digits.parse();
-        count.map_err(|_| page::answer(&path, "not a number"))
+        count.map_err(|_| page::answer(&link.0, "not a number"))
     }
 
-    /// POST of JSON.
-    pub async fn post(&self, path: &str, json: Vec<u8>) -> Result<Reply, GraphError> {
-        self.send(Method::POST, path, json.into()).await
+    /// How many parts of a batch, of so many, go together.
+    pub fn portion(&self, of: usize) -> usize {
+        let gate = self.parts.as_ref();
+        gate.map_or(of, |gate| gate.portion(self.cost, of))
+    }
+
+    /// POST of a batch of so many parts. What its parts tell of the budget is for the pass.
+    pub async fn batch(
+        &self,
+        json: Vec<u8>,
+        parts: u32,
+    ) -> Result<(Reply, Option<Pass>), GraphError> {
+        let call = Call {
+            method: Method::POST,
+            path: "v1.0/$batch",
+            body: json.into(),
+            gate: self.parts.as_ref(),
+            cost: self.cost.saturating_mul(parts),
+        };
+        self.send(&call).await
+    }
+
+    /// What the refusal of a part costs.
+    pub fn refused(&self, parts: u32) -> Answer {
+        match parts {
+            0 => Answer::Served,
+            parts => Answer::Refused((self.cost * parts).into()),
+        }
     }
 
     /// An absolute link of Graph's, relative to the configured root.
@@ -125,46 +177,104 @@ impl Graph {
             })
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply, GraphError> {
+    async fn send(&self, call: &Call<'_>) -> Result<(Reply, Option<Pass>), GraphError> {
         let mut tries = Tries::default();
-        let asked = self.ask(&self.http, &mut tries, &method, path, &body);
-        let answer = asked.await?;
+        let (answer, pass) = self.ask(&self.http, &mut tries, call).await?;
         let (status, request_id) = (answer.status().as_u16(), request_id(answer.headers()));
+        metrics::graph::received(self.dataset.as_str(), answer.body().len());
         match status {
-            200..=299 => Ok(Reply {
-                body: answer.into_body(),
-                request_id,
-            }),
+            200..=299 => {
+                let body = answer.into_body();
+                Ok((Reply { body, request_id }, pass))
+            }
             300..=399 => Err(page::answer(
-                path,
+                call.path,
                 "a redirect, and no token is sent elsewhere",
             )),
-            _ => Err(classify(path, status, answer.body(), &request_id)),
+            _ => Err(classify(call.path, status, answer.body(), &request_id)),
         }
     }
 
-    /// Asks until the answer is one, or enough was tried.
-    async fn ask<B: Send>(
+    /// Asks until the answer is one, or enough was tried. The pass of a batch is left to its parts.
+    async fn ask<B: Text + Send>(
         &self,
         client: &BoxCloneSyncService<Request<Bytes>, Response<B>, BoxError>,
         tries: &mut Tries,
-        method: &Method,
-        path: &str,
-        body: &Bytes,
-    ) -> Result<Response<B>, GraphError> {
+        call: &Call<'_>,
+    ) -> Result<(Response<B>, Option<Pass>), GraphError> {
         loop {
             let token = self.tokens.get().await?;
-            let request = self.request(method, path, body, &token)?;
-            match client.clone().oneshot(request).await {
+            let pass = self.pass(call).await?;
+            // Named in Graph's answer and in Microsoft's logs, for a support case.
+            let id = uuid::Uuid::new_v4().to_string();
+            let request = self.request(call, &token, &id)?;
+            let resend = tries.network + tries.busy + u32::from(tries.renewed);
+            let span = trace::asked(call.method.as_str(), &self.base, call.path, &id, resend);
+            match client
+                .clone()
+                .oneshot(request)
+                .instrument(span.clone())
+                .await
+            {
                 Ok(answer) => {
-                    let seen = (answer.status(), answer.headers());
-                    if !self.again(tries, path, &token, seen).await? {
-                        return Ok(answer);
+                    let (status, headers) = (answer.status(), answer.headers());
+                    let told = Told::of(|name| headers.get(name)?.to_str().ok());
+                    trace::answered(
+                        &span,
+                        Some(status.as_u16()),
+                        &request_id(headers),
+                        told.units,
+                    );
+                    drop(span);
+                    let what = kind(status.as_u16(), answer.body().text(), call.cost);
+                    let whole = call.method != Method::POST || !status.is_success();
+                    let left = match pass {
+                        Some(pass) if whole => {
+                            self.paid(pass, what, &told);
+                            None
+                        }
+                        pass => pass,
+                    };
+                    let seen = (status, headers);
+                    if !self.again(tries, call, &token, seen, (what, &told)).await? {
+                        return Ok((answer, left));
                     }
                 }
-                Err(e) => self.failed(tries, e).await?,
+                Err(e) => {
+                    trace::answered(&span, None, "", None);
+                    drop(span);
+                    self.failed(tries, e).await?;
+                }
             }
         }
+    }
+
+    /// Waits for the budget.
+    async fn pass(&self, call: &Call<'_>) -> Result<Option<Pass>, GraphError> {
+        let Some(gate) = call.gate else {
+            return Ok(None);
+        };
+        let pass = gate.pass(call.cost).await;
+        pass.map(Some).map_err(|wait| GraphError::UsedUp {
+            path: call.path.split('?').next().unwrap_or_default().to_owned(),
+            wait,
+        })
+    }
+
+    /// Takes in what an answer, or the parts of one, tell of the budget.
+    pub fn paid(&self, pass: Pass, what: Answer, told: &Told) {
+        if let Some(units) = told.units {
+            metrics::graph::cost(self.dataset.as_str(), units as u64);
+        }
+        // Units are counted for the directory alone; elsewhere a request is a request.
+        let told = match self.bucket {
+            Bucket::Identity => *told,
+            _ => Told {
+                units: None,
+                ..*told
+            },
+        };
+        pass.answered(what, &told);
     }
 
     /// Waits after a failure of the network.
@@ -172,6 +282,7 @@ impl Graph {
         if tries.network + 1 >= NETWORK_TRIES {
             return Err(self.cut(source));
         }
+        metrics::graph::retried(self.dataset.as_str(), "network");
         tokio::time::sleep(NETWORK.delay(tries.network, fastrand::f64())).await;
         tries.network += 1;
         Ok(())
@@ -189,27 +300,37 @@ impl Graph {
     async fn again(
         &self,
         tries: &mut Tries,
-        path: &str,
+        call: &Call<'_>,
         token: &Token,
         (status, headers): (StatusCode, &HeaderMap),
+        (what, told): (Answer, &Told),
     ) -> Result<bool, GraphError> {
         let status = status.as_u16();
-        runtime::metrics::graph_answered(self.dataset.as_str(), status);
+        metrics::graph::answered(self.dataset.as_str(), status);
         match status {
             401 if !tries.renewed => {
                 tries.renewed = true;
+                metrics::graph::retried(self.dataset.as_str(), "token");
                 self.tokens.refused(token, headers).await?;
                 Ok(true)
             }
             429 | 500 | 502..=504 | 509 if tries.busy < BUSY_TRIES => {
-                let wait = retry_after(headers)
-                    .unwrap_or(Duration::ZERO)
-                    .max(BUSY.delay(tries.busy, fastrand::f64()));
+                let paced = call.gate.is_some() && matches!(what, Answer::Refused(_));
+                let wait = match paced {
+                    // The budget says when.
+                    true => Duration::ZERO,
+                    false => told
+                        .wait
+                        .unwrap_or(Duration::ZERO)
+                        .max(BUSY.delay(tries.busy, fastrand::f64())),
+                };
                 if wait > LONGEST_WAIT {
-                    let path = path.split('?').next().unwrap_or_default().to_owned();
+                    let path = call.path.split('?').next().unwrap_or_default().to_owned();
                     return Err(GraphError::Busy { status, path });
                 }
                 tracing::info!(tenant = %self.tenant, dataset = %self.dataset, status, wait_ms = wait.as_millis(), "Graph asks to wait");
+                let reason = if paced { "throttled" } else { "busy" };
+                metrics::graph::retried(self.dataset.as_str(), reason);
                 tokio::time::sleep(wait).await;
                 tries.busy += 1;
                 Ok(true)
@@ -220,34 +341,36 @@ impl Graph {
 
     fn request(
         &self,
-        method: &Method,
-        path: &str,
-        body: &Bytes,
+        call: &Call<'_>,
         token: &Token,
+        id: &str,
     ) -> Result<Request<Bytes>, GraphError> {
-        let counts = path.ends_with("/$count");
+        let counts = call.path.ends_with("/$count");
         let accept = if counts {
             "text/plain"
         } else {
             "application/json"
         };
         let mut request = Request::builder()
-            .method(method.clone())
-            .uri(format!("{}/{path}", self.base))
+            .method(call.method.clone())
+            .uri(format!("{}/{}", self.base, call.path))
             .header(AUTHORIZATION, &token.bearer)
             .header(ACCEPT, accept)
-            // Named in Graph's answer and in Microsoft's logs, for a support case.
-            .header("client-request-id", uuid::Uuid::new_v4().to_string())
-            // A background reader is the first that should wait.
-            .header("x-ms-throttle-priority", "low");
+            .header("client-request-id", id);
         if counts {
             request = request.header("ConsistencyLevel", "eventual");
         }
-        if *method == Method::POST {
+        if self.bucket == Bucket::Identity {
+            // A background reader is the first that should wait. Documented for the directory alone.
+            request = request.header(PRIORITY.0, PRIORITY.1);
+        }
+        if call.method == Method::POST {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        request.body(body.clone()).map_err(|e| self.cut(e.into()))
+        request
+            .body(call.body.clone())
+            .map_err(|e| self.cut(e.into()))
     }
 }
 
@@ -275,9 +398,43 @@ fn request_id(headers: &HeaderMap) -> String {
     value.unwrap_or_default().chars().take(64).collect()
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
+/// What is asked, and what it is paid from.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    body: Bytes,
+    gate: Option<&'a Arc<Gate>>,
+    cost: u32,
+}
+
+/// A body as far as it is there.
+trait Text {
+    /// It.
+    fn text(&self) -> &[u8];
+}
+
+impl Text for Bytes {
+    fn text(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Text for Chunks {
+    fn text(&self) -> &[u8] {
+        &[]
+    }
+}
+
+/// What an answer means for the budget.
+pub fn kind(status: u16, body: &[u8], cost: u32) -> Answer {
+    // Intune says so. Source: its answers, as its users quote them.
+    const BROKER: &[u8] = b"too many requests to query broker";
+    match status {
+        429 => Answer::Refused(cost.into()),
+        500 if body.windows(BROKER.len()).any(|w| w == BROKER) => Answer::Refused(cost.into()),
+        503 | 509 => Answer::Overloaded,
+        _ => Answer::Served,
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,14 @@ pub enum GraphError {
         /// The path without its query.
         path: String,
     },
+    /// The tenant's budget at Graph is used up for longer than we wait.
+    #[error("what Microsoft Graph allows for {path} is used up for another {} seconds", wait.as_secs())]
+    UsedUp {
+        /// The path without its query.
+        path: String,
+        /// For how long.
+        wait: Duration,
+    },
     /// The permission, the consent or a licence of the tenant is missing.
     #[error("Microsoft Graph denies {path} with {status} {code}")]
     Denied {
@@ -102,6 +110,9 @@ impl GraphError {
             ),
             GraphError::Busy { .. } => {
                 Problem::new("LW-3002", what, "nothing: it is tried again later")
+            }
+            GraphError::UsedUp { .. } => {
+                Problem::new("LW-3012", what, "nothing: it goes on by itself then")
             }
             GraphError::Denied { .. } => Problem::new(
                 "LW-3003",

@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod graph;
 mod graph_error;
+mod limit;
 mod page;
 mod population;
 mod publish;

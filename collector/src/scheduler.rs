@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::error::Error;
+use crate::limit::Limiter;
 use crate::population::Rosters;
 use crate::schedule::Rest;
 use crate::store::{DUE, Row, Store};
@@ -269,34 +270,44 @@ impl Inner {
         let tenant = self.tenants.read().await.get(&id).cloned()?;
         let (store, lease) = (&self.shared.store, self.lease());
         let now = self.shared.now();
-        let attempt = match store.lease(id, &self.holder, now, lease).await {
-            Ok(Some(attempt)) => attempt,
+        let (attempt, stored) = match store.lease(id, &self.holder, now, lease).await {
+            Ok(Some(taken)) => taken,
             Ok(None) => return Some(id),
             Err(e) => {
                 tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "no lease on the tenant");
                 return None;
             }
         };
+        let free = self.shared.config.free_share;
+        let limiter = Limiter::new(self.shared.clock.clone(), free, &stored);
         let left = tokio::select! {
             () = stop.cancelled() => false,
-            () = self.beat(id, attempt, lease) => {
+            () = self.beat(id, attempt, lease, &limiter) => {
                 tracing::warn!(tenant = %id, "the lease on the tenant was lost");
                 false
             }
-            left = self.datasets(id, &tenant, attempt) => left,
+            left = self.datasets(id, &tenant, attempt, &limiter) => left,
         };
         // Err: the lease ends by itself.
-        let _ = store.release(id, attempt).await;
+        let _ = store.release(id, attempt, &limiter.store()).await;
         self.shared.touch();
         left.then_some(id)
     }
 
     /// Renews the lease; returns when it was lost.
-    async fn beat(&self, id: TenantId, attempt: Attempt, lease: Duration) {
+    async fn beat(&self, id: TenantId, attempt: Attempt, lease: Duration, limiter: &Limiter) {
         loop {
-            tokio::time::sleep(lease / 3).await;
-            let now = self.shared.now();
-            match self.shared.store.renew(id, attempt, now, lease).await {
+            tokio::select! {
+                () = tokio::time::sleep(lease / 3) => {}
+                () = limiter.learned() => {}
+            }
+            let (now, budgets) = (self.shared.now(), limiter.store());
+            match self
+                .shared
+                .store
+                .renew(id, attempt, now, lease, &budgets)
+                .await
+            {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(e) => {
@@ -307,7 +318,13 @@ impl Inner {
     }
 
     /// Works on every dataset that is due. True when one was left to a newer release.
-    async fn datasets(&self, id: TenantId, tenant: &Tenant, attempt: Attempt) -> bool {
+    async fn datasets(
+        &self,
+        id: TenantId,
+        tenant: &Tenant,
+        attempt: Attempt,
+        limiter: &Limiter,
+    ) -> bool {
         let mut left = false;
         for declaration in &tenant.datasets {
             let now = self.shared.now();
@@ -320,7 +337,7 @@ impl Inner {
             {
                 continue;
             }
-            match worker::work(&self.shared, id, tenant, declaration, attempt).await {
+            match worker::work(&self.shared, id, tenant, declaration, attempt, limiter).await {
                 Ok(()) => {}
                 Err(Error::Fenced) => break,
                 Err(e @ Error::Newer { .. }) => {

@@ -13,8 +13,14 @@ use crate::schedule::Schedule;
 
 /// Forward only; never changed once released.
 pub const MIGRATIONS: Migrations = Migrations {
-    sqlite: &[(1, include_str!("../migrations/sqlite/0001_start.sql"))],
-    postgres: &[(1, include_str!("../migrations/postgres/0001_start.sql"))],
+    sqlite: &[
+        (1, include_str!("../migrations/sqlite/0001_start.sql")),
+        (2, include_str!("../migrations/sqlite/0002_budgets.sql")),
+    ],
+    postgres: &[
+        (1, include_str!("../migrations/postgres/0001_start.sql")),
+        (2, include_str!("../migrations/postgres/0002_budgets.sql")),
+    ],
 };
 
 /// A dataset of a tenant as it is stored.
@@ -65,23 +71,23 @@ impl Store {
         Ok(w.commit().await?)
     }
 
-    /// Takes the lease on a tenant for a while, under a new attempt; `None` while another holder's lasts. Where several
-    /// collectors share the database, its clock decides.
+    /// Takes the lease on a tenant for a while, under a new attempt, with what the last holder knew of its budgets; `None`
+    /// while another holder's lasts. Where several collectors share the database, its clock decides.
     pub async fn lease(
         &self,
         tenant: TenantId,
         holder: &str,
         now: Timestamp,
         lasts: Duration,
-    ) -> Result<Option<Attempt>, Error> {
+    ) -> Result<Option<(Attempt, String)>, Error> {
         let mut w = self.db.write().await?;
         // The row is there and locked from here on: whoever wants it too waits for this transaction.
         query("INSERT INTO lease (tenant, attempt, holder, until) VALUES (?, 0, '', 0) ON CONFLICT DO NOTHING")
             .bind(tenant.to_string())
             .execute(&mut w)
             .await?;
-        let (last, other, ends): (i64, String, u64) =
-            query("SELECT attempt, holder, until FROM lease WHERE tenant = ? FOR UPDATE")
+        let (last, other, ends, budgets): (i64, String, u64, String) =
+            query("SELECT attempt, holder, until, budgets FROM lease WHERE tenant = ? FOR UPDATE")
                 .bind(tenant.to_string())
                 .fetch_one(&mut w)
                 .await?;
@@ -98,33 +104,42 @@ impl Store {
             .execute(&mut w)
             .await?;
         w.commit().await?;
-        Ok(Some(attempt))
+        Ok(Some((attempt, budgets)))
     }
 
-    /// Prolongs a lease. False: it is somebody else's now.
+    /// Prolongs a lease, and stores what is known of the tenant's budgets. False: it is somebody else's now.
     pub async fn renew(
         &self,
         tenant: TenantId,
         attempt: Attempt,
         now: Timestamp,
         lasts: Duration,
+        budgets: &str,
     ) -> Result<bool, Error> {
         let mut w = self.db.write().await?;
         let now = Timestamp(w.now(now.0).await?);
-        let done = query("UPDATE lease SET until = ? WHERE tenant = ? AND attempt = ?")
-            .bind(now.plus(lasts).0)
-            .bind(tenant.to_string())
-            .bind(attempt.to_db())
-            .execute(&mut w)
-            .await?;
+        let done =
+            query("UPDATE lease SET until = ?, budgets = ? WHERE tenant = ? AND attempt = ?")
+                .bind(now.plus(lasts).0)
+                .bind(budgets)
+                .bind(tenant.to_string())
+                .bind(attempt.to_db())
+                .execute(&mut w)
+                .await?;
         w.commit().await?;
         Ok(done == 1)
     }
 
-    /// Ends a lease.
-    pub async fn release(&self, tenant: TenantId, attempt: Attempt) -> Result<(), Error> {
+    /// Ends a lease, and stores what is known of the tenant's budgets.
+    pub async fn release(
+        &self,
+        tenant: TenantId,
+        attempt: Attempt,
+        budgets: &str,
+    ) -> Result<(), Error> {
         let mut w = self.db.write().await?;
-        query("UPDATE lease SET until = 0 WHERE tenant = ? AND attempt = ?")
+        query("UPDATE lease SET until = 0, budgets = ? WHERE tenant = ? AND attempt = ?")
+            .bind(budgets)
             .bind(tenant.to_string())
             .bind(attempt.to_db())
             .execute(&mut w)

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::graph_error::GraphError;
+use crate::limit::Limiter;
 use crate::page;
 use crate::population::{Rosters, Sieve, Ways};
 use crate::publish::{self, Content, Name, Step, Window};
@@ -254,6 +255,7 @@ pub async fn work(
     tenant: &Tenant,
     declaration: &'static Declaration,
     attempt: Attempt,
+    limiter: &Limiter,
 ) -> Result<(), Error> {
     let (rules, dataset) = (shared.config.rules(declaration), declaration.id());
     let now = shared.now();
@@ -271,11 +273,12 @@ pub async fn work(
         .await?;
     shared.touch();
     if let Some(open) = row.state.open {
-        let way = |dataset| {
+        let way = |declaration| {
             let (http, tokens) = (shared.http.clone(), shared.tokens.clone());
-            Graph::new(http, tokens, tenant.graph_base.clone(), id, dataset)
+            let base = tenant.graph_base.clone();
+            Graph::new(http, tokens, base, id, declaration, limiter)
         };
-        let graph = way(dataset.clone());
+        let graph = way(declaration);
         let mut turn = Turn {
             tenant: id,
             declaration,

@@ -45,7 +45,7 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 7] = [
+const BENCHES: [(&str, Bench, Json); 8] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
@@ -53,6 +53,7 @@ const BENCHES: [(&str, Bench, Json); 7] = [
     ("incremental", collector::incremental, Json::Alone),
     ("memory", collector::memory, Json::Alone),
     ("sim", sim::run, Json::Below),
+    ("throttle", collector::throttle, Json::Alone),
 ];
 
 /// Runs the bench that was named.

@@ -8,7 +8,7 @@ use runtime::http::Chunks;
 use tower::ServiceExt as _;
 use url::Url;
 
-use super::{Graph, Tries, request_id};
+use super::{Call, Graph, Tries, request_id};
 use crate::graph_error::{GraphError, classify};
 use crate::page;
 
@@ -31,9 +31,14 @@ impl Graph {
     pub async fn download(&self, path: &str) -> Result<Download, GraphError> {
         let mut tries = Tries::default();
         loop {
-            let nothing = Bytes::new();
-            let asked = self.ask(&self.streaming, &mut tries, &Method::GET, path, &nothing);
-            let answer = asked.await?;
+            let call = Call {
+                method: Method::GET,
+                path,
+                body: Bytes::new(),
+                gate: self.gate.as_ref(),
+                cost: self.cost,
+            };
+            let (answer, _) = self.ask(&self.streaming, &mut tries, &call).await?;
             let (status, request_id) = (answer.status().as_u16(), request_id(answer.headers()));
             let answer = match status {
                 300..=399 => match self.follow(path, address(path, answer.headers())?).await? {

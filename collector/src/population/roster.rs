@@ -72,8 +72,8 @@ pub struct Ways {
 
 impl Ways {
     /// `to` makes the way of a dataset.
-    pub fn new(to: impl Fn(Dataset) -> Graph) -> Self {
-        let to = |name: &str| to(name.parse().unwrap_or_else(|_| unreachable!("a constant")));
+    pub fn new(to: impl Fn(&'static Declaration) -> Graph) -> Self {
+        let to = |name: &str| to(catalog::find(name).unwrap_or_else(|| unreachable!("a constant")));
         Ways {
             users: to("users"),
             members: to("groupMembers"),

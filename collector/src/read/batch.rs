@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::graph::{Graph, Reply};
+use crate::graph::{Graph, Reply, kind};
 use crate::graph_error::{GraphError, classify};
+use crate::limit::budget::Answer;
+use crate::limit::told::Told;
 use crate::page;
 
 /// Requests in one.
@@ -16,11 +18,11 @@ pub const MOST: usize = 20;
 const ROUNDS: u32 = 10;
 
 #[derive(Serialize)]
-struct Batch {
-    requests: Vec<Request>,
+struct Batch<'a> {
+    requests: &'a [Request],
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 struct Request {
     id: String,
     method: &'static str,
@@ -71,19 +73,33 @@ pub async fn send(
     let mut round = 0;
     let mut last_request_id = String::new();
     while !waiting.is_empty() {
+        let parts = graph.portion(waiting.len());
         let body = serde_json::to_vec(&Batch {
-            requests: waiting.clone(),
+            requests: &waiting[..parts],
         })?;
-        let Reply { body, request_id } = graph.post("v1.0/$batch", body).await?;
+        let asked = u32::try_from(parts).unwrap_or(u32::MAX);
+        let (Reply { body, request_id }, pass) = graph.batch(body, asked).await?;
         let text =
             std::str::from_utf8(&body).map_err(|e| page::answer("$batch", &e.to_string()))?;
         let answers: Responses<'_> =
             serde_json::from_str(text).map_err(|_| page::answer("$batch", "not a batch answer"))?;
-        let mut wait = Duration::ZERO;
+        let mut kept: BTreeMap<String, Request> =
+            waiting.drain(..parts).map(|r| (r.id.clone(), r)).collect();
+        let (mut wait, mut refused, mut told) = (Duration::ZERO, 0, None);
         for answer in answers.responses {
-            let Some(place) = waiting.iter().position(|w| w.id == answer.id) else {
+            let header = |name: &str| {
+                let mut all = answer.headers.iter();
+                let found = all.find(|(k, _)| k.eq_ignore_ascii_case(name));
+                found.map(|(_, v)| v.as_str())
+            };
+            let Some(request) = kept.get(&answer.id) else {
                 continue;
             };
+            let body = answer.body.map(|b| b.get().as_bytes()).unwrap_or_default();
+            let says = Told::of(header);
+            told = Some(told.map_or(says, |told: Told| told.and(says)));
+            let throttled = matches!(kind(answer.status, body, 1), Answer::Refused(_));
+            refused += u32::from(throttled);
             let number = answer.id.parse().unwrap_or(usize::MAX);
             match answer.status {
                 200 => match answer.body {
@@ -93,30 +109,35 @@ pub async fn send(
                 404 if names_object(answer.body) => take(number, Item::NotFound)?,
                 400 => take(number, Item::Refused)?,
                 429 | 500..=599 => {
-                    wait = wait.max(
-                        retry_after(&answer.headers).max(Duration::from_secs(1 << round.min(6))),
-                    );
+                    if !(throttled && pass.is_some()) {
+                        let least = Duration::from_secs(1 << round.min(6));
+                        wait = wait.max(says.wait.unwrap_or(least).max(least));
+                    }
                     continue;
                 }
                 status => {
-                    let body = answer.body.map(|b| b.get().as_bytes()).unwrap_or_default();
-                    return Err(classify(&waiting[place].url, status, body, &request_id).into());
+                    return Err(classify(&request.url, status, body, &request_id).into());
                 }
             }
-            waiting.swap_remove(place);
+            kept.remove(&answer.id);
+        }
+        if let Some(pass) = pass {
+            graph.paid(pass, graph.refused(refused), &told.unwrap_or_default());
         }
         last_request_id = request_id;
-        round += 1;
-        if !waiting.is_empty() {
-            if round == ROUNDS {
-                return Err(GraphError::Busy {
-                    status: 429,
-                    path: "$batch".into(),
-                }
-                .into());
-            }
-            tokio::time::sleep(wait).await;
+        if kept.is_empty() {
+            continue;
         }
+        round += 1;
+        if round == ROUNDS {
+            return Err(GraphError::Busy {
+                status: 429,
+                path: "$batch".into(),
+            }
+            .into());
+        }
+        waiting.extend(kept.into_values());
+        tokio::time::sleep(wait).await;
     }
     Ok(last_request_id)
 }
@@ -132,14 +153,6 @@ fn names_object(body: Option<&RawValue>) -> bool {
         "MailboxNotEnabledForRESTAPI",
     ];
     body.is_some_and(|b| CODES.contains(&crate::graph_error::code(b.get().as_bytes()).as_str()))
-}
-
-fn retry_after(headers: &BTreeMap<String, String>) -> Duration {
-    let value = headers
-        .iter()
-        .find(|(k, _)| k.eq_ignore_ascii_case("retry-after"))
-        .and_then(|(_, v)| v.parse().ok());
-    Duration::from_secs(value.unwrap_or(0))
 }
 
 /// Ids come from Graph; whatever else they may hold must not become part of a query.

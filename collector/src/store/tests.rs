@@ -67,12 +67,13 @@ async fn behaves(first: Store, second: Store) {
     second.ensure(t, &dataset).await.unwrap();
     assert_eq!(first.known().await.unwrap().len(), 1);
 
-    let one = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
+    let (one, budgets) = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
+    assert_eq!(budgets, "{}");
     assert_eq!(second.lease(t, "b", now(), LASTS).await.unwrap(), None);
-    let again = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
+    let (again, _) = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
     assert!(again > one, "each lease is a new attempt");
-    assert!(!first.renew(t, one, now(), LASTS).await.unwrap());
-    assert!(first.renew(t, again, now(), LASTS).await.unwrap());
+    assert!(!first.renew(t, one, now(), LASTS, "[1]").await.unwrap());
+    assert!(first.renew(t, again, now(), LASTS, "[2]").await.unwrap());
 
     // The fence: the older attempt may write no more.
     let forced = |row: &mut Row| row.schedule.forced = true;
@@ -83,15 +84,16 @@ async fn behaves(first: Store, second: Store) {
     assert!(second.of(t).await.unwrap()[0].schedule.forced);
 
     // A release lets the other one in; the holder's second release harms nobody.
-    first.release(t, again).await.unwrap();
-    let theirs = second.lease(t, "b", now(), LASTS).await.unwrap().unwrap();
+    first.release(t, again, "[3]").await.unwrap();
+    let (theirs, budgets) = second.lease(t, "b", now(), LASTS).await.unwrap().unwrap();
+    assert_eq!(budgets, "[3]", "what is known goes with the tenant");
     assert!(theirs > again);
-    first.release(t, again).await.unwrap();
-    assert!(second.renew(t, theirs, now(), LASTS).await.unwrap());
+    first.release(t, again, "[4]").await.unwrap();
+    assert!(second.renew(t, theirs, now(), LASTS, "{}").await.unwrap());
 
     // A lease that has run out is taken over.
     second
-        .renew(t, theirs, Timestamp(0), Duration::ZERO)
+        .renew(t, theirs, Timestamp(0), Duration::ZERO, "{}")
         .await
         .unwrap();
     assert!(first.lease(t, "a", now(), LASTS).await.unwrap().is_some());
@@ -177,7 +179,7 @@ async fn leases_and_fences_on_postgres() {
         .fetch_one(&mut w)
         .await
         .unwrap();
-    assert_eq!(held, attempt.to_db());
+    assert_eq!(held, attempt.0.to_db());
     let taker = stores[1].clone();
     let mut task = JoinSet::new();
     task.spawn(async move { taker.lease(t, "b", now(), LASTS).await });

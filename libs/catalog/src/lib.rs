@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 mod declaration;
+mod limit;
 mod dataset {
     pub mod deleted_users;
     pub mod detected_apps;
@@ -27,6 +28,7 @@ mod dataset {
 }
 
 pub use declaration::{Absence, Bucket, Clouds, Declaration, Need, Parents, People, Reading};
+pub use limit::Limit;
 
 /// Every dataset, those first that others are explained by.
 pub const ALL: [&Declaration; 24] = [

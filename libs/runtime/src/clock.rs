@@ -109,6 +109,12 @@ pub fn rfc3339(micros: u64) -> String {
         .to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
+/// Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7, the form that senders must write); none of anything else.
+pub fn http_date(text: &str) -> Option<u64> {
+    let date = chrono::DateTime::parse_from_rfc2822(text.trim()).ok()?;
+    u64::try_from(date.timestamp()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +132,14 @@ mod tests {
     #[test]
     fn prints_utc() {
         assert_eq!(rfc3339(1_700_000_000_123_456), "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn reads_http_dates() {
+        assert_eq!(
+            http_date("Tue, 14 Nov 2023 22:13:20 GMT"),
+            Some(1_700_000_000)
+        );
+        assert_eq!(http_date("1700000000"), None);
     }
 }

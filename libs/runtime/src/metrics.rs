@@ -2,13 +2,15 @@
 //!
 //! No label holds a tenant: there may be ten thousand, and a series for each would be too many.
 
+pub mod graph;
 pub mod token;
 
 #[cfg(feature = "server")]
 use std::borrow::Cow;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use opentelemetry::metrics::Counter;
+use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
 
 #[cfg(feature = "server")]
@@ -42,6 +44,35 @@ impl Named {
     }
 }
 
+/// A distribution of seconds, made when it is first used as [`Named`] is.
+struct Seconds {
+    name: &'static str,
+    what: &'static str,
+    bounds: &'static [f64],
+    histogram: OnceLock<Histogram<f64>>,
+}
+
+impl Seconds {
+    const fn new(name: &'static str, what: &'static str, bounds: &'static [f64]) -> Self {
+        Seconds {
+            name,
+            what,
+            bounds,
+            histogram: OnceLock::new(),
+        }
+    }
+
+    fn record(&self, took: Duration, labels: &[KeyValue]) {
+        let histogram = self.histogram.get_or_init(|| {
+            let meter = global::meter("leastwise");
+            let builder = meter.f64_histogram(self.name).with_unit("s");
+            let builder = builder.with_boundaries(self.bounds.to_vec());
+            builder.with_description(self.what).build()
+        });
+        histogram.record(took.as_secs_f64(), labels);
+    }
+}
+
 #[cfg(feature = "server")]
 static SERVED: Named = Named::new("rpc.server.calls", "gRPC calls answered.");
 #[cfg(feature = "server")]
@@ -49,7 +80,6 @@ static HANDSHAKES: Named = Named::new(
     "leastwise.tls.handshake.failures",
     "Connections refused before a call.",
 );
-static GRAPH: Named = Named::new("leastwise.graph.requests", "Requests answered by Graph.");
 static PUBLISHED: Named = Named::new(
     "leastwise.pages.published",
     "Pages that the queue has confirmed.",
@@ -90,15 +120,6 @@ pub(crate) fn served(path: &'static str, code: tonic::Code) {
 #[cfg(feature = "server")]
 pub(crate) fn handshake_failed(kind: &'static str) {
     HANDSHAKES.add(1, &[KeyValue::new(ERROR_TYPE, kind)]);
-}
-
-/// Graph answered a request for a dataset with this HTTP status.
-pub fn graph_answered(dataset: &str, status: u16) {
-    let labels = [
-        dataset_is(dataset),
-        KeyValue::new("http.response.status_code", i64::from(status)),
-    ];
-    GRAPH.add(1, &labels);
 }
 
 /// A page was published.

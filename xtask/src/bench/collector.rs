@@ -26,6 +26,11 @@ pub fn memory(args: &Args) -> Result<Figures> {
     run(args, "memory", &[])
 }
 
+/// Budgets that bind: how much of them is used, and how much is refused.
+pub fn throttle(args: &Args) -> Result<Figures> {
+    run(args, "throttle", &[])
+}
+
 /// Ratios and speeds are medians of interleaved pairs within one run; `--runs` repeats the whole.
 fn run(args: &Args, name: &str, options: &[&str]) -> Result<Figures> {
     let mut build = cargo();

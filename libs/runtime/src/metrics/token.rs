@@ -3,39 +3,10 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use opentelemetry::metrics::{Gauge, Histogram};
+use opentelemetry::metrics::Gauge;
 use opentelemetry::{KeyValue, global};
 
-use super::Named;
-
-/// A distribution of seconds, made when it is first used as [`Named`] is.
-struct Seconds {
-    name: &'static str,
-    what: &'static str,
-    bounds: &'static [f64],
-    histogram: OnceLock<Histogram<f64>>,
-}
-
-impl Seconds {
-    const fn new(name: &'static str, what: &'static str, bounds: &'static [f64]) -> Self {
-        Seconds {
-            name,
-            what,
-            bounds,
-            histogram: OnceLock::new(),
-        }
-    }
-
-    fn record(&self, took: Duration, labels: &[KeyValue]) {
-        let histogram = self.histogram.get_or_init(|| {
-            let meter = global::meter("leastwise");
-            let builder = meter.f64_histogram(self.name).with_unit("s");
-            let builder = builder.with_boundaries(self.bounds.to_vec());
-            builder.with_description(self.what).build()
-        });
-        histogram.record(took.as_secs_f64(), labels);
-    }
-}
+use super::{Named, Seconds};
 
 /// The newest of a number's values.
 struct Newest {

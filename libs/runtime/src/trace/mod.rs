@@ -112,6 +112,51 @@ pub fn served(path: &str) -> Span {
     )
 }
 
+/// A span in which a request is sent to Graph: by the conventions for HTTP clients, and with what a support case asks for.
+/// `resend` counts the tries before this one. What is in the path's query is data of the tenant, and in no span.
+pub fn asked(method: &str, base: &str, path: &str, client_request_id: &str, resend: u32) -> Span {
+    let server = base.split("://").last().unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    tracing::info_span!(
+        "request",
+        otel.name = method,
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+        http.request.method = method,
+        http.request.resend_count = resend,
+        http.response.status_code = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
+        server.address = server,
+        url.path = format!("/{path}").as_str(),
+        graph.client_request_id = client_request_id,
+        graph.request_id = tracing::field::Empty,
+        graph.resource_units = tracing::field::Empty,
+    )
+}
+
+/// What came of a request: its status, `None` where no answer came.
+pub fn answered(span: &Span, status: Option<u16>, request_id: &str, units: Option<f64>) {
+    let failed = status.is_none_or(|s| s >= 400);
+    if failed {
+        span.record("otel.status_code", "ERROR");
+    }
+    match status {
+        Some(status) => {
+            span.record("http.response.status_code", status);
+            if failed {
+                span.record(semconv::ERROR_TYPE, status.to_string().as_str());
+            }
+        }
+        None => {
+            span.record(semconv::ERROR_TYPE, "connection");
+        }
+    }
+    span.record("graph.request_id", request_id);
+    if let Some(units) = units {
+        span.record("graph.resource_units", units);
+    }
+}
+
 /// Puts the current trace into a request.
 pub fn inject<B>(mut request: Request<B>) -> Request<B> {
     if let Some(value) = current().and_then(|t| HeaderValue::try_from(t).ok()) {

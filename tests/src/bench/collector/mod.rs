@@ -7,6 +7,7 @@ mod incremental;
 mod memory;
 mod reader;
 mod simulated;
+mod throttle;
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
@@ -26,6 +27,8 @@ pub enum Task {
     Incremental(incremental::Args),
     /// Memory while a million users of one tenant are read
     Memory(memory::Args),
+    /// Budgets that bind, in every kind of window, halved and restored in mid-run
+    Throttle(throttle::Args),
     /// Part of a bench: reads a dataset once
     #[command(hide = true)]
     Reader(reader::Args),
@@ -44,6 +47,7 @@ pub fn run(task: &Task) -> Result<ExitCode> {
         Task::FirstRead(args) => serde_json::json!(first_read::measure(args)?),
         Task::Incremental(args) => serde_json::json!(incremental::measure(args)?),
         Task::Memory(args) => serde_json::json!(memory::measure(args)?),
+        Task::Throttle(args) => serde_json::json!(throttle::measure(args)?),
         Task::Reader(args) => reader::run(args)?,
         Task::Bare(args) => bare::run(args)?,
     };

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use proto::ids::{Dataset, TenantId, Timestamp};
+use catalog::Declaration;
+use proto::ids::{TenantId, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};

@@ -8,6 +8,8 @@ mod config;
 mod error;
 mod graph;
 mod graph_error;
+mod hands;
+mod lease;
 mod page;
 mod population;
 mod publish;

@@ -2,13 +2,15 @@
 //!
 //! No label holds a tenant: there may be ten thousand, and a series for each would be too many.
 
+pub mod schedule;
 pub mod token;
 
 #[cfg(feature = "server")]
 use std::borrow::Cow;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use opentelemetry::metrics::Counter;
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::{KeyValue, global};
 
 #[cfg(feature = "server")]
@@ -39,6 +41,63 @@ impl Named {
                 .build()
         });
         counter.add(n, labels);
+    }
+}
+
+/// A distribution of seconds, made when it is first used as [`Named`] is.
+struct Seconds {
+    name: &'static str,
+    what: &'static str,
+    bounds: &'static [f64],
+    histogram: OnceLock<Histogram<f64>>,
+}
+
+impl Seconds {
+    const fn new(name: &'static str, what: &'static str, bounds: &'static [f64]) -> Self {
+        Seconds {
+            name,
+            what,
+            bounds,
+            histogram: OnceLock::new(),
+        }
+    }
+
+    fn record(&self, took: Duration, labels: &[KeyValue]) {
+        let histogram = self.histogram.get_or_init(|| {
+            let meter = global::meter("leastwise");
+            let builder = meter.f64_histogram(self.name).with_unit("s");
+            let builder = builder.with_boundaries(self.bounds.to_vec());
+            builder.with_description(self.what).build()
+        });
+        histogram.record(took.as_secs_f64(), labels);
+    }
+}
+
+/// The newest of a number's values.
+struct Newest {
+    name: &'static str,
+    what: &'static str,
+    unit: &'static str,
+    gauge: OnceLock<Gauge<f64>>,
+}
+
+impl Newest {
+    const fn new(name: &'static str, what: &'static str, unit: &'static str) -> Self {
+        Newest {
+            name,
+            what,
+            unit,
+            gauge: OnceLock::new(),
+        }
+    }
+
+    fn record(&self, value: f64) {
+        let gauge = self.gauge.get_or_init(|| {
+            let meter = global::meter("leastwise");
+            let builder = meter.f64_gauge(self.name).with_unit(self.unit);
+            builder.with_description(self.what).build()
+        });
+        gauge.record(value, &[]);
     }
 }
 

@@ -1,8 +1,12 @@
 //! Settings of a collector.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proto::ids::Pool;
+use catalog::Declaration;
+use proto::ids::{Dataset, Pool};
+use runtime::Problem;
+use runtime::error::Exit;
 use serde::{Deserialize, Serialize};
 
 /// Settings of a collector.
@@ -13,6 +17,10 @@ pub struct Config {
     pub pool: Pool,
     /// Tenants worked for at the same time.
     pub concurrent_tenants: usize,
+    /// Datasets of one tenant read at the same time. Those that take long don't count, as many of them as these.
+    pub concurrent_datasets: usize,
+    /// How often a dataset is read, in seconds, where it isn't as often as its declaration says.
+    pub cadence: BTreeMap<Dataset, u64>,
     /// How long a replica of Graph may be behind: a change that the delta named is asked for again after this time,
     /// and so is a suspect. Graph documents no bound.
     pub lateness_seconds: u64,
@@ -40,6 +48,8 @@ impl Default for Config {
                 .parse()
                 .unwrap_or_else(|_| unreachable!("a constant")),
             concurrent_tenants: 4,
+            concurrent_datasets: 4,
+            cadence: BTreeMap::new(),
             lateness_seconds: 600,
             lease_seconds: 15,
             verdict_within_seconds: 1800,
@@ -52,15 +62,85 @@ impl Default for Config {
     }
 }
 
+/// Nothing is read more often.
+const FASTEST: u64 = 60;
+
 impl Config {
+    /// Checks what a type can't say.
+    ///
+    /// # Errors
+    /// `LW-1003` naming the key and what to do.
+    pub fn check(&self) -> Result<(), Problem> {
+        let wrong =
+            |what, remedy: &str| Err(Problem::new("LW-1003", what, remedy).exit(Exit::Usage));
+        for (dataset, seconds) in &self.cadence {
+            if catalog::find(dataset.as_str()).is_none() {
+                let known: Vec<&str> = catalog::ALL.iter().map(|d| d.name).collect();
+                let remedy = format!("known datasets: {}", known.join(", "));
+                return wrong(
+                    format!("collector.cadence: there is no dataset `{dataset}`."),
+                    &remedy,
+                );
+            }
+            if *seconds < FASTEST {
+                return wrong(
+                    format!("collector.cadence.{dataset} = {seconds} is too often."),
+                    "name the seconds from one reading to the next, at least 60",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// How often a dataset is read.
+    pub(crate) fn cadence(&self, dataset: &Declaration) -> Duration {
+        let named = self
+            .cadence
+            .iter()
+            .find(|(name, _)| name.as_str() == dataset.name);
+        named.map_or(dataset.cadence, |(_, seconds)| {
+            Duration::from_secs(*seconds)
+        })
+    }
+
     /// What the state machine must know of a dataset.
-    pub(crate) fn rules(&self, dataset: &catalog::Declaration) -> crate::run::Rules {
+    pub(crate) fn rules(&self, dataset: &Declaration) -> crate::run::Rules {
         crate::run::Rules {
             by_delta: dataset.by_id(),
             declaration: dataset.version,
             lateness: Duration::from_secs(self.lateness_seconds),
             full_every: catalog::FULL_EVERY,
             verdict_within: Duration::from_secs(self.verdict_within_seconds),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cadence(text: &str) -> Result<Config, Problem> {
+        let config: Config = runtime::config::parse(
+            &format!("[cadence]\n{text}"),
+            "test",
+            std::collections::HashMap::new(),
+        )?;
+        config.check()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn a_cadence_is_named_for_datasets_that_there_are() {
+        let config = cadence("users = 1800").unwrap();
+        let of = |name: &str| config.cadence(catalog::find(name).unwrap()).as_secs();
+        assert_eq!((of("users"), of("organization")), (1_800, 3_600));
+        for (text, told) in [
+            ("userz = 1800", "`userz`"),
+            ("users = 59", "too often"),
+            ("users = -1", "users"),
+        ] {
+            let e = cadence(text).unwrap_err().to_string();
+            assert!(e.contains(told), "{e}");
         }
     }
 }

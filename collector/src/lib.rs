@@ -8,6 +8,8 @@ mod config;
 mod error;
 mod graph;
 mod graph_error;
+mod hands;
+mod lease;
 mod limit;
 mod page;
 mod population;

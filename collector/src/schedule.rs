@@ -74,6 +74,14 @@ impl Schedule {
         due.map_or(Timestamp(u64::MAX >> 1), |t| t.max(self.rest_until))
     }
 
+    /// How long ago the dataset was due by its cadence, or by the end of its rest; none where it is due for another
+    /// reason.
+    pub fn late(&self, now: Timestamp) -> Option<Duration> {
+        let at = self.next_at.max(self.rest_until);
+        let due = self.next_at > Timestamp(0) && at <= now && !self.forced;
+        due.then(|| now.since(at))
+    }
+
     /// A run could not go on.
     pub fn failed(&mut self, problem: String, rest: Rest, now: Timestamp) {
         self.failures += 1;

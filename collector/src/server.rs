@@ -63,6 +63,7 @@ impl config::Settings for Settings {
     }
 
     fn check(&self) -> Result<Vec<String>, Problem> {
+        self.collector.check()?;
         self.bus.check()?;
         self.db.check()?;
         self.token_broker.check(self.tls.as_ref())?;

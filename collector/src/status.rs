@@ -1,7 +1,8 @@
 //! The state of every dataset as an operator sees it.
 
-use proto::admin::v1::{CollectorStatus, DatasetStatus};
+use proto::admin::v1::{CollectorStatus, DatasetStatus, PausedTenant};
 use proto::ids::Timestamp;
+use tonic::Status;
 
 use crate::error::Error;
 use crate::run::Todo;
@@ -9,10 +10,15 @@ use crate::scheduler::Inner;
 use crate::store::Row;
 
 /// The state of every dataset of the tenants that are worked for.
-pub async fn status(inner: &Inner) -> Result<CollectorStatus, Error> {
+///
+/// # Errors
+/// When the database fails.
+pub async fn status(inner: &Inner) -> Result<CollectorStatus, Status> {
     let tenants = inner.tenants.read().await.clone();
     let now = inner.shared.now();
-    let rows = inner.shared.store.all().await?;
+    let rows = inner.shared.store.all().await;
+    let rows = rows.map_err(|e| Status::internal(e.problem().to_string()))?;
+    let paused = inner.paused().await?;
     let enabled = |r: &Row| {
         tenants
             .get(&r.tenant)
@@ -21,13 +27,32 @@ pub async fn status(inner: &Inner) -> Result<CollectorStatus, Error> {
     let datasets: Vec<DatasetStatus> = rows
         .iter()
         .filter(|r| enabled(r))
-        .map(|r| describe(inner, r, now))
+        .map(|r| {
+            let mut dataset = describe(inner, r, now);
+            if paused.contains_key(&r.tenant) {
+                "paused".clone_into(&mut dataset.phase);
+            }
+            dataset
+        })
         .collect();
     let idle = !tenants.is_empty()
-        && datasets
-            .iter()
-            .all(|d| matches!(d.phase.as_str(), "waiting" | "failed" | "skipped"));
-    Ok(CollectorStatus { datasets, idle })
+        && datasets.iter().all(|d| {
+            matches!(
+                d.phase.as_str(),
+                "waiting" | "failed" | "skipped" | "paused"
+            )
+        });
+    let paused = paused.into_values().map(|p| PausedTenant {
+        tenant_id: p.tenant,
+        since: p.since,
+        who: p.who,
+        why: p.why,
+    });
+    Ok(CollectorStatus {
+        datasets,
+        idle,
+        paused: paused.collect(),
+    })
 }
 
 fn describe(inner: &Inner, row: &Row, now: Timestamp) -> DatasetStatus {

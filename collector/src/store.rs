@@ -1,8 +1,11 @@
 //! The collector's database: leases on tenants, and the state of each dataset.
 
-use std::collections::BTreeSet;
+mod pause;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use pause::Pause;
 use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use runtime::db::{Connection, Db, Migrations, query};
 use runtime::row;
@@ -16,10 +19,12 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &[
         (1, include_str!("../migrations/sqlite/0001_start.sql")),
         (2, include_str!("../migrations/sqlite/0002_budgets.sql")),
+        (3, include_str!("../migrations/sqlite/0003_pauses.sql")),
     ],
     postgres: &[
         (1, include_str!("../migrations/postgres/0001_start.sql")),
         (2, include_str!("../migrations/postgres/0002_budgets.sql")),
+        (3, include_str!("../migrations/postgres/0003_pauses.sql")),
     ],
 };
 
@@ -38,6 +43,28 @@ pub struct Row {
     pub forget: bool,
 }
 
+/// A lease that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lease {
+    /// Its fencing number.
+    pub attempt: Attempt,
+    /// Another holder had it, and didn't give it back in time.
+    pub taken_over: bool,
+    /// What the last holder knew of the tenant's budgets.
+    pub budgets: String,
+}
+
+/// What became of a lease that was to be prolonged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// It lasts on.
+    Held,
+    /// It is somebody else's now.
+    Lost,
+    /// It lasts on, and the tenant was paused.
+    Paused,
+}
+
 /// Datasets that [`Store::due`] names at a time.
 pub const DUE: usize = 64;
 
@@ -49,6 +76,15 @@ row! {
         pub tenant: String,
         dataset: String,
     }
+}
+
+/// That nobody else works for a tenant, and that it isn't paused.
+macro_rules! free {
+    () => {
+        " AND NOT EXISTS (SELECT 1 FROM lease
+            WHERE lease.tenant = dataset.tenant AND lease.until > ? AND lease.holder <> ?)
+        AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.tenant = dataset.tenant)"
+    };
 }
 
 /// The database.
@@ -79,7 +115,7 @@ impl Store {
         holder: &str,
         now: Timestamp,
         lasts: Duration,
-    ) -> Result<Option<(Attempt, String)>, Error> {
+    ) -> Result<Option<Lease>, Error> {
         let mut w = self.db.write().await?;
         // The row is there and locked from here on: whoever wants it too waits for this transaction.
         query("INSERT INTO lease (tenant, attempt, holder, until) VALUES (?, 0, '', 0) ON CONFLICT DO NOTHING")
@@ -104,10 +140,14 @@ impl Store {
             .execute(&mut w)
             .await?;
         w.commit().await?;
-        Ok(Some((attempt, budgets)))
+        Ok(Some(Lease {
+            attempt,
+            taken_over: other != holder && ends > 0,
+            budgets,
+        }))
     }
 
-    /// Prolongs a lease, and stores what is known of the tenant's budgets. False: it is somebody else's now.
+    /// Prolongs a lease, and stores what is known of the tenant's budgets.
     pub async fn renew(
         &self,
         tenant: TenantId,
@@ -115,7 +155,7 @@ impl Store {
         now: Timestamp,
         lasts: Duration,
         budgets: &str,
-    ) -> Result<bool, Error> {
+    ) -> Result<Renewed, Error> {
         let mut w = self.db.write().await?;
         let now = Timestamp(w.now(now.0).await?);
         let done =
@@ -126,8 +166,13 @@ impl Store {
                 .bind(attempt.to_db())
                 .execute(&mut w)
                 .await?;
+        let paused = Self::is_paused(&mut w, tenant).await?;
         w.commit().await?;
-        Ok(done == 1)
+        Ok(match (done == 1, paused) {
+            (false, _) => Renewed::Lost,
+            (true, false) => Renewed::Held,
+            (true, true) => Renewed::Paused,
+        })
     }
 
     /// Ends a lease, and stores what is known of the tenant's budgets.
@@ -152,8 +197,8 @@ impl Store {
         self.db.is_shared()
     }
 
-    /// Datasets that there is something to do for now, latest first: the [`DUE`] ones behind `after`. Where several
-    /// collectors share the database, those that another holder works for are left out.
+    /// Datasets that there is something to do for now, latest first: the [`DUE`] ones behind `after`. Those of paused
+    /// tenants are left out, and where several collectors share the database, those that another holder works for.
     pub async fn due(
         &self,
         holder: &str,
@@ -161,21 +206,42 @@ impl Store {
         after: Option<&Due>,
     ) -> Result<Vec<Due>, Error> {
         let mut r = self.db.read().await?;
-        let leased = match self.is_shared() {
-            true => r.now(now.0).await?,
-            false => u64::MAX,
-        };
+        let leased = self.leased(&mut r, now).await?;
         let (wake_at, tenant, dataset) = after.map_or((-1, "", ""), |d| {
             (d.wake_at, d.tenant.as_str(), d.dataset.as_str())
         });
-        let sql = "SELECT wake_at, tenant, dataset FROM dataset
-            WHERE wake_at <= ? AND (wake_at, tenant, dataset) > (?, ?, ?) AND NOT EXISTS
-            (SELECT 1 FROM lease WHERE lease.tenant = dataset.tenant AND lease.until > ? AND lease.holder <> ?)
-            ORDER BY wake_at, tenant, dataset LIMIT ?";
-        let q = query(sql).bind(now.0).bind(wake_at).bind(tenant);
+        let q = query(concat!(
+            "SELECT wake_at, tenant, dataset FROM dataset
+            WHERE wake_at <= ? AND (wake_at, tenant, dataset) > (?, ?, ?)",
+            free!(),
+            " ORDER BY wake_at, tenant, dataset LIMIT ?"
+        ));
+        let q = q.bind(now.0).bind(wake_at).bind(tenant);
         let q = q.bind(dataset).bind(leased).bind(holder);
         let limit = i64::try_from(DUE).unwrap_or(i64::MAX);
         Ok(q.bind(limit).fetch_all(&mut r).await?)
+    }
+
+    /// Since when the dataset waits that waits longest for its turn at its cadence; none where nothing waits. What is due
+    /// by command or by the protocol, and so at once, is left out.
+    pub async fn latest(&self, holder: &str, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let mut r = self.db.read().await?;
+        let leased = self.leased(&mut r, now).await?;
+        let q = query(concat!(
+            "SELECT min(wake_at) FROM dataset WHERE wake_at <= ? AND wake_at > 0",
+            free!()
+        ));
+        let q = q.bind(now.0).bind(leased).bind(holder);
+        let at: Option<i64> = q.fetch_one(&mut r).await?;
+        Ok(at.and_then(|t| u64::try_from(t).ok()).map(Timestamp))
+    }
+
+    /// Leases that last until then or longer are looked at: all are ours where nobody shares the database.
+    async fn leased(&self, r: &mut Connection, now: Timestamp) -> Result<u64, Error> {
+        match self.is_shared() {
+            true => Ok(r.now(now.0).await?),
+            false => Ok(u64::MAX),
+        }
     }
 
     /// The next moment after `now` at which a dataset wakes.
@@ -188,22 +254,14 @@ impl Store {
         Ok(at.and_then(|t| u64::try_from(t).ok()).map(Timestamp))
     }
 
-    /// Whether there is something to do for this dataset now.
-    pub async fn is_due(
-        &self,
-        tenant: TenantId,
-        dataset: &str,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
+    /// When there is something to do for each dataset of a tenant; nothing while it is paused.
+    pub async fn wakes(&self, tenant: TenantId) -> Result<BTreeMap<String, Timestamp>, Error> {
         let mut r = self.db.read().await?;
-        let due: Option<bool> =
-            query("SELECT wake_at <= ? FROM dataset WHERE tenant = ? AND dataset = ?")
-                .bind(now.0)
-                .bind(tenant.to_string())
-                .bind(dataset)
-                .fetch_optional(&mut r)
-                .await?;
-        Ok(due.unwrap_or(false))
+        let sql = "SELECT dataset, wake_at FROM dataset WHERE tenant = ?
+            AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.tenant = dataset.tenant)";
+        let all = query(sql).bind(tenant.to_string());
+        let all: Vec<(String, u64)> = all.fetch_all(&mut r).await?;
+        Ok(all.into_iter().map(|(d, at)| (d, Timestamp(at))).collect())
     }
 
     /// The names of all datasets that have a row.
@@ -233,13 +291,19 @@ impl Store {
     }
 
     /// Makes a row for a dataset that has none.
-    pub async fn ensure(&self, tenant: TenantId, dataset: &Dataset) -> Result<(), Error> {
+    pub async fn ensure(
+        &self,
+        tenant: TenantId,
+        dataset: &Dataset,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let mut w = self.db.write().await?;
-        query("INSERT INTO dataset (tenant, dataset, cursor, schedule, wake_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING")
+        query("INSERT INTO dataset (tenant, dataset, cursor, schedule, wake_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
             .bind(tenant.to_string())
             .bind(dataset.as_str())
             .bind(serde_json::to_string(&crate::run::Cursor::default())?)
             .bind(serde_json::to_string(&Schedule::default())?)
+            .bind(now.0)
             .execute(&mut w)
             .await?;
         Ok(w.commit().await?)

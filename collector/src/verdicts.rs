@@ -60,6 +60,7 @@ async fn verdict(
         return Ok(());
     };
     let (rules, now) = (inner.shared.config.rules(declaration), inner.shared.now());
+    let cadence = inner.shared.config.cadence(declaration);
     let verdict = Verdict {
         run: RunId(closed.run),
         by: Attempt(closed.attempt),
@@ -75,7 +76,7 @@ async fn verdict(
         let gaps = read.map_or(Vec::new(), |r| r.gaps.clone());
         if row.state.verdict(verdict) && !needs_full {
             row.schedule
-                .closed(complete, &gaps, declaration.cadence, fastrand::f64(), now);
+                .closed(complete, &gaps, cadence, fastrand::f64(), now);
             // Nothing is left of the tenant; should it come back, it starts anew.
             row.forget = removed && complete;
         }
@@ -86,7 +87,7 @@ async fn verdict(
         .update(tenant, &dataset, None, &rules, now, take)
         .await?;
     inner.shared.touch();
-    inner.wake.notify_one();
+    inner.look();
     Ok(())
 }
 
@@ -109,7 +110,7 @@ async fn ask(
         })
         .await?;
     inner.shared.touch();
-    inner.wake.notify_one();
+    inner.look();
     Ok(())
 }
 

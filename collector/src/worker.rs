@@ -1,6 +1,7 @@
 //! One turn at one dataset: begin or go on, read, seal.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bus::Bus;
 use catalog::{Declaration, Reading};
@@ -83,7 +84,7 @@ pub struct Turn<'a> {
     tenant_text: String,
     rules: Rules,
     attempt: Attempt,
-    sequence: u32,
+    sequence: &'a AtomicU32,
 }
 
 impl Turn<'_> {
@@ -94,8 +95,7 @@ impl Turn<'_> {
 
     /// The next sequence number.
     pub fn draw(&mut self) -> u32 {
-        self.sequence += 1;
-        self.sequence - 1
+        self.sequence.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The name of a page of this turn.
@@ -248,13 +248,13 @@ impl Turn<'_> {
     }
 }
 
-/// Works on one dataset until it is sealed, waits, or can't go on.
+/// Works on one dataset until it is sealed, waits, or can't go on. `numbers` counts the pages of the attempt.
 pub async fn work(
     shared: &Arc<Shared>,
     id: TenantId,
     tenant: &Tenant,
     declaration: &'static Declaration,
-    attempt: Attempt,
+    (attempt, numbers): (Attempt, &AtomicU32),
     limiter: &Limiter,
 ) -> Result<(), Error> {
     let (rules, dataset) = (shared.config.rules(declaration), declaration.id());
@@ -264,13 +264,22 @@ pub async fn work(
     let begin = move |row: &mut Row| {
         row.state.give_up(&rules, now);
         row.state.narrow_to(population);
+        let begun = row.state.open.is_none();
         row.state.begin_as(removed, &rules, now);
+        let late = row
+            .schedule
+            .late(now)
+            .filter(|_| begun && row.state.open.is_some());
         row.schedule.forced &= row.state.open.is_none();
+        late
     };
-    let (_, row) = shared
+    let (late, row) = shared
         .store
         .update(id, &dataset, Some(attempt), &rules, now, begin)
         .await?;
+    if let Some(late) = late {
+        metrics::schedule::began(declaration.name, late);
+    }
     shared.touch();
     if let Some(open) = row.state.open {
         let way = |declaration| {
@@ -295,7 +304,7 @@ pub async fn work(
             tenant_text: id.to_string(),
             rules,
             attempt,
-            sequence: 0,
+            sequence: numbers,
         };
         // A tenant that was taken out is not read at all.
         if !turn.open.tenant_removed {

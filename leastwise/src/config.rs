@@ -90,6 +90,7 @@ impl Settings for Config {
             .exit(Exit::Usage));
         }
         self.registry().check()?;
+        self.collector.check()?;
         self.exporter().check()?;
         Ok(vec![
             format!("{} tenants", self.tenants.len()),

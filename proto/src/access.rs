@@ -32,6 +32,8 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/leastwise.feed.v1.Feed/Snapshot", "caller or viewer"),
     ("/leastwise.admin.v1.CollectorAdmin/MakeDue", "operator"),
     ("/leastwise.admin.v1.CollectorAdmin/Watch", "viewer"),
+    ("/leastwise.admin.v1.CollectorAdmin/Pause", "operator"),
+    ("/leastwise.admin.v1.CollectorAdmin/Resume", "operator"),
     ("/leastwise.admin.v1.NormalizerAdmin/ListRuns", "viewer"),
     ("/leastwise.admin.v1.NormalizerAdmin/Status", "viewer"),
     // Both end in what is removed from the inventory.

@@ -227,10 +227,15 @@ fn one_at_a_time_and_who_lost_its_lease_changes_nothing() {
     let two = two();
     let Two { first, second, .. } = &two;
     // The first one reads, and stands still in the middle of the users.
-    first.network.hold("/v1.0/users");
+    first.network.hold("/v1.0/users/delta");
     first.start();
     first.make_due();
     first.runtime.block_on(first.network.holds());
+    // Its other datasets are read beside the users; their seals are confirmed when they wait for a verdict.
+    first.until(|state| {
+        let mut others = state.datasets.iter().filter(|d| d.dataset != "users");
+        others.all(|d| d.phase == "sealed" && d.next_at > d.sealed_at)
+    });
 
     // While its lease lasts the second one asks Graph for nothing, due or not.
     let running = two.normalizer.clone();

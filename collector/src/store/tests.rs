@@ -63,17 +63,21 @@ fn now() -> Timestamp {
 /// Two processes, which may be one where the database has one user.
 async fn behaves(first: Store, second: Store) {
     let (t, dataset, rules) = (tenant(1), users(), rules());
-    first.ensure(t, &dataset).await.unwrap();
-    second.ensure(t, &dataset).await.unwrap();
+    first.ensure(t, &dataset, now()).await.unwrap();
+    second.ensure(t, &dataset, now()).await.unwrap();
     assert_eq!(first.known().await.unwrap().len(), 1);
 
-    let (one, budgets) = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
-    assert_eq!(budgets, "{}");
+    let lease = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
+    let one = lease.attempt;
+    assert!(!lease.taken_over);
+    assert_eq!(lease.budgets, "{}");
     assert_eq!(second.lease(t, "b", now(), LASTS).await.unwrap(), None);
-    let (again, _) = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
+    let again = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
+    let again = again.attempt;
     assert!(again > one, "each lease is a new attempt");
-    assert!(!first.renew(t, one, now(), LASTS, "[1]").await.unwrap());
-    assert!(first.renew(t, again, now(), LASTS, "[2]").await.unwrap());
+    let renew = async |attempt| first.renew(t, attempt, now(), LASTS, "[2]").await.unwrap();
+    assert_eq!(renew(one).await, Renewed::Lost);
+    assert_eq!(renew(again).await, Renewed::Held);
 
     // The fence: the older attempt may write no more.
     let forced = |row: &mut Row| row.schedule.forced = true;
@@ -85,22 +89,38 @@ async fn behaves(first: Store, second: Store) {
 
     // A release lets the other one in; the holder's second release harms nobody.
     first.release(t, again, "[3]").await.unwrap();
-    let (theirs, budgets) = second.lease(t, "b", now(), LASTS).await.unwrap().unwrap();
-    assert_eq!(budgets, "[3]", "what is known goes with the tenant");
+    let lease = second.lease(t, "b", now(), LASTS).await.unwrap().unwrap();
+    let theirs = lease.attempt;
+    assert!(!lease.taken_over, "it was given back");
+    assert_eq!(lease.budgets, "[3]", "what is known goes with the tenant");
     assert!(theirs > again);
     first.release(t, again, "[4]").await.unwrap();
-    assert!(second.renew(t, theirs, now(), LASTS, "{}").await.unwrap());
+    let renewed = second.renew(t, theirs, now(), LASTS, "{}").await.unwrap();
+    assert_eq!(renewed, Renewed::Held);
 
     // A lease that has run out is taken over.
-    second
-        .renew(t, theirs, Timestamp(0), Duration::ZERO, "{}")
-        .await
-        .unwrap();
-    assert!(first.lease(t, "a", now(), LASTS).await.unwrap().is_some());
+    let over = Timestamp(1);
+    let renewed = second.renew(t, theirs, over, Duration::ZERO, "{}").await;
+    renewed.unwrap();
+    let lease = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
+    assert!(lease.taken_over);
+
+    // Nothing of a paused tenant is due, for whoever holds it and whoever doesn't.
+    first.pause(t, now(), "somebody", "why").await.unwrap();
+    second.pause(t, now(), "another", "too late").await.unwrap();
+    let paused = second.pauses().await.unwrap();
+    assert_eq!((paused.len(), paused[0].who.as_str()), (1, "somebody"));
+    assert!(first.due("a", now(), None).await.unwrap().is_empty());
+    assert!(first.wakes(t).await.unwrap().is_empty());
+    let renewed = first.renew(t, lease.attempt, now(), LASTS, "{}").await;
+    assert_eq!(renewed.unwrap(), Renewed::Paused);
+    assert!(second.resume(t).await.unwrap());
+    assert!(!second.resume(t).await.unwrap());
+    assert_eq!(first.due("a", now(), None).await.unwrap().len(), 1);
 
     // What is due comes in portions, each once.
     for n in 2..150 {
-        first.ensure(tenant(n), &dataset).await.unwrap();
+        first.ensure(tenant(n), &dataset, now()).await.unwrap();
     }
     let (mut found, mut last) = (Vec::new(), None);
     loop {
@@ -114,7 +134,10 @@ async fn behaves(first: Store, second: Store) {
     }
     let all: BTreeSet<_> = found.iter().collect();
     assert_eq!((found.len(), all.len()), (149, 149));
-    assert!(first.is_due(tenant(9), "users", now()).await.unwrap());
+    let wakes = first.wakes(tenant(9)).await.unwrap();
+    assert!(wakes["users"] <= now());
+    let latest = first.latest("a", now()).await.unwrap();
+    assert!(latest.is_some_and(|at| at <= now()));
     let next = first.next_wake(Timestamp(0)).await.unwrap();
     assert!(next.is_none_or(|at| at <= now()));
 }
@@ -179,7 +202,7 @@ async fn leases_and_fences_on_postgres() {
         .fetch_one(&mut w)
         .await
         .unwrap();
-    assert_eq!(held, attempt.0.to_db());
+    assert_eq!(held, attempt.attempt.to_db());
     let taker = stores[1].clone();
     let mut task = JoinSet::new();
     task.spawn(async move { taker.lease(t, "b", now(), LASTS).await });
@@ -190,5 +213,9 @@ async fn leases_and_fences_on_postgres() {
     }
     w.commit().await.unwrap();
     let taken = task.join_next().await.unwrap().unwrap();
-    assert!(taken.unwrap().is_some_and(|theirs| theirs > attempt));
+    assert!(
+        taken
+            .unwrap()
+            .is_some_and(|theirs| theirs.attempt > attempt.attempt)
+    );
 }

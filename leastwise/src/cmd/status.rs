@@ -145,6 +145,15 @@ fn table(state: &Whole) -> Result<(), Problem> {
     };
     output::write(&format!("{running}\n\n"))?;
     output::print(&state.collector.datasets, &DATASETS, Format::Table)?;
+    for paused in &state.collector.paused {
+        output::write(&format!(
+            "Paused: tenant {} since {}, by {} ({})\n",
+            paused.tenant_id,
+            rfc3339(paused.since),
+            paused.who,
+            paused.why
+        ))?;
+    }
     output::write(&format!(
         "\nLedger: {} pages and {} seals wait, {} removals are held, {} objects are set aside.\n",
         n.waiting_pages, n.waiting_seals, n.held, n.set_aside

@@ -236,6 +236,12 @@ impl Outcome {
                 skipped.dataset, skipped.tenant_id, skipped.problem
             );
         }
+        for paused in &self.collector.paused {
+            eprintln!(
+                "tenant {} is paused and was left out: {}",
+                paused.tenant_id, paused.why
+            );
+        }
         let whole = self
             .collector
             .datasets

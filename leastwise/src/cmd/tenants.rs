@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use proto::admin::v1::token_broker_admin_client::TokenBrokerAdminClient;
 use proto::admin::v1::{
-    AppReport, FileContent, PreflightReport, PreflightRequest, PutTenantRequest,
-    RemoveTenantRequest, TokenBrokerStatusRequest, TokenBrokerTenant,
+    AppReport, FileContent, PauseRequest, PreflightReport, PreflightRequest, PutTenantRequest,
+    RemoveTenantRequest, ResumeRequest, TokenBrokerStatusRequest, TokenBrokerTenant,
 };
 use runtime::Problem;
 use runtime::clock::rfc3339;
 use runtime::error::Exit;
-use runtime::grpc::Channel;
 use serde::de::DeserializeOwned;
 use token_broker::TenantConfig;
 
 use crate::cli::{Format, Output};
 use crate::config::Source;
-use crate::connect::{Services, refused};
+use crate::connect::{Clients, Services, refused};
 use crate::output::{self, Column};
 
 /// Tenants, what their apps may, and which of them are in the token-broker's store.
@@ -49,6 +49,22 @@ enum Act {
         #[arg(long)]
         reason: String,
     },
+    /// Read nothing of a tenant until it is resumed. What was read of a run stays and is gone on with.
+    Pause {
+        /// The directory (tenant) id.
+        tenant: String,
+        /// Why, for the audit and for whoever looks at the status.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Read a paused tenant again.
+    Resume {
+        /// The directory (tenant) id.
+        tenant: String,
+        /// Why, for the audit.
+        #[arg(long)]
+        reason: String,
+    },
     /// Take a tenant out: its credentials are destroyed, its records go from the sinks.
     Remove {
         /// The directory (tenant) id.
@@ -63,7 +79,10 @@ impl Act {
     fn reason(&self) -> &str {
         match self {
             Act::List(_) | Act::Preflight { .. } => "",
-            Act::Add { reason, .. } | Act::Remove { reason, .. } => reason,
+            Act::Add { reason, .. }
+            | Act::Pause { reason, .. }
+            | Act::Resume { reason, .. }
+            | Act::Remove { reason, .. } => reason,
         }
     }
 }
@@ -176,15 +195,16 @@ impl Tenants {
     pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
         let config = source.load()?;
         let services = Services::find(&config, self.act.reason()).await?;
-        let client = TokenBrokerAdminClient::new(services.clients().token_broker.clone());
-        let done = self.act.run(client).await;
+        let done = self.act.run(services.clients()).await;
         services.close().await;
         done
     }
 }
 
 impl Act {
-    async fn run(self, mut client: TokenBrokerAdminClient<Channel>) -> Result<ExitCode, Problem> {
+    async fn run(self, clients: &Clients) -> Result<ExitCode, Problem> {
+        let mut client = TokenBrokerAdminClient::new(clients.token_broker.clone());
+        let mut collector = CollectorAdminClient::new(clients.collector.clone());
         match self {
             Act::List(output) => {
                 let request = TokenBrokerStatusRequest {};
@@ -221,6 +241,21 @@ impl Act {
                 let put = client.put_tenant(request).await.map_err(refused)?;
                 output::write("Each credential got a token. The tenant is in the store.\n")?;
                 show(put.into_inner().report.unwrap_or_default(), Format::Table)
+            }
+            Act::Pause { tenant, .. } => {
+                let request = PauseRequest { tenant_id: tenant };
+                collector.pause(request).await.map_err(refused)?;
+                output::write(
+                    "Nothing is read of the tenant from now on; what is under way stops within seconds. \
+                     `leastwise tenants resume` lets it go on.\n",
+                )?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Act::Resume { tenant, .. } => {
+                let request = ResumeRequest { tenant_id: tenant };
+                collector.resume(request).await.map_err(refused)?;
+                output::write("The tenant is read again.\n")?;
+                Ok(ExitCode::SUCCESS)
             }
             Act::Remove { tenant, .. } => {
                 let request = RemoveTenantRequest { tenant_id: tenant };

@@ -3,6 +3,7 @@
 //! No label holds a tenant: there may be ten thousand, and a series for each would be too many.
 
 pub mod graph;
+pub mod schedule;
 pub mod token;
 
 #[cfg(feature = "server")]
@@ -10,7 +11,7 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::{KeyValue, global};
 
 #[cfg(feature = "server")]
@@ -70,6 +71,34 @@ impl Seconds {
             builder.with_description(self.what).build()
         });
         histogram.record(took.as_secs_f64(), labels);
+    }
+}
+
+/// The newest of a number's values.
+struct Newest {
+    name: &'static str,
+    what: &'static str,
+    unit: &'static str,
+    gauge: OnceLock<Gauge<f64>>,
+}
+
+impl Newest {
+    const fn new(name: &'static str, what: &'static str, unit: &'static str) -> Self {
+        Newest {
+            name,
+            what,
+            unit,
+            gauge: OnceLock::new(),
+        }
+    }
+
+    fn record(&self, value: f64) {
+        let gauge = self.gauge.get_or_init(|| {
+            let meter = global::meter("leastwise");
+            let builder = meter.f64_gauge(self.name).with_unit(self.unit);
+            builder.with_description(self.what).build()
+        });
+        gauge.record(value, &[]);
     }
 }
 

@@ -25,9 +25,51 @@ pub struct WatchRequest {}
 pub struct CollectorStatus {
     #[prost(message, repeated, tag = "1")]
     pub datasets: ::prost::alloc::vec::Vec<DatasetStatus>,
-    /// Nothing is due, open, waiting for its verdict or askable now.
+    /// Nothing is due, open, waiting for its verdict or askable now; paused tenants don't count.
     #[prost(bool, tag = "2")]
     pub idle: bool,
+    /// Sorted by tenant_id.
+    #[prost(message, repeated, tag = "3")]
+    pub paused: ::prost::alloc::vec::Vec<PausedTenant>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseResponse {}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeResponse {}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PausedTenant {
+    /// Directory (tenant) id, a GUID in lower case.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Microseconds since 1970 UTC.
+    #[prost(uint64, tag = "2")]
+    pub since: u64,
+    #[prost(string, tag = "3")]
+    pub who: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,7 +81,7 @@ pub struct DatasetStatus {
     /// Name of the dataset.
     #[prost(string, tag = "2")]
     pub dataset: ::prost::alloc::string::String,
-    /// due, reading, sealed, waiting, failed, skipped.
+    /// due, reading, sealed, waiting, failed, skipped, paused.
     #[prost(string, tag = "3")]
     pub phase: ::prost::alloc::string::String,
     /// The newest run; 0 before the first.
@@ -645,7 +687,8 @@ pub mod collector_admin_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Makes every dataset of the named tenants (all when empty) due now.
+        /// Makes every dataset of the named tenants (all when empty) due now; those of paused tenants are left out.
+        /// Errors: NOT_FOUND (no such tenant), FAILED_PRECONDITION (a named one is paused).
         pub async fn make_due(
             &mut self,
             request: impl tonic::IntoRequest<super::MakeDueRequest>,
@@ -684,6 +727,44 @@ pub mod collector_admin_client {
             ));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Stops reading a tenant, within seconds and until it is resumed. What was read of a run stays and is gone on with.
+        /// Errors: NOT_FOUND (no such tenant).
+        pub async fn pause(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseRequest>,
+        ) -> std::result::Result<tonic::Response<super::PauseResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.CollectorAdmin/Pause");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.CollectorAdmin",
+                "Pause",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets a paused tenant be read again.
+        /// Errors: NOT_FOUND (it isn't paused).
+        pub async fn resume(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResumeResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.CollectorAdmin/Resume");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.CollectorAdmin",
+                "Resume",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -699,7 +780,8 @@ pub mod collector_admin_server {
     /// Generated trait containing gRPC methods that should be implemented for use with CollectorAdminServer.
     #[async_trait]
     pub trait CollectorAdmin: std::marker::Send + std::marker::Sync + 'static {
-        /// Makes every dataset of the named tenants (all when empty) due now.
+        /// Makes every dataset of the named tenants (all when empty) due now; those of paused tenants are left out.
+        /// Errors: NOT_FOUND (no such tenant), FAILED_PRECONDITION (a named one is paused).
         async fn make_due(
             &self,
             request: tonic::Request<super::MakeDueRequest>,
@@ -714,6 +796,18 @@ pub mod collector_admin_server {
             &self,
             request: tonic::Request<super::WatchRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
+        /// Stops reading a tenant, within seconds and until it is resumed. What was read of a run stays and is gone on with.
+        /// Errors: NOT_FOUND (no such tenant).
+        async fn pause(
+            &self,
+            request: tonic::Request<super::PauseRequest>,
+        ) -> std::result::Result<tonic::Response<super::PauseResponse>, tonic::Status>;
+        /// Lets a paused tenant be read again.
+        /// Errors: NOT_FOUND (it isn't paused).
+        async fn resume(
+            &self,
+            request: tonic::Request<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResumeResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct CollectorAdminServer<T> {
@@ -865,6 +959,82 @@ pub mod collector_admin_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.CollectorAdmin/Pause" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseSvc<T: CollectorAdmin>(pub Arc<T>);
+                    impl<T: CollectorAdmin> tonic::server::UnaryService<super::PauseRequest> for PauseSvc<T> {
+                        type Response = super::PauseResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut =
+                                async move { <T as CollectorAdmin>::pause(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.CollectorAdmin/Resume" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeSvc<T: CollectorAdmin>(pub Arc<T>);
+                    impl<T: CollectorAdmin> tonic::server::UnaryService<super::ResumeRequest> for ResumeSvc<T> {
+                        type Response = super::ResumeResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut =
+                                async move { <T as CollectorAdmin>::resume(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

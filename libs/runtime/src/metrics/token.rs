@@ -1,40 +1,10 @@
 //! What the token-broker does. `docs/metrics.md` lists them.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use opentelemetry::metrics::Gauge;
-use opentelemetry::{KeyValue, global};
+use opentelemetry::KeyValue;
 
-use super::{Named, Seconds};
-
-/// The newest of a number's values.
-struct Newest {
-    name: &'static str,
-    what: &'static str,
-    unit: &'static str,
-    gauge: OnceLock<Gauge<f64>>,
-}
-
-impl Newest {
-    const fn new(name: &'static str, what: &'static str, unit: &'static str) -> Self {
-        Newest {
-            name,
-            what,
-            unit,
-            gauge: OnceLock::new(),
-        }
-    }
-
-    fn record(&self, value: f64) {
-        let gauge = self.gauge.get_or_init(|| {
-            let meter = global::meter("leastwise");
-            let builder = meter.f64_gauge(self.name).with_unit(self.unit);
-            builder.with_description(self.what).build()
-        });
-        gauge.record(value, &[]);
-    }
-}
+use super::{Named, Newest, Seconds};
 
 static REQUESTS: Named = Named::new("leastwise.token.requests", "Tokens asked for.");
 static FETCHES: Named = Named::new(

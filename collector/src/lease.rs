@@ -1,0 +1,227 @@
+//! The work for one tenant under one lease: its datasets beside each other, each in a run of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use catalog::Declaration;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use proto::ids::{Attempt, TenantId, Timestamp};
+use runtime::CancellationToken;
+use runtime::metrics::schedule::{self as metrics, LeaseChange};
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::limit::Limiter;
+use crate::schedule::Rest;
+use crate::scheduler::{Inner, OTHERS_EVERY};
+use crate::store::{Lease, Renewed, Row};
+use crate::tenants::Tenant;
+use crate::worker;
+
+/// Work that lasts longer is long: it takes no place that others wait for.
+pub const LONG: Duration = Duration::from_secs(30);
+
+/// Whoever waits for the same moment comes back within this time after it.
+const SPREAD: Duration = Duration::from_secs(5);
+
+/// How the work for a tenant ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing more is due, or nothing may be done.
+    Done,
+    /// What is due is another collector's.
+    Elsewhere,
+    /// It lasts long, and as many others do already as may.
+    Long,
+}
+
+impl Inner {
+    /// How long a lease lasts without a heartbeat.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.shared.config.lease_seconds.max(3))
+    }
+
+    /// Works for one tenant while it has something due, under one lease.
+    pub async fn tenant(&self, id: TenantId, stop: CancellationToken) -> Ended {
+        let Some(tenant) = self.tenants.read().await.get(&id).cloned() else {
+            return Ended::Done;
+        };
+        let (store, lasts) = (&self.shared.store, self.lease());
+        let now = self.shared.now();
+        let lease = match store.lease(id, &self.holder, now, lasts).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return Ended::Elsewhere,
+            Err(e) => {
+                tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "no lease on the tenant");
+                return Ended::Done;
+            }
+        };
+        metrics::lease(match lease.taken_over {
+            true => LeaseChange::TakenOver,
+            false => LeaseChange::Taken,
+        });
+        let Lease {
+            attempt, budgets, ..
+        } = lease;
+        let free = self.shared.config.free_share;
+        let limiter = Limiter::new(self.shared.clock.clone(), free, &budgets);
+        let ended = tokio::select! {
+            () = stop.cancelled() => Ended::Done,
+            () = self.beat(id, attempt, lasts, &limiter) => Ended::Done,
+            () = self.is_long() => Ended::Long,
+            ended = self.datasets(id, &tenant, attempt, &limiter) => ended,
+        };
+        // Err: the lease ends by itself.
+        let _ = store.release(id, attempt, &limiter.store()).await;
+        self.shared.touch();
+        ended
+    }
+
+    /// Renews the lease; returns when it was lost, or the tenant was paused.
+    async fn beat(&self, id: TenantId, attempt: Attempt, lasts: Duration, limiter: &Limiter) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(lasts / 3) => {}
+                () = limiter.learned() => {}
+            }
+            let (now, budgets) = (self.shared.now(), limiter.store());
+            let store = &self.shared.store;
+            let renewed = store.renew(id, attempt, now, lasts, &budgets);
+            match renewed.await {
+                Ok(Renewed::Held) => {}
+                Ok(Renewed::Lost) => {
+                    metrics::lease(LeaseChange::Lost);
+                    tracing::warn!(tenant = %id, "the lease on the tenant was lost");
+                    return;
+                }
+                Ok(Renewed::Paused) => {
+                    tracing::info!(tenant = %id, "the tenant was paused");
+                    return;
+                }
+                Err(e) => {
+                    tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "the lease was not renewed");
+                }
+            }
+        }
+    }
+
+    /// Gives the place free once the work turns out to be long, for a place among those whose work is; returns when
+    /// there is none.
+    async fn is_long(&self) {
+        tokio::time::sleep(LONG).await;
+        if let Ok(_place) = self.long.try_acquire() {
+            self.wake.notify_one();
+            std::future::pending().await
+        }
+    }
+
+    /// Works on every dataset that is due, and on what becomes due meanwhile.
+    async fn datasets(
+        &self,
+        id: TenantId,
+        tenant: &Tenant,
+        attempt: Attempt,
+        limiter: &Limiter,
+    ) -> Ended {
+        let shared = &self.shared;
+        // A page's number counts on for the whole lease: a second turn at a run must not give one again.
+        let numbers = tenant.datasets.iter().map(|d| (d.name, AtomicU32::new(0)));
+        let numbers: BTreeMap<&str, AtomicU32> = numbers.collect();
+        let (mut turns, mut running) = (FuturesUnordered::new(), BTreeMap::new());
+        let mut left = BTreeSet::new();
+        loop {
+            let mut news = pin!(self.news.notified());
+            news.as_mut().enable();
+            let wakes = shared.store.wakes(id).await.unwrap_or_default();
+            let (now, others) = (shared.now(), shared.store.is_shared());
+            let due = |d: &&&'static Declaration| wakes.get(d.name).is_some_and(|at| *at <= now);
+            for declaration in tenant.datasets.iter().filter(due) {
+                let name = declaration.name;
+                if self.are_enough(&running) {
+                    break;
+                }
+                if left.contains(name) || running.contains_key(name) {
+                    continue;
+                }
+                running.insert(name, Instant::now());
+                let numbers = &numbers[name];
+                turns.push(async move {
+                    let turn = (attempt, numbers);
+                    let done = worker::work(shared, id, tenant, declaration, turn, limiter);
+                    (*declaration, done.await)
+                });
+            }
+            if turns.is_empty() {
+                return match left.is_empty() {
+                    true => Ended::Done,
+                    false => Ended::Elsewhere,
+                };
+            }
+            let later = wakes.values().copied().filter(|at| *at > now);
+            let poll = others.then(|| now.plus(OTHERS_EVERY));
+            let wake = later
+                .chain(poll)
+                .chain([now.plus(LONG)])
+                .fold(Timestamp(u64::MAX), Timestamp::min);
+            tokio::select! {
+                Some((declaration, done)) = turns.next() => {
+                    running.remove(declaration.name);
+                    match done {
+                        Ok(()) => {}
+                        Err(Error::Fenced) => return Ended::Done,
+                        Err(e @ Error::Newer { .. }) => {
+                            tracing::warn!(tenant = %id, dataset = declaration.name, problem = %e.problem(), "left to a newer release");
+                            left.insert(declaration.name);
+                        }
+                        Err(e) => self.failed(id, declaration, attempt, &e).await,
+                    }
+                }
+                () = news => {}
+                () = shared.clock.sleep_until(wake.0) => {}
+            }
+        }
+    }
+
+    /// Whether so many datasets of a tenant are worked on that another one has to wait: the short ones, and of the long
+    /// ones those above as many again.
+    fn are_enough(&self, running: &BTreeMap<&str, Instant>) -> bool {
+        let most = self.shared.config.concurrent_datasets.max(1);
+        let long = running.values().filter(|since| since.elapsed() >= LONG);
+        let long = long.count().min(most);
+        running.len() - long >= most
+    }
+
+    async fn failed(
+        &self,
+        id: TenantId,
+        declaration: &'static Declaration,
+        attempt: Attempt,
+        e: &Error,
+    ) {
+        let (now, problem) = (self.shared.now(), e.problem());
+        tracing::warn!(tenant = %id, dataset = declaration.name, %problem, "the run can't go on for now");
+        let rest = match e.again() {
+            _ if e.is_skip() => {
+                metrics::skipped(declaration.name, &problem.code);
+                Rest::Skipped(self.shared.config.cadence(declaration))
+            }
+            Some(wait) => Rest::Told(wait + SPREAD.mul_f64(fastrand::f64())),
+            None => Rest::Growing,
+        };
+        let problem = problem.to_string();
+        let note = move |row: &mut Row| row.schedule.failed(problem, rest, now);
+        let rules = self.shared.config.rules(declaration);
+        if let Err(e) = self
+            .shared
+            .store
+            .update(id, &declaration.id(), Some(attempt), &rules, now, note)
+            .await
+        {
+            tracing::warn!(tenant = %id, error = %runtime::error::Chain(&e), "the failure was not noted");
+        }
+        self.shared.touch();
+    }
+}

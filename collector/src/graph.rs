@@ -162,13 +162,21 @@ impl Graph {
                         return Ok(answer);
                     }
                 }
-                Err(e) => self.failed(tries, e).await?,
+                Err(e) => self.failed(tries, path, e).await?,
             }
         }
     }
 
     /// Waits after a failure of the network.
-    async fn failed(&self, tries: &mut Tries, source: BoxError) -> Result<(), GraphError> {
+    async fn failed(
+        &self,
+        tries: &mut Tries,
+        path: &str,
+        source: BoxError,
+    ) -> Result<(), GraphError> {
+        if let Some(large) = source.downcast_ref::<runtime::http::TooLarge>() {
+            return Err(page::answer(path, &large.to_string()));
+        }
         if tries.network + 1 >= NETWORK_TRIES {
             return Err(self.cut(source));
         }
@@ -199,6 +207,15 @@ impl Graph {
             401 if !tries.renewed => {
                 tries.renewed = true;
                 self.tokens.refused(token, headers).await?;
+                Ok(true)
+            }
+            // A gateway's page is no answer of Graph's, whatever its status says.
+            200..=299 | 403 | 404 if is_html(headers) => {
+                if tries.network + 1 >= NETWORK_TRIES {
+                    return Err(page::answer(path, "an HTML page, of a gateway most likely"));
+                }
+                tokio::time::sleep(NETWORK.delay(tries.network, fastrand::f64())).await;
+                tries.network += 1;
                 Ok(true)
             }
             429 | 500 | 502..=504 | 509 if tries.busy < BUSY_TRIES => {
@@ -268,6 +285,11 @@ struct Tries {
     network: u32,
     busy: u32,
     renewed: bool,
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/html"))
 }
 
 fn request_id(headers: &HeaderMap) -> String {

@@ -23,6 +23,7 @@ mod read {
     pub mod ranges;
     pub mod report;
     pub mod single;
+    mod trail;
 }
 pub mod run;
 mod schedule;

@@ -108,7 +108,12 @@ impl Error {
     pub fn is_skip(&self) -> bool {
         matches!(
             self,
-            Error::Untold | Error::Graph(GraphError::Denied { .. } | GraphError::NotInCloud { .. })
+            Error::Untold
+                | Error::Graph(
+                    GraphError::Denied { .. }
+                        | GraphError::NotInCloud { .. }
+                        | GraphError::Unlicensed { .. }
+                )
         )
     }
 }

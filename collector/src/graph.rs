@@ -243,7 +243,7 @@ impl Graph {
                 Err(e) => {
                     trace::answered(&span, None, "", None);
                     drop(span);
-                    self.failed(tries, e).await?;
+                    self.failed(tries, call.path, e).await?;
                 }
             }
         }
@@ -278,7 +278,15 @@ impl Graph {
     }
 
     /// Waits after a failure of the network.
-    async fn failed(&self, tries: &mut Tries, source: BoxError) -> Result<(), GraphError> {
+    async fn failed(
+        &self,
+        tries: &mut Tries,
+        path: &str,
+        source: BoxError,
+    ) -> Result<(), GraphError> {
+        if let Some(large) = source.downcast_ref::<runtime::http::TooLarge>() {
+            return Err(page::answer(path, &large.to_string()));
+        }
         if tries.network + 1 >= NETWORK_TRIES {
             return Err(self.cut(source));
         }
@@ -312,6 +320,18 @@ impl Graph {
                 tries.renewed = true;
                 metrics::graph::retried(self.dataset.as_str(), "token");
                 self.tokens.refused(token, headers).await?;
+                Ok(true)
+            }
+            // A gateway's page is no answer of Graph's, whatever its status says.
+            200..=299 | 403 | 404 if is_html(headers) => {
+                if tries.network + 1 >= NETWORK_TRIES {
+                    return Err(page::answer(
+                        call.path,
+                        "an HTML page, of a gateway most likely",
+                    ));
+                }
+                tokio::time::sleep(NETWORK.delay(tries.network, fastrand::f64())).await;
+                tries.network += 1;
                 Ok(true)
             }
             429 | 500 | 502..=504 | 509 if tries.busy < BUSY_TRIES => {
@@ -391,6 +411,11 @@ struct Tries {
     network: u32,
     busy: u32,
     renewed: bool,
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/html"))
 }
 
 fn request_id(headers: &HeaderMap) -> String {

@@ -86,6 +86,28 @@ pub enum GraphError {
         /// What is wrong with it.
         why: String,
     },
+    /// Pages that lead back to where they were, or on and on to nothing.
+    #[error("the pages of {path} lead in circles at Microsoft Graph")]
+    Circle {
+        /// The path without its query.
+        path: String,
+    },
+    /// The tenant has no licence for what the dataset is read from, as far as Graph tells.
+    #[error(
+        "Microsoft Graph refuses {path} with {status} {code}, as it does where a tenant has no {licence} (request-id {request_id})"
+    )]
+    Unlicensed {
+        /// The path without its query.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+        /// Graph's error code.
+        code: String,
+        /// The licence as Microsoft calls it.
+        licence: &'static str,
+        /// For a support case.
+        request_id: String,
+    },
     /// A link that leads elsewhere: no token is sent there.
     #[error("Microsoft Graph named a link to another host than {base}; no token is sent there")]
     ForeignLink {
@@ -95,6 +117,28 @@ pub enum GraphError {
 }
 
 impl GraphError {
+    /// The same, where a refusal tells that the tenant lacks the licence: of a request that every tenant with it takes.
+    pub fn unlicensed(self, licence: Option<&'static str>) -> Self {
+        match (self, licence) {
+            (
+                GraphError::Refused {
+                    path,
+                    status: status @ 400,
+                    code,
+                    request_id,
+                },
+                Some(licence),
+            ) => GraphError::Unlicensed {
+                path,
+                status,
+                code,
+                licence,
+                request_id,
+            },
+            (other, _) => other,
+        }
+    }
+
     /// What an operator reads.
     pub fn problem(&self) -> Problem {
         let text = runtime::error::Chain(self).to_string();
@@ -134,6 +178,16 @@ impl GraphError {
                 "LW-3009",
                 what,
                 "take the dataset out of the tenant's `datasets`; the others are read all the same",
+            ),
+            GraphError::Circle { .. } => Problem::new(
+                "LW-3015",
+                what,
+                "nothing: it is read again from the beginning",
+            ),
+            GraphError::Unlicensed { .. } => Problem::new(
+                "LW-3016",
+                what,
+                "leave the dataset out, or report it with the request-id if the tenant has the licence; one that comes is noticed",
             ),
             GraphError::ForeignLink { .. } => {
                 Problem::new("LW-3007", what, "check the tenant's `graph` setting")

@@ -26,6 +26,7 @@ mod read {
     pub mod ranges;
     pub mod report;
     pub mod single;
+    mod trail;
 }
 pub mod run;
 mod schedule;

@@ -137,8 +137,17 @@ pub struct Simulator {
 impl Simulator {
     /// Starts it and waits until it says where it is.
     pub fn start(users: u32, seed: u64) -> Simulator {
+        Self::in_scenario(users, seed, "")
+    }
+
+    /// The same with a scenario, as TOML.
+    pub fn in_scenario(users: u32, seed: u64, scenario: &str) -> Simulator {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), scenario).unwrap();
         let mut command = program("graph-sim");
-        Self::of(command.args(["--users", &users.to_string(), "--seed", &seed.to_string()]))
+        command.args(["--users", &users.to_string(), "--seed", &seed.to_string()]);
+        // It is read before the simulator says where it is.
+        Self::of(command.arg("--scenario").arg(file.path()))
     }
 
     /// As [`start`](Self::start), by a command of one's own.

@@ -9,7 +9,10 @@ use futures::{Stream, StreamExt as _};
 use proto::access::METHODS;
 use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use proto::admin::v1::collector_admin_server::{CollectorAdmin, CollectorAdminServer};
-use proto::admin::v1::{CollectorStatus, MakeDueRequest, MakeDueResponse, WatchRequest};
+use proto::admin::v1::{
+    CollectorStatus, MakeDueRequest, MakeDueResponse, PauseRequest, PauseResponse, ResumeRequest,
+    ResumeResponse, WatchRequest,
+};
 use runtime::CancellationToken;
 use runtime::grpc::{Access, Act, Admin, Listen, Peer, Remote, Server, connect, with_reason};
 use runtime::tls::{Config, Identity};
@@ -42,10 +45,21 @@ impl CollectorAdmin for Echo {
         let changes = futures::stream::unfold(self.0.clone(), |mut told| async move {
             told.changed().await.ok()?;
             let idle = *told.borrow_and_update() % 2 == 0;
-            let datasets = vec![];
-            Some((Ok(CollectorStatus { datasets, idle }), told))
+            let status = CollectorStatus {
+                idle,
+                ..CollectorStatus::default()
+            };
+            Some((Ok(status), told))
         });
         Ok(Response::new(Box::pin(changes)))
+    }
+
+    async fn pause(&self, _: Request<PauseRequest>) -> Result<Response<PauseResponse>, Status> {
+        Err(Status::unimplemented("nobody pauses here"))
+    }
+
+    async fn resume(&self, _: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
+        Err(Status::unimplemented("nobody pauses here"))
     }
 }
 

@@ -59,6 +59,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Kill a reader at random moments of a full read: what it reads twice, and that nothing is lost
+    Killed {
+        /// Passed on; `cargo xtask killed --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -86,6 +92,7 @@ pub fn run() -> ExitCode {
         Task::Dev(Dev::Up { args }) => distributed::dev_up(&args),
         Task::Chaos { args } => distributed::chaos(&args),
         Task::Year { args } => distributed::year(&args),
+        Task::Killed { args } => distributed::killed(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

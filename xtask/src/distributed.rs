@@ -32,17 +32,27 @@ pub fn chaos(args: &[String]) -> Result<ExitCode> {
 
 /// `cargo xtask year`. It needs no servers.
 pub fn year(args: &[String]) -> Result<ExitCode> {
+    eprintln!("a year takes some minutes");
+    alone("year", args)
+}
+
+/// `cargo xtask killed`. It needs no servers.
+pub fn killed(args: &[String]) -> Result<ExitCode> {
+    alone("killed", args)
+}
+
+/// What the program does without servers.
+fn alone(task: &str, args: &[String]) -> Result<ExitCode> {
     needs::c_compiler()?;
     if !passes(cargo().args(["build", "--package", "tests", "--bins"]))? {
-        bail!("what lives through the year doesn't build");
+        bail!("the tests' programs don't build");
     }
-    eprintln!("a year takes some minutes");
-    // Each reading tells how it goes on standard error: of interest where one fails.
-    let year = command(built("debug")).arg("year").args(args).output();
-    let year = year.context("start `distributed`")?;
-    print!("{}", String::from_utf8_lossy(&year.stdout));
-    if !year.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&year.stderr));
+    // How it goes on is told on standard error: of interest where it fails.
+    let done = command(built("debug")).arg(task).args(args).output();
+    let done = done.context("start `distributed`")?;
+    print!("{}", String::from_utf8_lossy(&done.stdout));
+    if !done.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&done.stderr));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -44,7 +44,7 @@ impl Graph {
                 300..=399 => match self.follow(path, address(path, answer.headers())?).await? {
                     Ok(answer) => answer,
                     Err(e) => {
-                        self.failed(&mut tries, e).await?;
+                        self.failed(&mut tries, path, e).await?;
                         continue;
                     }
                 },

@@ -4,14 +4,12 @@ use crate::error::Error;
 use crate::graph_error::GraphError;
 use crate::page;
 use crate::publish::Window;
+use crate::read::trail::Trail;
 use crate::run::{Link, Todo};
 use crate::worker::Turn;
 
 /// A chain that starts again more often than this is given up for now.
 const RESTARTS: u32 = 5;
-
-/// More pages than any tenant has; a chain that is longer runs in circles.
-const LONGEST: u32 = 1_000_000;
 
 /// Reads from `from` (`None`: the beginning) to the end.
 pub async fn read(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {
@@ -21,6 +19,11 @@ pub async fn read(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> 
             Err(Error::Graph(GraphError::PageExpired)) => {
                 tracing::info!(tenant = %turn.tenant, dataset = turn.declaration.name, "the chain of pages expired and starts again");
                 turn.update(|open, _| open.restart_chain()).await?;
+            }
+            Err(circle @ Error::Graph(GraphError::Circle { .. })) => {
+                // Whatever went round is not worth keeping, nor is the place where it ended.
+                turn.update(|open, _| open.restart_chain()).await?;
+                return Err(circle);
             }
             done => return done,
         }
@@ -44,13 +47,18 @@ async fn pages(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {
             done => return done,
         }
     }
-    follow(turn, Link(page::first(turn.declaration, None))).await
+    match follow(turn, Link(page::first(turn.declaration, None))).await {
+        Err(Error::Graph(refused)) if turn.open.page_count() == 0 => {
+            Err(refused.unlicensed(turn.declaration.licence).into())
+        }
+        done => done,
+    }
 }
 
 async fn follow(turn: &mut Turn<'_>, first: Link) -> Result<(), Error> {
     let mut next = Some(first);
     let mut window = Window::new(turn.bus, turn.window);
-    let mut fetched = 0;
+    let mut trail = Trail::default();
     while next.is_some() || !window.is_empty() {
         let room = window.has_room();
         // A fetch that is dropped because a confirmation came first would be asked twice; so it is kept until done.
@@ -68,10 +76,7 @@ async fn follow(turn: &mut Turn<'_>, first: Link) -> Result<(), Error> {
                 .as_deref()
                 .map(|l| turn.graph.relative(l))
                 .transpose()?;
-            if following.as_ref() == Some(&link) || fetched == LONGEST {
-                return Err(page::answer(&link.0, "the pages run in circles").into());
-            }
-            fetched += 1;
+            trail.follow(&page, &link, following.as_ref())?;
             let rest = following
                 .clone()
                 .map_or(Todo::Nothing, |l| Todo::Chain(Some(l)));

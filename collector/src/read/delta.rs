@@ -8,10 +8,8 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::page;
+use crate::read::trail::Trail;
 use crate::run::Link;
-
-/// More pages than any round has.
-const LONGEST: u32 = 100_000;
 
 #[derive(Deserialize)]
 struct Changed {
@@ -37,7 +35,8 @@ pub async fn latest(graph: &Graph, dataset: &Declaration) -> Result<Link, Error>
 pub async fn changes(graph: &Graph, link: Link) -> Result<(BTreeMap<String, bool>, Link), Error> {
     let mut named = BTreeMap::new();
     let mut next = link;
-    for _ in 0..LONGEST {
+    let mut trail = Trail::default();
+    loop {
         let reply = graph.get(&next).await?;
         let page = page::parse(&next.0, &reply.body)?;
         for object in &page.value {
@@ -47,10 +46,13 @@ pub async fn changes(graph: &Graph, link: Link) -> Result<(BTreeMap<String, bool
             named.insert(changed.id.to_ascii_lowercase(), changed.removed.is_some());
         }
         match (&page.next, &page.delta) {
-            (Some(l), _) if graph.relative(l)? != next => next = graph.relative(l)?,
+            (Some(l), _) => {
+                let following = graph.relative(l)?;
+                trail.follow(&page, &next, Some(&following))?;
+                next = following;
+            }
             (_, Some(l)) => return Ok((named, graph.relative(l)?)),
             _ => return Err(page::answer(&next.0, "neither a next page nor a delta link").into()),
         }
     }
-    Err(page::answer(&next.0, "the pages run in circles").into())
 }

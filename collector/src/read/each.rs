@@ -12,6 +12,7 @@ use crate::page;
 use crate::publish::Window;
 use crate::read::batch::{self, Item, encode};
 use crate::read::list;
+use crate::read::trail::Trail;
 use crate::run::{Link, Todo};
 use crate::worker::Turn;
 
@@ -35,7 +36,8 @@ pub async fn list(turn: &mut Turn<'_>, parents: &Parents) -> Result<(), Error> {
             .get("id")
             .and_then(|i| serde_json::from_str(i.get()).ok());
         let id: String = id.ok_or_else(|| page::answer(parents.path, "an object without id"))?;
-        let has = |list: &&RawValue| !matches!(list.get(), "[]" | "null");
+        // Null, which Graph never documents, is not "none": to read in vain is better than to leave out.
+        let has = |list: &&RawValue| list.get() != "[]";
         if object.get(parents.having).is_some_and(has)
             && turn.sieve.passes_parent(parents.owner, &id)
         {
@@ -58,14 +60,14 @@ pub async fn read(
     for (n, ids) in all.chunks(batch::MOST).enumerate() {
         let from = |n: usize| Todo::Parents(all.iter().skip(n * batch::MOST).cloned().collect());
         let mut children = first(turn, parents, ids).await?;
-        while let Some((parent, link)) = children.more.pop() {
+        while let Some((parent, link, trail)) = children.more.pop() {
             if children.objects.len() >= PAGE {
                 // These parents are not done: whoever goes on from here reads them again.
                 children.publish(turn, &mut window, from(n)).await?;
             }
             let reply = turn.graph.get(&link).await?;
             let page = page::parse(&link.0, &reply.body)?;
-            children.take(turn, parents, parent, &page, Some(&link))?;
+            children.take(turn, parents, parent, &page, Some((&link, trail)))?;
             children.request_id = reply.request_id;
         }
         children.publish(turn, &mut window, from(n + 1)).await?;
@@ -78,7 +80,7 @@ pub async fn read(
 struct Children {
     objects: Vec<Box<RawValue>>,
     /// Parents with more pages.
-    more: Vec<(String, Link)>,
+    more: Vec<(String, Link, Trail)>,
     request_id: String,
 }
 
@@ -140,17 +142,19 @@ impl Children {
         parents: &Parents,
         parent: String,
         page: &page::Page<'_>,
-        link: Option<&Link>,
+        from: Option<(&Link, Trail)>,
     ) -> Result<(), GraphError> {
         for object in &page.value {
             self.put(parents, &parent, object)?;
         }
         if let Some(next) = &page.next {
             let next = turn.graph.relative(next)?;
-            if link == Some(&next) {
-                return Err(page::answer(&next.0, "the pages run in circles"));
+            let mut trail = Trail::default();
+            if let Some((link, before)) = from {
+                trail = before;
+                trail.follow(page, link, Some(&next))?;
             }
-            self.more.push((parent, next));
+            self.more.push((parent, next, trail));
         }
         Ok(())
     }

@@ -6,12 +6,11 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::graph_error::GraphError;
 use crate::page;
+use crate::read::trail::Trail;
 use crate::run::Link;
 
 /// A listing that starts again more often than this is given up for now.
 const RESTARTS: u32 = 5;
-/// More pages than any list has.
-const LONGEST: u32 = 100_000;
 
 /// What `take` makes of each object, in a collection of its own; begun anew where a continuation expires.
 ///
@@ -37,7 +36,8 @@ async fn pages<T: Default>(
     take: impl Fn(&mut T, &RawValue) -> Result<(), GraphError>,
 ) -> Result<T, GraphError> {
     let (mut taken, mut next) = (T::default(), first.clone());
-    for _ in 0..LONGEST {
+    let mut trail = Trail::default();
+    loop {
         let reply = graph.get(&next).await?;
         let page = page::parse(&next.0, &reply.body)?;
         for object in &page.value {
@@ -45,9 +45,11 @@ async fn pages<T: Default>(
         }
         match &page.next {
             None => return Ok(taken),
-            Some(l) if graph.relative(l)? != next => next = graph.relative(l)?,
-            Some(_) => break,
+            Some(l) => {
+                let following = graph.relative(l)?;
+                trail.follow(&page, &next, Some(&following))?;
+                next = following;
+            }
         }
     }
-    Err(page::answer(&next.0, "the pages run in circles"))
 }

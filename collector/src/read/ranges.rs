@@ -16,6 +16,7 @@ use crate::graph_error::GraphError;
 use crate::page;
 use crate::publish::Window;
 use crate::read::batch::encode;
+use crate::read::trail::Trail;
 use crate::run::{Link, Piece, Rest};
 use crate::worker::Turn;
 
@@ -29,8 +30,6 @@ const LONG: u32 = 3;
 const SAMPLE: u64 = 250_000;
 /// Ranges that begin anew, together: more often, and the run is given up for now.
 const RESTARTS: u32 = 50;
-/// More pages than a range ever has: a longer one runs in circles.
-const LONGEST: u32 = 100_000;
 
 /// Cuts the collection by the names on its first page; by letters where some of these people are not to be known: ends of
 /// ranges are stored. Where Graph refuses, one chain is read.
@@ -97,6 +96,7 @@ struct Ranged {
     pages: u32,
     /// Names on its pages, as long as it may be split.
     names: Vec<String>,
+    trail: Trail,
 }
 
 impl From<Piece> for Ranged {
@@ -105,6 +105,7 @@ impl From<Piece> for Ranged {
             piece,
             pages: 0,
             names: Vec::new(),
+            trail: Trail::default(),
         }
     }
 }
@@ -198,8 +199,10 @@ impl Reader<'_, '_> {
         let next = page.next.as_deref().map(|l| turn.graph.relative(l));
         range.piece.next = next.transpose()?;
         range.pages += 1;
-        if range.piece.next.as_ref() == Some(&link) || range.pages == LONGEST {
-            return Err(page::answer(&link.0, "the pages run in circles").into());
+        if let Err(circle) = range.trail.follow(&page, &link, range.piece.next.as_ref()) {
+            // As in a chain.
+            turn.update(|open, _| open.restart_chain()).await?;
+            return Err(circle.into());
         }
         range.piece.objects += page.value.len() as u64;
         let more = range.piece.next.is_some();

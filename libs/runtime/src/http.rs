@@ -26,6 +26,11 @@ pub type Chunks = BoxStream<'static, Result<Bytes, BoxError>>;
 /// The largest answer that is read as a whole; Graph's pages stay far below.
 const MAX_BODY: usize = 64 << 20;
 
+/// An answer that is larger than any that is read as a whole; asked again, it would be no smaller.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is larger than {MAX_BODY} bytes")]
+pub struct TooLarge;
+
 /// How long a whole answer may take.
 const WHOLE: Duration = Duration::from_secs(100);
 
@@ -80,7 +85,7 @@ async fn collect(
     let mut whole = Vec::with_capacity(expected.unwrap_or(0).min(MAX_BODY));
     while let Some(chunk) = body.try_next().await? {
         if whole.len() + chunk.len() > MAX_BODY {
-            return Err(format!("the answer is larger than {MAX_BODY} bytes").into());
+            return Err(TooLarge.into());
         }
         whole.extend_from_slice(&chunk);
     }

@@ -51,7 +51,7 @@ pub(crate) fn page<'a>(
             let ticket = open(call, token, bound)?;
             (ticket.place, ticket.top)
         }
-        None => (0, top(query, set)?),
+        None => (0, top(query, set)?.min(call.sim.config().page_limit())),
     };
     let counted = call.asked.eventual && query.count && query.skip_token.is_none();
     let mut body = Vec::with_capacity(4_096);
@@ -206,7 +206,7 @@ fn bound(set: &Set, query: &Query) -> u64 {
 fn open(call: &Call, token: &str, bound: u64) -> Result<Ticket, Failure> {
     let young = |ticket: &Ticket| {
         let age = call.sim.now().as_secs().saturating_sub(ticket.at);
-        let life = call.sim.page_token_life();
+        let life = call.sim.config().page_token_life;
         life.is_none_or(|life| age <= life.as_secs())
     };
     Ticket::open(call.sim.key(), Purpose::Page, token)

@@ -35,8 +35,12 @@ pub struct Config {
     pub wall_clock: bool,
     /// How long the link to the next page works, in simulated time. None: as long as the simulation.
     pub page_token_life: Option<Duration>,
+    /// Pages hold at most so many objects, whatever `$top` asks for. None: as many as asked for.
+    pub most_on_page: Option<u16>,
     /// Tenants without Entra ID P1 or P2, by position: no sign-in data there.
     pub without_premium: Vec<usize>,
+    /// Tenants without Intune, by position: its requests are refused there.
+    pub without_intune: Vec<usize>,
     /// How much faster than the wall clock simulated time runs, where it runs with it.
     pub speed: f64,
     /// Budgets of requests. None: no throttling.
@@ -91,7 +95,9 @@ impl Default for Config {
             base: None,
             wall_clock: false,
             page_token_life: None,
+            most_on_page: None,
             without_premium: Vec::new(),
+            without_intune: Vec::new(),
             speed: 1.0,
             throttling: None,
             delta_gone: false,
@@ -108,6 +114,12 @@ impl Default for Config {
             gzip: false,
             log_capacity: 100_000,
         }
+    }
+}
+
+impl Config {
+    pub(crate) fn page_limit(&self) -> u16 {
+        self.most_on_page.map_or(u16::MAX, |most| most.max(1))
     }
 }
 

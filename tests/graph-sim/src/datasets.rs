@@ -79,6 +79,10 @@ fn by_commerce(segment: &str) -> Option<&str> {
 }
 
 fn intune(call: &Call, path: &[&str], query: &Query) -> Result<Reply, Failure> {
+    if call.sim.config().without_intune.contains(&call.tenant) {
+        let message = "Request not applicable to target tenant.";
+        return Err(Failure::new(400, "BadRequest", message));
+    }
     match path {
         [_, "$count"] => {
             let message = "No OData route exists that match template ~/singleton/navigation/$count with http verb GET.";

@@ -33,7 +33,11 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
 /// The response, compressed if `gzip`.
 pub(crate) fn response(reply: Reply, gzip: bool) -> Response<Body> {
     let (mut body, mut content_type) = (reply.body, reply.content_type);
-    if reply.delivery == Delivery::Html {
+    let mut status = reply.status;
+    if matches!(reply.delivery, Delivery::Html | Delivery::Gateway) {
+        if reply.delivery == Delivery::Gateway {
+            status = 404;
+        }
         (body, content_type) = (HTML.as_bytes().to_vec(), "text/html; charset=utf-8");
     }
     let compressed = if gzip && body.len() >= WORTH {
@@ -57,7 +61,7 @@ pub(crate) fn response(reply: Reply, gzip: bool) -> Response<Body> {
         Response::new(Body::from(body))
     };
     *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if encoded {

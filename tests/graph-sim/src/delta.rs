@@ -43,6 +43,7 @@ pub(crate) fn round(call: &Call, query: &Query) -> Result<Reply, Failure> {
             let select = users::trackable(query.user_select()?);
             query::check_collection(select, call.roles)?;
             let top = call.asked.page.map_or(PAGE, |n| n.min(999));
+            let top = top.min(call.sim.config().page_limit());
             let mut link = users::link(call, Purpose::DeltaPage, 0, top, select);
             link.full = latest.as_deref() != Some("latest");
             link.day += 1;

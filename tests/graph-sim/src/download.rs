@@ -8,8 +8,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 
-use crate::reports;
+use crate::reply::Reply;
 use crate::sim::Sim;
+use crate::trouble::Delivery;
+use crate::{deliver, reports};
 
 /// What stands for a token in the paths that a fault names.
 const PATH: &str = "/data/download";
@@ -38,6 +40,18 @@ pub(crate) async fn serve(
     let Some(ticket) = reports::open(&sim, &token) else {
         return refused(StatusCode::FORBIDDEN, "The link has expired.");
     };
+    let delivery = sim.troubles().delivery(&reports::path(&ticket), false);
+    if delivery != Delivery::Whole {
+        let mut reply = Reply::text(String::new());
+        let mut start = Some(0);
+        while let Some(from) = start {
+            let (rows, next) = reports::fetched(&sim, &ticket, from);
+            reply.body.extend(rows);
+            start = next;
+        }
+        reply.delivery = delivery;
+        return deliver::response(reply, false);
+    }
     let chunks = stream::unfold(Some(0), move |from| {
         let sim = sim.clone();
         async move {

@@ -285,6 +285,12 @@ fn broken(fault: &Fault, request: &Request) -> Failure {
             format!("{}/v1.0{}?$deltatoken=", request.base, request.path),
         );
     }
+    if (300..400).contains(&status) {
+        failure = failure.header(
+            "location",
+            format!("https://graph.example.com/v1.0{}", request.path),
+        );
+    }
     match fault.retry_after {
         Some(seconds) => failure.header("retry-after", seconds.to_string()),
         None => failure,

@@ -114,6 +114,11 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
+    /// Objects of a page.
+    fn most(&self) -> usize {
+        PAGE.min(usize::from(self.call.sim.config().page_limit()))
+    }
+
     fn members_wanted(&self) -> bool {
         self.ticket.select & WITH_MEMBERS != 0
     }
@@ -128,7 +133,7 @@ impl Round<'_> {
             let Some(group) = world.groups.group(self.call.who.key, number, day) else {
                 continue;
             };
-            if values.len() >= PAGE || room == 0 {
+            if values.len() >= self.most() || room == 0 {
                 return (values, Some((number, inner)));
             }
             let mut object = self.told(number, &group_json::values(self.call.who, &group, day));
@@ -200,7 +205,7 @@ impl Round<'_> {
         let mut room = MEMBERS;
         let mut inner = self.ticket.inner as usize;
         for (place, number) in order.iter().enumerate().skip(self.ticket.place as usize) {
-            if values.len() >= PAGE || room == 0 {
+            if values.len() >= self.most() || room == 0 {
                 return (values, Some((place as u32, inner as u32)));
             }
             let skipped = std::mem::take(&mut inner);

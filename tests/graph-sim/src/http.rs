@@ -65,7 +65,7 @@ async fn handle(State(sim): State<Sim>, request: axum::extract::Request) -> Resp
         let failure = Failure::new(413, "Request_BadRequest", "Request too large.");
         return deliver::response(headers::common(failure.reply(&ids), &ids), false);
     };
-    let gzip = sim.compresses() && deliver::accepts_gzip(&parts.headers);
+    let gzip = sim.config().gzip && deliver::accepts_gzip(&parts.headers);
     // A page takes milliseconds of computing: not on the threads that serve connections.
     let work = tokio::task::spawn_blocking(move || {
         let mut reply = answer(&sim, &parts, &body, seq);

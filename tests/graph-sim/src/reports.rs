@@ -201,6 +201,12 @@ pub(crate) fn open(sim: &Sim, token: &str) -> Option<Ticket> {
     (age <= FETCHED_WITHIN && usize::from(ticket.tenant) < sim.tenants().len()).then_some(ticket)
 }
 
+/// The path at which the report of a link was asked for, without its arguments.
+pub(crate) fn path(ticket: &Ticket) -> String {
+    let name = REPORTS.get(ticket.place as usize).map_or("", |r| r.name);
+    format!("/reports/{name}")
+}
+
 /// Some of a report that is fetched, and where to go on.
 pub(crate) fn fetched(sim: &Sim, ticket: &Ticket, start: u32) -> (Vec<u8>, Option<u32>) {
     let refreshed = refreshed(sim, ticket.to);

@@ -30,8 +30,12 @@ pub struct Scenario {
     pub churn: Option<u32>,
     /// The link to the next page works for so many seconds.
     pub page_token_seconds: Option<u64>,
+    /// Pages hold at most so many objects, whatever `$top` asks for.
+    pub most_on_page: Option<u16>,
     /// Tenants without Entra ID P1, by position.
     pub without_premium: Option<Vec<usize>>,
+    /// Tenants without Intune, by position.
+    pub without_intune: Option<Vec<usize>>,
     /// Dates in answers and tokens are wrong by so many seconds.
     pub clock_off_seconds: Option<i64>,
     /// How much faster than the wall clock simulated time runs.
@@ -81,8 +85,12 @@ impl Scenario {
         config.token_requests = self.token_requests.or(config.token_requests);
         config.strict_assertions = self.strict_assertions.unwrap_or(config.strict_assertions);
         config.gzip = self.gzip.unwrap_or(config.gzip);
+        config.most_on_page = self.most_on_page.or(config.most_on_page);
         if let Some(tenants) = self.without_premium {
             config.without_premium = tenants;
+        }
+        if let Some(tenants) = self.without_intune {
+            config.without_intune = tenants;
         }
     }
 }

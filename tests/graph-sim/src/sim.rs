@@ -240,8 +240,8 @@ impl Sim {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn compresses(&self) -> bool {
-        self.0.config.gzip
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
     }
 
     /// Throttles from now on as this says, with all budgets full; none: no more.
@@ -356,15 +356,6 @@ impl Sim {
             .get(&tenant)
             .unwrap_or(&self.0.config.roles)
             .clone()
-    }
-
-    /// Whether the tenant has Entra ID P1 or P2.
-    pub(crate) fn is_premium(&self, tenant: usize) -> bool {
-        !self.0.config.without_premium.contains(&tenant)
-    }
-
-    pub(crate) fn page_token_life(&self) -> Option<Duration> {
-        self.0.config.page_token_life
     }
 
     pub(crate) fn orders(&self) -> &Orders {

@@ -170,7 +170,8 @@ fn open(call: &Call, token: &str, ask: &Ask) -> Result<Link, Failure> {
     let young = |link: &Link| {
         let age = call.sim.now().as_secs().saturating_sub(link.at);
         call.sim
-            .page_token_life()
+            .config()
+            .page_token_life
             .is_none_or(|life| age <= life.as_secs())
     };
     let fits = |link: &Link| {

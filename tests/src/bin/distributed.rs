@@ -34,6 +34,8 @@ enum Task {
     BenchCollector(tests::bench::collector::Task),
     /// A year of daily readings: what has to be done by hand for it
     Year(tests::year::Args),
+    /// Kill a reader in the middle of a full read, again and again: what is read twice, and that nothing is lost
+    Killed(tests::killed::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -46,5 +48,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::BenchBroker(args) => tests::bench::broker::run(&args),
         Task::BenchCollector(task) => tests::bench::collector::run(&task),
         Task::Year(args) => tests::year::run(&args),
+        Task::Killed(args) => tests::killed::run(&args),
     }
 }

@@ -75,6 +75,14 @@ pub enum Kind {
     GzipCut,
     /// 200 with an HTML page.
     Html,
+    /// 404 with an HTML page, of a gateway that found no server: it says nothing of the object.
+    Gateway,
+    /// A redirect to another host.
+    Redirect,
+    /// The link to the next page leads to another host.
+    ForeignLink,
+    /// The link to the next page leads back to the first one.
+    Circle,
     /// The link leads to the same page once more.
     RepeatedPage,
     /// No objects, though there are some, and a link that leads to them.
@@ -204,6 +212,7 @@ pub(crate) enum Delivery {
     Cut,
     GzipCut,
     Html,
+    Gateway,
 }
 
 impl Troubles {
@@ -259,6 +268,7 @@ impl Troubles {
             Kind::Status => true,
             Kind::Storm => left_of_storm(t, now).is_some(),
             Kind::ExpiredPage => next_page,
+            Kind::Redirect => true,
             _ => false,
         };
         let met = self.met(path, could).collect::<Vec<_>>();
@@ -268,6 +278,11 @@ impl Troubles {
                 status: 400,
                 retry_after: None,
                 code: Some("Directory_ExpiredPageToken".into()),
+            },
+            Kind::Redirect => Refused {
+                status: 302,
+                retry_after: None,
+                code: None,
             },
             _ => busy(trouble, now),
         })
@@ -316,12 +331,13 @@ impl Troubles {
     /// What happens to the bytes of a good answer; `gzip`: whether they will be compressed.
     pub(crate) fn delivery(&mut self, path: &str, gzip: bool) -> Delivery {
         let could = move |t: &Trouble| match t.kind {
-            Kind::Cut | Kind::Html => true,
+            Kind::Cut | Kind::Html | Kind::Gateway => true,
             Kind::GzipCut => gzip,
             _ => false,
         };
         let met = self.met(path, could).collect::<Vec<_>>();
         match met.first().map(|(t, _)| t.kind) {
+            Some(Kind::Gateway) => Delivery::Gateway,
             Some(Kind::Cut) => Delivery::Cut,
             Some(Kind::GzipCut) => Delivery::GzipCut,
             Some(Kind::Html) => Delivery::Html,

@@ -7,6 +7,7 @@ use super::Kind;
 const NEXT: &str = "@odata.nextLink";
 const DELTA: &str = "@odata.deltaLink";
 const COUNT: &str = "@odata.count";
+const TOKEN: &str = "$skiptoken=";
 
 /// Properties that hold one of a few documented words.
 const ENUMS: [&str; 12] = [
@@ -60,7 +61,8 @@ impl Page {
         let full = self.objects().is_some_and(|o| !o.is_empty());
         match kind {
             Kind::EmptyPage | Kind::Duplicate | Kind::Unknown | Kind::Null | Kind::Huge => full,
-            Kind::RepeatedPage | Kind::MissingPage => self.next().is_some(),
+            Kind::RepeatedPage | Kind::MissingPage | Kind::ForeignLink => self.next().is_some(),
+            Kind::Circle => self.next().is_some_and(|link| first(link).is_some()),
             Kind::WrongCount => self.value.is_u64() || self.value.get(COUNT).is_some(),
             _ => false,
         }
@@ -87,6 +89,17 @@ impl Page {
                 self.link(NEXT, again(own, twist.draw));
             }
             Kind::RepeatedPage => self.link(NEXT, again(own, twist.draw)),
+            Kind::ForeignLink => {
+                let path = own.find("/v1.0").and_then(|at| own.get(at..));
+                let url = format!("https://graph.example.com{}", path.unwrap_or_default());
+                self.link(NEXT, url);
+            }
+            // The first page leads to the second, and that one back.
+            Kind::Circle => {
+                if let Some(url) = own.contains(TOKEN).then(|| first(own)).flatten() {
+                    self.link(NEXT, url);
+                }
+            }
             Kind::MissingPage => {
                 let lost = self.next().and_then(after);
                 self.remove(NEXT);
@@ -171,6 +184,12 @@ impl Page {
 fn pick(values: &mut [Value], draw: u64) -> Option<&mut Value> {
     let at = draw as usize % values.len().max(1);
     values.get_mut(at)
+}
+
+/// The address of the first page of the chain that a link goes on with.
+fn first(link: &str) -> Option<String> {
+    let (before, _) = link.split_once(TOKEN)?;
+    Some(before.trim_end_matches(['&', '?']).to_owned())
 }
 
 /// The same address, so that it looks like another: what has no `$` is ignored.

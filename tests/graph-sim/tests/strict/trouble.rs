@@ -68,6 +68,7 @@ impl Reader<'_> {
                     let wait = after.and_then(|a| a.parse().ok()).unwrap_or(1);
                     self.client.sim.tick(Duration::from_secs(wait));
                 }
+                Ok((302, _, _)) => why = "redirected",
                 Ok((500.., _, _)) => why = "the service fails",
                 Ok((400, _, json)) if json["error"]["code"] == "Directory_ExpiredPageToken" => {
                     return Ok(None);
@@ -98,6 +99,9 @@ impl Reader<'_> {
                 break;
             };
             next = link.to_owned();
+            if !next.starts_with("http://graph-sim.localhost/") {
+                return Err("a foreign link");
+            }
             if idle > IDLE || !links.insert(next.clone()) {
                 return Err("no progress");
             }
@@ -153,7 +157,7 @@ fn armed(kind: TroubleKind) -> Trouble {
 }
 
 /// Each kind: how a reading ends that meets it twice, and one that meets it always; none is complete.
-const ENDS: [(TroubleKind, Option<&str>, Option<&str>); 15] = {
+const ENDS: [(TroubleKind, Option<&str>, Option<&str>); 19] = {
     use TroubleKind::*;
     [
         (Latency, None, None),
@@ -175,6 +179,10 @@ const ENDS: [(TroubleKind, Option<&str>, Option<&str>); 15] = {
         (Null, None, None),
         (Huge, None, None),
         (ExpiredPage, None, Some("pages expire")),
+        (Gateway, None, Some("answers are no JSON")),
+        (Redirect, None, Some("redirected")),
+        (ForeignLink, Some("a foreign link"), Some("a foreign link")),
+        (Circle, Some("no progress"), Some("no progress")),
     ]
 };
 

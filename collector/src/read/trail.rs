@@ -74,11 +74,10 @@ mod tests {
     fn pages_without_news_are_borne_for_a_while() {
         for object in [None, Some("1")] {
             let mut trail = Trail::default();
-            assert!(follows(&mut trail, Some("1"), "start", Some("0")));
-            let ways = (0..500).take_while(|n| {
-                let next = (n + 1).to_string();
-                follows(&mut trail, object, &n.to_string(), Some(&next))
-            });
+            let page = |n: u32| format!("page {n}");
+            assert!(follows(&mut trail, Some("1"), "start", Some(&page(0))));
+            let ways =
+                (0..500).take_while(|n| follows(&mut trail, object, &page(*n), Some(&page(n + 1))));
             assert_eq!(ways.count(), IDLE as usize - 1);
         }
     }

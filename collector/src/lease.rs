@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use catalog::Declaration;
@@ -63,11 +64,7 @@ impl Inner {
             true => LeaseChange::TakenOver,
             false => LeaseChange::Taken,
         });
-        let Lease {
-            attempt, budgets, ..
-        } = lease;
-        let free = self.shared.config.free_share;
-        let limiter = Limiter::new(self.shared.clock.clone(), free, &budgets);
+        let (attempt, limiter) = (lease.attempt, self.limiter(id, lease));
         let ended = tokio::select! {
             () = stop.cancelled() => Ended::Done,
             () = self.beat(id, attempt, lasts, &limiter) => Ended::Done,
@@ -78,6 +75,20 @@ impl Inner {
         let _ = store.release(id, attempt, &limiter.store()).await;
         self.shared.touch();
         ended
+    }
+
+    /// What is known of a tenant's budgets: what this process knows, unless another one had the tenant meanwhile.
+    fn limiter(&self, id: TenantId, lease: Lease) -> Arc<Limiter> {
+        let limiters = self.limiters.lock();
+        let mut limiters = limiters.unwrap_or_else(PoisonError::into_inner);
+        let known = limiters.remove(&id).filter(|(by, _)| *by == lease.last);
+        let (clock, free) = (&self.shared.clock, self.shared.config.free_share);
+        let limiter = match known {
+            Some((_, limiter)) => limiter,
+            None => Arc::new(Limiter::new(clock.clone(), free, &lease.budgets)),
+        };
+        limiters.insert(id, (lease.attempt, Arc::clone(&limiter)));
+        limiter
     }
 
     /// Renews the lease; returns when it was lost, or the tenant was paused.

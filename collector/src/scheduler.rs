@@ -1,12 +1,12 @@
 //! Who works for which tenant when: leases, wake-ups, failures.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::Bus;
 use proto::admin::v1::collector_admin_server::CollectorAdminServer;
-use proto::ids::{TenantId, Timestamp};
+use proto::ids::{Attempt, TenantId, Timestamp};
 use runtime::db::Db;
 use runtime::grpc::Channel;
 use runtime::metrics::schedule as metrics;
@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::hands::{Hands, Pick};
 use crate::lease::Ended;
+use crate::limit::Limiter;
 use crate::population::Rosters;
 use crate::store::{DUE, Store};
 use crate::tenants::{self, Tenant};
@@ -60,6 +61,8 @@ pub(crate) struct Inner {
     /// So has whoever works for a tenant.
     pub(crate) news: Notify,
     pub(crate) tenants: RwLock<BTreeMap<TenantId, Tenant>>,
+    /// Budgets of tenants that this process has had, and by which attempt.
+    pub(crate) limiters: Mutex<BTreeMap<TenantId, (Attempt, Arc<Limiter>)>>,
     pub(crate) holder: String,
     /// Places of tenants whose work is long, beside those of the others.
     pub(crate) long: Semaphore,
@@ -86,6 +89,7 @@ impl Collector {
             news: Notify::new(),
             long: Semaphore::new(most),
             tenants: RwLock::new(BTreeMap::new()),
+            limiters: Mutex::default(),
             holder: deps.holder,
             alone: deps.alone,
         }))
@@ -247,6 +251,10 @@ impl Inner {
                 }
             }
         }
+        let limiters = self.limiters.lock();
+        limiters
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|id, _| list.contains_key(id));
         *self.tenants.write().await = list;
         let paused = self.shared.store.pauses().await.map_err(|e| e.problem())?;
         metrics::paused(paused.len());

@@ -48,6 +48,8 @@ pub struct Row {
 pub struct Lease {
     /// Its fencing number.
     pub attempt: Attempt,
+    /// That of the lease before.
+    pub last: Attempt,
     /// Another holder had it, and didn't give it back in time.
     pub taken_over: bool,
     /// What the last holder knew of the tenant's budgets.
@@ -107,8 +109,8 @@ impl Store {
         Ok(w.commit().await?)
     }
 
-    /// Takes the lease on a tenant for a while, under a new attempt, with what the last holder knew of its budgets; `None`
-    /// while another holder's lasts. Where several collectors share the database, its clock decides.
+    /// Takes the lease on a tenant for a while, under a new attempt; `None` while another holder's
+    /// lasts. Where several collectors share the database, its clock decides.
     pub async fn lease(
         &self,
         tenant: TenantId,
@@ -131,7 +133,8 @@ impl Store {
         if other != holder && Timestamp(ends) > now {
             return Ok(None);
         }
-        let attempt = Attempt::from_db(last).next(now);
+        let last = Attempt::from_db(last);
+        let attempt = last.next(now);
         query("UPDATE lease SET attempt = ?, holder = ?, until = ? WHERE tenant = ?")
             .bind(attempt.to_db())
             .bind(holder)
@@ -142,6 +145,7 @@ impl Store {
         w.commit().await?;
         Ok(Some(Lease {
             attempt,
+            last,
             taken_over: other != holder && ends > 0,
             budgets,
         }))

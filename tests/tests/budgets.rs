@@ -15,6 +15,9 @@ use tests::world::ORIGIN;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+/// Seconds that other applications work beside the collector.
+const WHILE: u64 = 400;
+
 struct Field {
     sim: Sim,
     network: Network,
@@ -134,7 +137,7 @@ async fn other_applications_are_left_their_part() {
                     if answer.status() == 429 {
                         refused.push(clock.micros());
                     }
-                    if clock.micros() > ORIGIN + 1_200_000_000 {
+                    if clock.micros() > ORIGIN + WHILE * 1_000_000 {
                         return refused;
                     }
                 }
@@ -150,15 +153,20 @@ async fn other_applications_are_left_their_part() {
         }
         desk.stop().await;
         let late = refused.iter().filter(|at| **at > ORIGIN + 200_000_000);
-        assert!(late.count() <= 8, "{window:?}: {refused:?}");
+        assert!(late.count() <= 3, "{window:?}: {} refused", refused.len());
         let all = field.asked("/deviceManagement/managedDevices");
-        let ours = all.len() as f64 - 2.0 * 14.0 * 60.0;
+        let windows = WHILE as f64 / 20.0;
+        let ours = all.len() as f64 - 2.0 * 14.0 * windows;
         assert!(
-            ours > 2.0 * 60.0,
+            ours > 2.0 * windows,
             "{window:?}: ours {ours} of {}",
             all.len()
         );
-        assert!(all.len() < 36 * 60, "{window:?}: {} requests", all.len());
+        assert!(
+            (all.len() as f64) < 36.0 * windows,
+            "{window:?}: {} requests",
+            all.len()
+        );
     }
 }
 

@@ -20,8 +20,9 @@ pub struct Known {
     pace: f64,
     /// Where the last refusal came; 0: nowhere.
     ceiling: f64,
-    /// Nothing is asked before this moment.
+    /// Nothing is asked before this moment: told, and by the pace.
     paused: Micros,
+    next: Micros,
     /// What was spent, and when.
     spent: Vec<(Micros, f64)>,
 }
@@ -41,8 +42,7 @@ impl Budget {
         for (at, cost) in known.spent {
             budget.spend(at.min(now), cost.max(0.0));
         }
-        budget.next = now;
-        budget.waited = true;
+        budget.next = known.next.min(now.saturating_add(budget.window()));
         budget
     }
 
@@ -70,6 +70,7 @@ impl Budget {
             pace: self.pace,
             ceiling: self.ceiling,
             paused: self.paused,
+            next: self.next,
             spent,
         })
     }

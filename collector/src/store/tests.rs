@@ -73,6 +73,7 @@ async fn behaves(first: Store, second: Store) {
     assert_eq!(lease.budgets, "{}");
     assert_eq!(second.lease(t, "b", now(), LASTS).await.unwrap(), None);
     let again = first.lease(t, "a", now(), LASTS).await.unwrap().unwrap();
+    assert_eq!(again.last, one);
     let again = again.attempt;
     assert!(again > one, "each lease is a new attempt");
     let renew = async |attempt| first.renew(t, attempt, now(), LASTS, "[2]").await.unwrap();

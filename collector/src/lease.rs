@@ -39,6 +39,29 @@ pub enum Ended {
     Long,
 }
 
+/// What a dataset's end means for the others.
+enum Next {
+    /// Nothing.
+    Go,
+    /// The dataset is a newer release's.
+    Leave,
+    /// The tenant is another collector's.
+    End,
+}
+
+/// Takes in that the work on a dataset has ended. False: the others end too.
+fn note(
+    (dataset, next): (&'static str, Next),
+    running: &mut BTreeMap<&str, Instant>,
+    left: &mut BTreeSet<&str>,
+) -> bool {
+    running.remove(dataset);
+    if let Next::Leave = next {
+        left.insert(dataset);
+    }
+    !matches!(next, Next::End)
+}
+
 impl Inner {
     /// How long a lease lasts without a heartbeat.
     pub fn lease(&self) -> Duration {
@@ -146,7 +169,14 @@ impl Inner {
         loop {
             let mut news = pin!(self.news.notified());
             news.as_mut().enable();
-            let wakes = shared.store.wakes(id).await.unwrap_or_default();
+            // A turn that is not driven meanwhile may hold what this waits for; one that ends makes it old.
+            let wakes = tokio::select! {
+                wakes = shared.store.wakes(id) => wakes.unwrap_or_default(),
+                Some(ended) = turns.next() => match note(ended, &mut running, &mut left) {
+                    true => continue,
+                    false => return Ended::Done,
+                },
+            };
             let (now, others) = (shared.now(), shared.store.is_shared());
             let due = |d: &&&'static Declaration| wakes.get(d.name).is_some_and(|at| *at <= now);
             for declaration in tenant.datasets.iter().filter(due) {
@@ -162,7 +192,8 @@ impl Inner {
                 turns.push(async move {
                     let turn = (attempt, numbers);
                     let done = worker::work(shared, id, tenant, declaration, turn, limiter);
-                    (*declaration, done.await)
+                    let next = self.ended(id, declaration, attempt, done.await).await;
+                    (declaration.name, next)
                 });
             }
             if turns.is_empty() {
@@ -178,16 +209,9 @@ impl Inner {
                 .chain([now.plus(LONG)])
                 .fold(Timestamp(u64::MAX), Timestamp::min);
             tokio::select! {
-                Some((declaration, done)) = turns.next() => {
-                    running.remove(declaration.name);
-                    match done {
-                        Ok(()) => {}
-                        Err(Error::Fenced) => return Ended::Done,
-                        Err(e @ Error::Newer { .. }) => {
-                            tracing::warn!(tenant = %id, dataset = declaration.name, problem = %e.problem(), "left to a newer release");
-                            left.insert(declaration.name);
-                        }
-                        Err(e) => self.failed(id, declaration, attempt, &e).await,
+                Some(ended) = turns.next() => {
+                    if !note(ended, &mut running, &mut left) {
+                        return Ended::Done;
                     }
                 }
                 () = news => {}
@@ -203,6 +227,26 @@ impl Inner {
         let long = running.values().filter(|since| since.elapsed() >= LONG);
         let long = long.count().min(most);
         running.len() - long >= most
+    }
+
+    /// Notes how the work on a dataset ended.
+    async fn ended(
+        &self,
+        id: TenantId,
+        declaration: &'static Declaration,
+        attempt: Attempt,
+        done: Result<(), Error>,
+    ) -> Next {
+        match done {
+            Ok(()) => {}
+            Err(Error::Fenced) => return Next::End,
+            Err(e @ Error::Newer { .. }) => {
+                tracing::warn!(tenant = %id, dataset = declaration.name, problem = %e.problem(), "left to a newer release");
+                return Next::Leave;
+            }
+            Err(e) => self.failed(id, declaration, attempt, &e).await,
+        }
+        Next::Go
     }
 
     async fn failed(

@@ -111,7 +111,7 @@ async fn a_pause_outlives_the_collector_that_was_told_of_it() {
 }
 
 /// Two other applications use 70 % of what all have together. They are refused while the collector learns that, and then no
-/// more: it takes what is left of 80 %.
+/// more: it takes about what is left of 80 %.
 #[tokio::test(start_paused = true)]
 async fn other_applications_are_left_their_part() {
     for window in [Window::Fixed, Window::Sliding, Window::Bucket] {
@@ -152,21 +152,16 @@ async fn other_applications_are_left_their_part() {
             }
         }
         desk.stop().await;
-        let late = refused.iter().filter(|at| **at > ORIGIN + 200_000_000);
+        let late = refused.iter().filter(|at| **at > ORIGIN + WHILE * 500_000);
         assert!(late.count() <= 3, "{window:?}: {} refused", refused.len());
         let all = field.asked("/deviceManagement/managedDevices");
-        let windows = WHILE as f64 / 20.0;
-        let ours = all.len() as f64 - 2.0 * 14.0 * windows;
-        assert!(
-            ours > 2.0 * windows,
-            "{window:?}: ours {ours} of {}",
-            all.len()
-        );
-        assert!(
-            (all.len() as f64) < 36.0 * windows,
-            "{window:?}: {} requests",
-            all.len()
-        );
+        let all = all.iter().filter(|(at, _)| *at >= WHILE / 2).count() as f64;
+        let windows = WHILE as f64 / 40.0;
+        // What others ask for behind its last answer in a window, it can't know of; a bucket is kept below 80 %, whatever
+        // runs through.
+        let most = if window == Window::Bucket { 41.0 } else { 37.0 };
+        assert!(all < most * windows, "{window:?}: {all} requests");
+        assert!(all > 29.0 * windows, "{window:?}: {all} requests");
     }
 }
 

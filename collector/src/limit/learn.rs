@@ -115,9 +115,13 @@ impl Budget {
         self.tells = true;
         // Whatever the window, it holds no more of ours than we spent in one.
         let bound = self.sum / (share + ROUNDED) * self.limits.share;
-        if self.pace > PACE * (bound + self.cost) {
-            self.set(now, PACE * (bound + self.cost));
-        }
+        // What is under way may be counted already, or not yet. Where others ask too, they have the benefit of the doubt.
+        let loose = if self.limits.share < 1.0 {
+            0.0
+        } else {
+            self.cost
+        };
+        self.set(now, self.pace.min(PACE * (bound + loose)));
         self.shares.push_back(Share {
             at: now,
             share,

@@ -256,7 +256,7 @@ impl Graph {
         };
         let pass = gate.pass(call.cost).await;
         pass.map(Some).map_err(|wait| GraphError::UsedUp {
-            path: call.path.split('?').next().unwrap_or_default().to_owned(),
+            path: page::path(call.path),
             wait,
         })
     }
@@ -287,8 +287,17 @@ impl Graph {
         if let Some(large) = source.downcast_ref::<runtime::http::TooLarge>() {
             return Err(page::answer(path, &large.to_string()));
         }
+        self.later(tries, || self.cut(source)).await
+    }
+
+    /// Waits after what was no answer of Graph's, or fails where enough was tried.
+    async fn later(
+        &self,
+        tries: &mut Tries,
+        failed: impl FnOnce() -> GraphError,
+    ) -> Result<(), GraphError> {
         if tries.network + 1 >= NETWORK_TRIES {
-            return Err(self.cut(source));
+            return Err(failed());
         }
         metrics::graph::retried(self.dataset.as_str(), "network");
         tokio::time::sleep(NETWORK.delay(tries.network, fastrand::f64())).await;
@@ -324,14 +333,8 @@ impl Graph {
             }
             // A gateway's page is no answer of Graph's, whatever its status says.
             200..=299 | 403 | 404 if is_html(headers) => {
-                if tries.network + 1 >= NETWORK_TRIES {
-                    return Err(page::answer(
-                        call.path,
-                        "an HTML page, of a gateway most likely",
-                    ));
-                }
-                tokio::time::sleep(NETWORK.delay(tries.network, fastrand::f64())).await;
-                tries.network += 1;
+                let html = || page::answer(call.path, "an HTML page, of a gateway most likely");
+                self.later(tries, html).await?;
                 Ok(true)
             }
             429 | 500 | 502..=504 | 509 if tries.busy < BUSY_TRIES => {
@@ -345,7 +348,7 @@ impl Graph {
                         .max(BUSY.delay(tries.busy, fastrand::f64())),
                 };
                 if wait > LONGEST_WAIT {
-                    let path = call.path.split('?').next().unwrap_or_default().to_owned();
+                    let path = page::path(call.path);
                     return Err(GraphError::Busy { status, path });
                 }
                 tracing::info!(tenant = %self.tenant, dataset = %self.dataset, status, wait_ms = wait.as_millis(), "Graph asks to wait");

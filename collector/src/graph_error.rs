@@ -5,6 +5,8 @@ use std::time::Duration;
 use runtime::Problem;
 use serde::Deserialize;
 
+use crate::page;
+
 /// Why Graph did not answer what was asked. Holds no URL with query values and no body.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
@@ -242,7 +244,7 @@ const PAGE_EXPIRED: &str = "Directory_ExpiredPageToken";
 /// What a final answer that isn't a success means.
 pub fn classify(path: &str, status: u16, body: &[u8], request_id: &str) -> GraphError {
     let code = code(body);
-    let path = path.split('?').next().unwrap_or_default().to_owned();
+    let path = page::path(path);
     match status {
         410 => GraphError::LinkRefused,
         400..=499 if code == "syncStateNotFound" || code == "resyncRequired" => {

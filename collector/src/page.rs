@@ -43,10 +43,15 @@ pub fn id(object: &RawValue) -> Option<String> {
     Some(object.id)
 }
 
+/// A link as far as it may be told: what is asked of it may be secret.
+pub fn path(link: &str) -> String {
+    link.split('?').next().unwrap_or_default().to_owned()
+}
+
 /// An answer that can't be used.
 pub fn answer(path: &str, why: &str) -> GraphError {
     GraphError::Answer {
-        path: path.split('?').next().unwrap_or_default().to_owned(),
+        path: self::path(path),
         why: why.to_owned(),
     }
 }

@@ -35,7 +35,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use runtime::Problem;
 
-pub use cmd::sync::{Outcome, pass};
+pub use cmd::sync::{Outcome, Pass, pass};
 pub use config::Config;
 #[cfg(feature = "remote")]
 pub use config::Connect;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's support")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -20,13 +21,26 @@ use proto::token::v1::token_service_server::{TokenService, TokenServiceServer};
 use proto::token::v1::{
     GetTokenRequest, GetTokenResponse, ListTenantsRequest, ListTenantsResponse, Tenant, TenantState,
 };
-use runtime::db::Db;
+use runtime::db::{Db, Durability, Options};
 use runtime::grpc::{Channel, local};
 use runtime::{CancellationToken, Clock, Problem};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::{Request, Response, Status};
 use tower::ServiceExt as _;
+
+/// The collector's database below a directory. One that isn't kept safe is for a paused clock, which it holds meanwhile.
+///
+/// # Errors
+/// The database's.
+pub async fn database(home: &Path, durability: Durability) -> Result<Db, runtime::db::Error> {
+    let options = Options {
+        path: home.join("collector.db"),
+        durability,
+        brake: durability == Durability::Normal,
+    };
+    Db::open(&options, &collector::MIGRATIONS).await
+}
 
 /// What a desk is made of.
 pub struct Setup<'a> {

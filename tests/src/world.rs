@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bus::faulty::Faulty;
 use graph_sim::Sim;
-use leastwise::{Clients, Config, Decorate, Options, Outcome, Stack, pass};
+use leastwise::{Clients, Config, Decorate, Options, Outcome, Pass, Stack, pass};
 use proto::admin::v1::CollectorStatus;
 use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
@@ -45,13 +45,21 @@ pub struct World {
 
 struct Life {
     stack: Stack,
+    works: bool,
     clock: Clock,
     runtime: Runtime,
 }
 
 impl World {
     /// A product that has never read anything, started.
-    pub fn new(setting: Setting, mut setup: Setup) -> World {
+    pub fn new(setting: Setting, setup: Setup) -> World {
+        let mut world = World::still(setting, setup);
+        world.start();
+        world
+    }
+
+    /// A product that has never read anything, and whose services don't work yet: the first pass starts them.
+    pub fn still(setting: Setting, mut setup: Setup) -> World {
         // Real servers know nothing of a clock that stands still.
         setup.paused &= setting == Setting::Embedded;
         runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "off");
@@ -73,7 +81,6 @@ impl World {
             home,
         };
         world.open();
-        world.start();
         world
     }
 
@@ -123,6 +130,7 @@ impl World {
         let (stack, clock) = (opened.0.unwrap(), opened.1);
         self.life = Some(Life {
             stack,
+            works: false,
             clock,
             runtime,
         });
@@ -133,6 +141,7 @@ impl World {
         let life = self.life.as_mut().unwrap();
         let _inside = life.runtime.enter();
         life.stack.start();
+        life.works = true;
     }
 
     /// Stops as a signal does, and waits for it.
@@ -218,11 +227,14 @@ impl World {
     /// # Errors
     /// As the command.
     pub fn try_sync(&mut self) -> Result<Outcome, Problem> {
+        let pass = self.run(Pass::begin(&self.clients()))?;
+        if !self.life.as_ref().unwrap().works {
+            self.start();
+        }
         let Life { stack, runtime, .. } = self.life.as_mut().unwrap();
-        let clients = stack.clients.clone();
         runtime.block_on(async {
             tokio::select! {
-                outcome = pass(&clients) => outcome,
+                outcome = pass.finish() => outcome,
                 failed = stack.failed() => Err(failed.err().unwrap()),
             }
         })

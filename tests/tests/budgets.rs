@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use graph_sim::{Consent, RetryAfter, Sim, Throttling, Window};
 use runtime::Clock;
-use runtime::db::{Db, Durability, Options};
+use runtime::db::Durability;
 use serde_json::Value;
-use tests::desk::{Desk, Setup};
+use tests::desk::{self, Desk, Setup};
 use tests::network::{BASE, Network};
 use tests::world::ORIGIN;
 use tokio::task::JoinSet;
@@ -48,11 +48,6 @@ impl Field {
     }
 
     async fn desk(&self, dataset: &'static str) -> Desk {
-        let options = Options {
-            path: Path::join(self.home.path(), "collector.db"),
-            durability: Durability::Normal,
-            brake: true,
-        };
         Desk::start(Setup {
             config: collector::Config {
                 lateness_seconds: 0,
@@ -63,7 +58,9 @@ impl Field {
             datasets: &[dataset],
             http: self.network.streaming(),
             clock: self.clock.clone(),
-            db: Db::open(&options, &collector::MIGRATIONS).await.unwrap(),
+            db: desk::database(self.home.path(), Durability::Normal)
+                .await
+                .unwrap(),
             alone: true,
             keep: false,
         })

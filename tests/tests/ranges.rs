@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use runtime::Clock;
-use runtime::db::{Db, Durability, Options};
+use runtime::db::Durability;
 use runtime::http::{Chunks, Streaming};
 use serde_json::{Value, json};
 use tests::desk::{self, Desk};
@@ -174,11 +174,6 @@ fn read(server: Server) -> (Vec<Value>, u32, Vec<String>) {
             std::future::ready(answer.map_err(Into::into))
         }));
         let home = tempfile::tempdir().unwrap();
-        let options = Options {
-            path: home.path().join("collector.db"),
-            durability: Durability::Full,
-            brake: false,
-        };
         let base = "http://graph.localhost".to_owned();
         let mut tenant = graph_sim::Sim::new(graph_sim::Config::default()).tenants()[0].clone();
         (tenant.authority, tenant.graph) = (base.clone(), base);
@@ -192,7 +187,7 @@ fn read(server: Server) -> (Vec<Value>, u32, Vec<String>) {
             datasets: &["users"],
             http,
             clock: Clock::system(),
-            db: Db::open(&options, &collector::MIGRATIONS).await.unwrap(),
+            db: desk::database(home.path(), Durability::Full).await.unwrap(),
             alone: true,
             keep: true,
         });

@@ -9,7 +9,7 @@ use proto::admin::v1::{
     CollectorStatus, MakeDueRequest, PauseRequest, ResumeRequest, WatchRequest,
 };
 use runtime::Clock;
-use runtime::db::{Db, Durability, Options};
+use runtime::db::Durability;
 use tests::desk::{self, Desk};
 use tests::network::{BASE, Network};
 use tests::world::ORIGIN;
@@ -41,18 +41,15 @@ impl Ground {
     }
 
     async fn desk(&self, config: collector::Config, datasets: &[&'static str]) -> Desk {
-        let options = Options {
-            path: self.home.path().join("collector.db"),
-            durability: Durability::Normal,
-            brake: true,
-        };
         Desk::start(desk::Setup {
             config,
             tenants: &self.tenants,
             datasets,
             http: self.network.streaming(),
             clock: self.clock.clone(),
-            db: Db::open(&options, &collector::MIGRATIONS).await.unwrap(),
+            db: desk::database(self.home.path(), Durability::Normal)
+                .await
+                .unwrap(),
             alone: true,
             keep: false,
         })

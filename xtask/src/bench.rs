@@ -7,6 +7,7 @@ mod demo;
 mod distributed;
 mod figures;
 mod sim;
+mod told;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -97,8 +97,7 @@ impl Rosters {
                 let first = format!("v1.0/groups/{group}/transitiveMembers?$select=id&$top=999");
                 let first = Link(first);
                 let members = list::all(&ways.members, &first, |set: &mut Set, object| {
-                    let Member { id } = read(object)?;
-                    set.put(&id);
+                    set.put(&page::id(object).ok_or_else(unread)?);
                     Ok(())
                 });
                 all.0.append(&mut members.await?.0);
@@ -140,15 +139,13 @@ impl Rosters {
     }
 }
 
-#[derive(Deserialize)]
-struct Member {
-    id: String,
-}
-
 /// The parser's message may name content, so it is left out.
 fn read<'a, T: Deserialize<'a>>(object: &'a RawValue) -> Result<T, GraphError> {
-    serde_json::from_str(object.get())
-        .map_err(|_| page::answer("users", "an object whose id or properties can't be read"))
+    serde_json::from_str(object.get()).map_err(|_| unread())
+}
+
+fn unread() -> GraphError {
+    page::answer("users", "an object whose id or properties can't be read")
 }
 
 /// One value a tenant; those who want it at the same time wait for the one that reads it.

@@ -4,12 +4,10 @@ use crate::error::Error;
 use crate::graph_error::GraphError;
 use crate::page;
 use crate::publish::Window;
+use crate::read::list::RESTARTS;
 use crate::read::trail::Trail;
 use crate::run::{Link, Todo};
 use crate::worker::Turn;
-
-/// A chain that starts again more often than this is given up for now.
-const RESTARTS: u32 = 5;
 
 /// Reads from `from` (`None`: the beginning) to the end.
 pub async fn read(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {

@@ -9,8 +9,8 @@ use crate::page;
 use crate::read::trail::Trail;
 use crate::run::Link;
 
-/// A listing that starts again more often than this is given up for now.
-const RESTARTS: u32 = 5;
+/// A chain of pages that starts again more often than this is given up for now.
+pub const RESTARTS: u32 = 5;
 
 /// What `take` makes of each object, in a collection of its own; begun anew where a continuation expires.
 ///

@@ -15,8 +15,9 @@ use crate::worker::Turn;
 
 /// Rows on a published page.
 const PAGE: usize = 1_000;
-/// A file that is cut more often than this is given up for now.
-const RESTARTS: u32 = 3;
+/// A file that is cut more often than this is given up for now: with the tries of each request, more would use up what
+/// Graph allows of a report in ten minutes, and hide why.
+const RESTARTS: u32 = 2;
 /// The column that every report has: what hasn't is something else, a proxy's page most likely.
 const PROOF: &str = "Report Refresh Date";
 

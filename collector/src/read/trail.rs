@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::graph_error::GraphError;
-use crate::page::Page;
+use crate::page::{self, Page};
 use crate::run::Link;
 
 /// Pages without anything new, one after the other, after which it is enough. Graph may send some that are empty.
@@ -36,7 +36,7 @@ impl Trail {
         let back = next.is_some_and(|next| self.seen.contains(&hash(&next.0)));
         match next.is_some() && (back || self.idle >= IDLE) {
             true => Err(GraphError::Circle {
-                path: link.0.split('?').next().unwrap_or_default().to_owned(),
+                path: page::path(&link.0),
             }),
             false => Ok(()),
         }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::stats::Stats;
-use super::{init::Init, position, sync};
+use super::sync::Pass;
+use super::{init::Init, position};
 use crate::cli::Format;
 use crate::config::Config;
 use crate::output::{self, thousands};
@@ -66,10 +67,11 @@ impl Demo {
             },
         )
         .await?;
-        stack.start();
         let clients = stack.clients.clone();
+        let pass = Pass::begin(&clients).await?;
+        stack.start();
         let shown = tokio::select! {
-            shown = self.show(&sim, &mut simulated, &out, &clients, &config, &clock) => shown,
+            shown = self.show(&sim, &mut simulated, &out, pass, &clients, &config, &clock) => shown,
             failed = stack.failed() => Err(failed.err().unwrap_or_else(|| Problem::new("LW-4090", "a service ended.", "start again"))),
             () = super::run::stopped() => Err(Problem::new("LW-4092", "stopped before the demo was done.", "start it again with the same --out: it goes on where it was")),
         };
@@ -83,12 +85,13 @@ impl Demo {
         sim: &Sim,
         simulated: &mut Simulated,
         out: &Path,
+        pass: Pass,
         clients: &crate::Clients,
         config: &Config,
         clock: &Clock,
     ) -> Result<ExitCode, Problem> {
         let (exit, seconds) = self
-            .read(sim, "Reading a simulated tenant", clients, clock)
+            .read(sim, "Reading a simulated tenant", pass, clock)
             .await?;
         Stats::now(self.users, seconds).store(out);
         for _ in 0..self.steps {
@@ -97,7 +100,7 @@ impl Demo {
             self.read(
                 sim,
                 &format!("\nA day later (day {})", simulated.day),
-                clients,
+                Pass::begin(clients).await?,
                 clock,
             )
             .await?;
@@ -118,11 +121,11 @@ impl Demo {
         &self,
         sim: &Sim,
         title: &str,
-        clients: &crate::Clients,
+        pass: Pass,
         clock: &Clock,
     ) -> Result<(ExitCode, f64), Problem> {
         let (before, started) = (sim.stats(), clock.micros());
-        let outcome = sync::pass(clients).await?;
+        let outcome = pass.finish().await?;
         let seconds = Duration::from_micros(clock.micros() - started).as_secs_f64();
         let after = sim.stats();
         let pages: u64 = outcome.runs.iter().map(|r| u64::from(r.pages)).sum();

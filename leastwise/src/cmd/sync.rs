@@ -39,14 +39,14 @@ impl Sync {
     pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
         let config = source.load()?;
         let mut services = Services::find(&config, &self.reason).await?;
+        let pass = Pass::begin(services.clients()).await?;
         if let Services::Here(stack) = &mut services {
             stack.start();
         }
-        let clients = services.clients().clone();
         let outcome = match &mut services {
-            Services::Remote(_) => pass(&clients).await,
+            Services::Remote(_) => pass.finish().await,
             Services::Here(stack) => tokio::select! {
-                outcome = pass(&clients) => outcome,
+                outcome = pass.finish() => outcome,
                 failed = stack.failed() => Err(failed.err().unwrap_or_else(|| Problem::new("LW-4090", "a service ended.", "start again"))),
                 () = super::run::stopped() => Err(Problem::new("LW-4092", "stopped before the pass was done.", "start it again: it goes on where it was")),
             },
@@ -68,64 +68,95 @@ pub struct Outcome {
     pub exporter: ExporterStatus,
 }
 
+/// A pass that has begun: every dataset is due.
+///
+/// Services that don't work yet are started after this: else what they begin by themselves is read twice.
+pub struct Pass {
+    clients: Clients,
+    /// The newest run before.
+    newest: u64,
+}
+
 /// Makes every dataset due and waits until nothing is left to do now.
 ///
 /// # Errors
 /// When a service refuses.
 pub async fn pass(clients: &Clients) -> Result<Outcome, Problem> {
-    let mut collector = CollectorAdminClient::new(clients.collector.clone());
-    let mut exporter = ExporterAdminClient::new(clients.exporter.clone());
-    let mut normalizer = NormalizerAdminClient::new(clients.normalizer.clone());
-    let before = normalizer
-        .list_runs(ListRunsRequest { limit: 1 })
-        .await
-        .map_err(refused)?
-        .into_inner();
-    let newest = before.runs.first().map_or(0, |r| r.closing);
-    collector
-        .make_due(MakeDueRequest { tenant_ids: vec![] })
-        .await
-        .map_err(refused)?;
-    let mut progress = Progress::new();
-    let mut states = collector
-        .watch(WatchRequest {})
-        .await
-        .map_err(refused)?
-        .into_inner();
-    loop {
-        let state = idle(&mut states, &mut normalizer, &mut progress).await?;
-        progress.line("delivering to the sinks");
-        let delivered = exporter
-            .wait_delivered(WaitDeliveredRequest {})
+    Pass::begin(clients).await?.finish().await
+}
+
+impl Pass {
+    /// Makes every dataset due.
+    ///
+    /// # Errors
+    /// When a service refuses.
+    pub async fn begin(clients: &Clients) -> Result<Pass, Problem> {
+        let mut collector = CollectorAdminClient::new(clients.collector.clone());
+        let mut normalizer = NormalizerAdminClient::new(clients.normalizer.clone());
+        let before = normalizer
+            .list_runs(ListRunsRequest { limit: 1 })
             .await
             .map_err(refused)?
             .into_inner();
-        let mut again = collector
+        collector
+            .make_due(MakeDueRequest { tenant_ids: vec![] })
+            .await
+            .map_err(refused)?;
+        Ok(Pass {
+            clients: clients.clone(),
+            newest: before.runs.first().map_or(0, |r| r.closing),
+        })
+    }
+
+    /// Waits until nothing is left to do now.
+    ///
+    /// # Errors
+    /// When a service refuses.
+    pub async fn finish(self) -> Result<Outcome, Problem> {
+        let mut collector = CollectorAdminClient::new(self.clients.collector.clone());
+        let mut exporter = ExporterAdminClient::new(self.clients.exporter.clone());
+        let mut normalizer = NormalizerAdminClient::new(self.clients.normalizer.clone());
+        let mut progress = Progress::new();
+        let mut states = collector
             .watch(WatchRequest {})
             .await
             .map_err(refused)?
             .into_inner();
-        let now = again.message().await.map_err(refused)?.unwrap_or_default();
-        if now.idle && now.datasets == state.datasets {
-            progress.done();
-            let all = normalizer
-                .list_runs(ListRunsRequest { limit: 1_000 })
+        loop {
+            let state = idle(&mut states, &mut normalizer, &mut progress).await?;
+            progress.line("delivering to the sinks");
+            let delivered = exporter
+                .wait_delivered(WaitDeliveredRequest {})
                 .await
                 .map_err(refused)?
                 .into_inner();
-            let mut runs: Vec<Run> = all
-                .runs
-                .into_iter()
-                .filter(|r| r.closing > newest)
-                .collect();
-            runs.sort_by_key(|r| r.closing);
-            return Ok(Outcome {
-                runs,
-                collector: now,
-                exporter: delivered,
-            });
+            let mut again = collector
+                .watch(WatchRequest {})
+                .await
+                .map_err(refused)?
+                .into_inner();
+            let now = again.message().await.map_err(refused)?.unwrap_or_default();
+            if now.idle && now.datasets == state.datasets {
+                progress.done();
+                let all = normalizer
+                    .list_runs(ListRunsRequest { limit: 1_000 })
+                    .await
+                    .map_err(refused)?
+                    .into_inner();
+                let mut runs: Vec<Run> = all
+                    .runs
+                    .into_iter()
+                    .filter(|r| r.closing > self.newest)
+                    .collect();
+                runs.sort_by_key(|r| r.closing);
+                return Ok(Outcome {
+                    runs,
+                    collector: now,
+                    exporter: delivered,
+                });
+            }
+            states = again;
         }
-        states = again;
     }
 }
 

@@ -39,13 +39,6 @@ fn judge(cases: Vec<Case>) {
     );
 }
 
-/// A report's budget is a handful of requests in ten minutes, and each try counts: where trouble has used them up, the
-/// dataset says so and is read later.
-fn used_up(dataset: &catalog::Declaration, end: Option<End>) -> bool {
-    let waits = [End::Later("LW-3012"), End::Never("LW-3012")];
-    dataset.bucket == catalog::Bucket::Reports && end.is_some_and(|end| waits.contains(&end))
-}
-
 /// Prints the rows of the table, and returns what is not as expected.
 fn judged(case: &Case, cells: Cells) -> Vec<String> {
     let Cells { ends, mut wrong } = cells;
@@ -64,13 +57,7 @@ fn judged(case: &Case, cells: Cells) -> Vec<String> {
             case.name, dataset.name, shown[0], shown[1], shown[2]
         );
         for (read, expected) in READS.into_iter().zip(expected) {
-            // Datasets are read beside each other: what happens once may happen to another one.
-            let spared = matches!(
-                (end(read), expected),
-                (Some(End::Whole), Some(End::Later(_)))
-            );
-            let asked_for = end(read) == expected || spared || used_up(dataset, end(read));
-            if expected.is_some() && !asked_for {
+            if expected.is_some() && end(read) != expected {
                 let (end, expected) = (text(end(read)), text(expected));
                 wrong.push(format!(
                     "{}, {}, {read:?}: {end}, expected was {expected}",

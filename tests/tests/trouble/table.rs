@@ -145,7 +145,7 @@ pub fn read(case: &Case, group: fn(&Declaration) -> bool) -> Cells {
     setup.sim.concealed_names = false;
     setup.sim.most_on_page = Some(20);
     (case.setup)(&mut setup);
-    let mut world = World::new(Setting::Embedded, setup);
+    let mut world = World::still(Setting::Embedded, setup);
     world.sim().advance(3);
     let mut cells = Cells {
         ends: BTreeMap::new(),

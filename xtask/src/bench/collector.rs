@@ -1,12 +1,11 @@
 //! The collector alone before the simulator, measured by the program `distributed`.
 
+use anyhow::{Result, bail};
 use std::path::PathBuf;
-use std::process::Stdio;
-
-use anyhow::{Context, Result, bail};
 
 use super::Args;
-use super::figures::{Figures, Sample};
+use super::figures::Figures;
+use super::told;
 use crate::command::{cargo, command, passes};
 use crate::workspace::{root, target};
 
@@ -39,24 +38,11 @@ fn run(args: &Args, name: &str, options: &[&str]) -> Result<Figures> {
     if !passes(&mut build)? {
         bail!("the collector and its bench don't build");
     }
-    let mut runs = Vec::new();
-    for _ in 0..args.runs.unwrap_or(1) {
+    told::case(args, name, || {
         let mut bench = command(target().join("release/distributed"));
         bench.args(["bench-collector", name]).args(options);
-        let ran = bench.stderr(Stdio::inherit()).output();
-        let ran = ran.context("start `distributed`")?;
-        if !ran.status.success() {
-            bail!("the bench failed");
-        }
-        let printed = String::from_utf8_lossy(&ran.stdout);
-        let line = printed.lines().rev().find(|line| line.starts_with('{'));
-        let sample: Sample = serde_json::from_str(line.context("the bench printed no figures")?)
-            .context("read the figures")?;
-        runs.push(sample);
-    }
-    let mut figures = Figures::default();
-    figures.add(name.to_owned(), &runs);
-    Ok(figures)
+        bench
+    })
 }
 
 /// A program of tests/peers, built with its own lockfile.

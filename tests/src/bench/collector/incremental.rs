@@ -4,13 +4,13 @@ use anyhow::{Context as _, Result, ensure};
 use graph_sim::TenantInfo;
 use proto::pages::v1::{RunMode, RunSealed};
 use runtime::Clock;
-use runtime::db::{Db, Durability, Options};
+use runtime::db::{Db, Durability};
 use serde_json::Value;
 
 use super::Figures;
 use super::simulated::Simulated;
 use crate::bench::usage;
-use crate::desk::{Desk, Setup};
+use crate::desk::{self, Desk, Setup};
 use crate::process::Simulator;
 
 /// What the bench is asked for.
@@ -60,12 +60,7 @@ pub(super) fn measure(args: &Args) -> Result<Figures> {
         .build()?;
     let home = tempfile::tempdir()?;
     runtime.block_on(async {
-        let options = Options {
-            path: home.path().join("collector.db"),
-            durability: Durability::Full,
-            brake: false,
-        };
-        let db = Db::open(&options, &collector::MIGRATIONS).await?;
+        let db = desk::database(home.path(), Durability::Full).await?;
         let mut meter = Meter::new(sim);
         let mut desk = desk(&tenants, db)?;
         // A first reading is repeated; the second one finds every connection open.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 use graph_sim::{Config, Sim, TenantInfo};
 use runtime::Clock;
-use runtime::db::{Db, Durability, Options};
+use runtime::db::Durability;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::bench::usage;
-use crate::desk::{Desk, Setup};
+use crate::desk::{self, Desk, Setup};
 
 /// Which simulator is read.
 #[derive(clap::Args)]
@@ -54,12 +54,7 @@ pub fn run(args: &Args) -> Result<Value> {
         .build()?;
     let home = tempfile::tempdir()?;
     runtime.block_on(async {
-        let options = Options {
-            path: home.path().join("collector.db"),
-            durability: Durability::Full,
-            brake: false,
-        };
-        let db = Db::open(&options, &collector::MIGRATIONS).await?;
+        let db = desk::database(home.path(), Durability::Full).await?;
         let start = Instant::now();
         let mut desk = Desk::start(Setup {
             config: collector::Config::default(),

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use graph_sim::{RetryAfter, Sim, Summary, Throttling, Window};
 use runtime::Clock;
-use runtime::db::{Db, Durability, Options};
+use runtime::db::Durability;
 
 use super::Figures;
-use crate::desk::{Desk, Setup};
+use crate::desk::{self, Desk, Setup};
 use crate::network::{BASE, Network};
 use crate::world::ORIGIN;
 
@@ -191,11 +191,6 @@ async fn spend(case: Case, windows: u32, home: &Path) -> Result<Outcome> {
     let clock = Clock::starting_at(ORIGIN + u64::try_from(offset.as_micros())?);
     let network = Network::new(sim.clone());
     network.follow(clock.clone(), ORIGIN);
-    let options = Options {
-        path: home.join("collector.db"),
-        durability: Durability::Normal,
-        brake: true,
-    };
     let mut desk = Desk::start(Setup {
         config: collector::Config {
             lateness_seconds: 0,
@@ -206,7 +201,7 @@ async fn spend(case: Case, windows: u32, home: &Path) -> Result<Outcome> {
         datasets: &[case.load.dataset()],
         http: network.streaming(),
         clock: clock.clone(),
-        db: Db::open(&options, &collector::MIGRATIONS).await?,
+        db: desk::database(home, Durability::Normal).await?,
         alone: true,
         keep: false,
     });

@@ -46,10 +46,11 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 8] = [
+const BENCHES: [(&str, Bench, Json); 9] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
+    ("fairness", collector::fairness, Json::Alone),
     ("first-read", collector::first_read, Json::Alone),
     ("incremental", collector::incremental, Json::Alone),
     ("memory", collector::memory, Json::Alone),

@@ -20,6 +20,11 @@ pub fn incremental(args: &Args) -> Result<Figures> {
     run(args, "incremental", &[])
 }
 
+/// Whether small tenants wait for a large one, by two collectors in simulated time.
+pub fn fairness(args: &Args) -> Result<Figures> {
+    run(args, "fairness", &[])
+}
+
 /// Memory while a million users of one tenant are read.
 pub fn memory(args: &Args) -> Result<Figures> {
     run(args, "memory", &[])

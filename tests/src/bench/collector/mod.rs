@@ -2,6 +2,7 @@
 //! JSON; parts of them run as processes of their own, so that time and memory are theirs alone.
 
 mod bare;
+mod fairness;
 mod first_read;
 mod incremental;
 mod memory;
@@ -25,6 +26,8 @@ pub enum Task {
     FirstRead(first_read::Args),
     /// A day's changes of a large tenant, over a full reading
     Incremental(incremental::Args),
+    /// Whether small tenants wait for a large one
+    Fairness(fairness::Args),
     /// Memory while a million users of one tenant are read
     Memory(memory::Args),
     /// Budgets that bind, in every kind of window, halved and restored in mid-run
@@ -46,6 +49,7 @@ pub fn run(task: &Task) -> Result<ExitCode> {
     let figures = match task {
         Task::FirstRead(args) => serde_json::json!(first_read::measure(args)?),
         Task::Incremental(args) => serde_json::json!(incremental::measure(args)?),
+        Task::Fairness(args) => serde_json::json!(fairness::measure(args)?),
         Task::Memory(args) => serde_json::json!(memory::measure(args)?),
         Task::Throttle(args) => serde_json::json!(throttle::measure(args)?),
         Task::Reader(args) => reader::run(args)?,

@@ -18,10 +18,10 @@ use crate::world::ORIGIN;
 #[derive(clap::Args)]
 pub struct Args {
     /// Windows of the budget that each case lasts; in the middle third half is allowed
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 180)]
     windows: u32,
     /// Seeds, each for all cases
-    #[arg(long, value_delimiter = ',', default_values_t = [7_001, 90_210])]
+    #[arg(long, value_delimiter = ',', default_values_t = [7_001])]
     seeds: Vec<u64>,
     /// Print each case
     #[arg(long)]
@@ -69,20 +69,27 @@ impl Load {
         }
     }
 
-    /// What is left of it: so little that it binds.
-    fn amount(self) -> f64 {
+    /// What budgets are divided by, so that they bind, and stay whole requests when they are halved.
+    fn divisor(self) -> f64 {
         match self {
-            Load::Reports => 14.0,
-            Load::Intune | Load::Users => 24.0,
-            Load::Members => 80.0,
+            Load::Reports => 1.0,
+            Load::Intune => 83.333_333_333,
+            Load::Members => 62.5,
+            Load::Users => 125.0,
+        }
+    }
+
+    /// Users of tenants of each size that its limits differ by.
+    fn sizes(self) -> &'static [u32] {
+        match self {
+            Load::Reports | Load::Intune => &[300],
+            Load::Members | Load::Users => &[40, 300, 1_500],
         }
     }
 }
 
 const LOADS: [Load; 4] = [Load::Reports, Load::Intune, Load::Members, Load::Users];
 const WINDOWS: [Window; 3] = [Window::Fixed, Window::Sliding, Window::Bucket];
-/// Of each size that limits differ by.
-const USERS: [u32; 3] = [40, 300, 1_500];
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -105,15 +112,15 @@ pub(super) fn measure(args: &Args) -> Result<Figures> {
     let mut cases = Vec::new();
     for &seed in &args.seeds {
         for (load, window) in LOADS.iter().flat_map(|l| WINDOWS.map(|w| (*l, w))) {
-            cases.extend([true, false].into_iter().flat_map(|headers| {
-                USERS.map(|users| Case {
+            for (&users, headers) in load.sizes().iter().flat_map(|u| [(u, true), (u, false)]) {
+                cases.push(Case {
                     load,
                     window,
                     headers,
                     users,
                     seed,
-                })
-            }));
+                });
+            }
         }
     }
     let (left, done) = (Mutex::new(cases), Mutex::new(Vec::new()));
@@ -166,7 +173,7 @@ fn run(case: Case, windows: u32) -> Result<Outcome> {
 async fn spend(case: Case, windows: u32, home: &Path) -> Result<Outcome> {
     let (seconds, amount) = case.load.documented(case.users);
     let throttling = |part: f64| Throttling {
-        divisor: amount / (case.load.amount() * part),
+        divisor: case.load.divisor() / part,
         window: case.window,
         headers: case.headers,
         retry_after: match case.headers {
@@ -209,7 +216,7 @@ async fn spend(case: Case, windows: u32, home: &Path) -> Result<Outcome> {
     let (mut allowed, mut asked) = (0.0, Summary::default());
     for part in [1.0, 0.5, 1.0] {
         sim.throttle(Some(throttling(part)));
-        allowed += case.load.ours() * case.load.amount() * part * f64::from(windows / 3);
+        allowed += case.load.ours() * amount / case.load.divisor() * part * f64::from(windows / 3);
         let end = tokio::time::sleep(third);
         tokio::pin!(end);
         loop {

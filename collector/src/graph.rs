@@ -12,7 +12,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use proto::ids::{Dataset, TenantId};
 use runtime::grpc::Channel;
-use runtime::http::{BoxError, Chunks};
+use runtime::http::{BoxError, Chunks, Outbound};
 use runtime::retry::Backoff;
 use runtime::{metrics, trace};
 use tower::ServiceExt;
@@ -70,7 +70,7 @@ pub struct Reply {
 impl Graph {
     /// For one run.
     pub fn new(
-        http: runtime::http::Streaming,
+        http: &Outbound,
         tokens: Channel,
         base: String,
         tenant: TenantId,
@@ -80,8 +80,8 @@ impl Graph {
         let dataset = declaration.id();
         let parts = limiter.gate(declaration);
         Graph {
-            http: runtime::http::whole(http.clone()),
-            streaming: http,
+            http: http.whole(),
+            streaming: http.streaming(),
             tokens: Tokens::new(tokens, tenant, dataset.clone()),
             base,
             tenant,
@@ -219,12 +219,8 @@ impl Graph {
                 Ok(answer) => {
                     let (status, headers) = (answer.status(), answer.headers());
                     let told = Told::of(|name| headers.get(name)?.to_str().ok());
-                    trace::answered(
-                        &span,
-                        Some(status.as_u16()),
-                        &request_id(headers),
-                        told.units,
-                    );
+                    let seen = Some((status, answer.version()));
+                    trace::answered(&span, seen, &request_id(headers), told.units);
                     drop(span);
                     let what = kind(status.as_u16(), answer.body().text(), call.cost);
                     let whole = call.method != Method::POST || !status.is_success();

@@ -41,7 +41,7 @@ pub struct Deps {
     /// The token-broker.
     pub tokens: Channel,
     /// The way to Graph.
-    pub http: runtime::http::Streaming,
+    pub http: runtime::http::Outbound,
     /// The time.
     pub clock: Clock,
     /// Names this process in leases.

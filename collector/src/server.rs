@@ -10,6 +10,7 @@ use proto::access::METHODS;
 use proto::message::Queue;
 use runtime::db::{self, Db};
 use runtime::grpc::{Admin, Listen, Remote, connect};
+use runtime::http::Outbound;
 use runtime::process::{Http, Process, Sections, Service, default_grace};
 use runtime::tls::{self, Identity};
 use runtime::{Problem, config};
@@ -47,6 +48,9 @@ pub struct Settings {
     /// Metrics and health.
     #[serde(default)]
     pub http: Http,
+    /// How Microsoft Graph is called.
+    #[serde(default)]
+    pub outbound: runtime::http::Config,
     /// Operators and their roles.
     #[serde(default)]
     pub admin: Admin,
@@ -57,6 +61,7 @@ impl config::Settings for Settings {
         config::below(base, &mut self.queue_keys_file);
         self.bus.resolve(base);
         self.db.resolve(base);
+        self.outbound.resolve(base);
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -66,6 +71,7 @@ impl config::Settings for Settings {
         self.collector.check()?;
         self.bus.check()?;
         self.db.check()?;
+        self.outbound.check()?;
         self.token_broker.check(self.tls.as_ref())?;
         Ok(vec![
             format!("pool {}", self.collector.pool),
@@ -123,7 +129,7 @@ impl Service for Settings {
                 bus: bus.clone(),
                 db: db.clone(),
                 tokens,
-                http: runtime::http::streaming()?,
+                http: Outbound::open(&self.outbound)?,
                 clock: process.clock.clone(),
                 holder: uuid::Uuid::new_v4().to_string(),
                 alone: false,

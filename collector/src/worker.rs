@@ -38,7 +38,7 @@ pub struct Shared {
     /// The token-broker.
     pub tokens: runtime::grpc::Channel,
     /// The way to Graph.
-    pub http: runtime::http::Streaming,
+    pub http: runtime::http::Outbound,
     /// Who is inside, of tenants of whose people a part is read.
     pub rosters: Rosters,
     /// Changes whenever a dataset's state does.
@@ -206,8 +206,8 @@ impl Turn<'_> {
     /// Stores that the queue has confirmed pages.
     pub async fn confirm(&mut self, steps: Vec<Step>) -> Result<(), Error> {
         let attempt = self.attempt;
-        for _ in &steps {
-            metrics::page_published(self.declaration.name);
+        for step in &steps {
+            metrics::page_published(self.declaration.name, step.objects);
         }
         self.update(move |open, _| {
             for step in steps {
@@ -283,7 +283,7 @@ pub async fn work(
     shared.touch();
     if let Some(open) = row.state.open {
         let way = |declaration| {
-            let (http, tokens) = (shared.http.clone(), shared.tokens.clone());
+            let (http, tokens) = (&shared.http, shared.tokens.clone());
             let base = tenant.graph_base.clone();
             Graph::new(http, tokens, base, id, declaration, limiter)
         };

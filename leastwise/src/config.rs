@@ -30,6 +30,9 @@ pub struct Config {
     /// Settings of the normalizer.
     #[serde(default)]
     pub normalizer: normalizer::Config,
+    /// How Microsoft's services are called.
+    #[serde(default)]
+    pub outbound: runtime::http::Config,
     /// Services in other processes: commands go there, and nothing is done here.
     #[cfg(feature = "remote")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +65,7 @@ fn default_data_dir() -> PathBuf {
 impl Settings for Config {
     fn resolve(&mut self, base: &Path) {
         below(base, &mut self.data_dir);
+        self.outbound.resolve(base);
         self.tenants.iter_mut().for_each(|t| t.resolve(base));
         for sink in &mut self.sinks {
             sink.resolve(base);
@@ -90,6 +94,7 @@ impl Settings for Config {
             .exit(Exit::Usage));
         }
         self.registry().check()?;
+        self.outbound.check()?;
         self.collector.check()?;
         self.exporter().check()?;
         Ok(vec![

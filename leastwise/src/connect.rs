@@ -74,7 +74,7 @@ impl Services {
         }
         let mut config = config.clone();
         config.collector.scheduled = false;
-        let mut stack = Stack::open(&config, Options::real()?).await?;
+        let mut stack = Stack::open(&config, Options::real(&config)?).await?;
         stack.clients = stack.clients.because(reason);
         Ok(Services::Here(Box::new(stack)))
     }

@@ -15,6 +15,7 @@ use proto::admin::v1::token_broker_admin_server::TokenBrokerAdminServer;
 use proto::feed::v1::feed_server::FeedServer;
 use runtime::db::{Db, Durability, Options as DbOptions};
 use runtime::directory::DataDirectory;
+use runtime::http::Outbound;
 use runtime::{CancellationToken, Clock, Problem, grpc};
 use token_broker::Broker;
 use token_broker::audit::{self, Audit};
@@ -29,7 +30,7 @@ pub struct Options {
     /// The time.
     pub clock: Clock,
     /// The way to Graph and Entra ID.
-    pub http: runtime::http::Streaming,
+    pub http: Outbound,
     /// Tests under a paused clock: see [`runtime::db::Options::brake`].
     pub brake: bool,
     /// Wraps the queue's backend: the seam through which tests let the queue fail.
@@ -44,10 +45,10 @@ impl Options {
     ///
     /// # Errors
     /// When TLS can't be set up.
-    pub fn real() -> Result<Self, Problem> {
+    pub fn real(config: &Config) -> Result<Self, Problem> {
         Ok(Options {
             clock: Clock::system(),
-            http: runtime::http::streaming()?,
+            http: Outbound::open(&config.outbound)?,
             brake: false,
             decorate: None,
         })
@@ -167,7 +168,7 @@ impl Stack {
         let broker = Broker::new(
             config.registry(),
             token_broker::Deps {
-                http: runtime::http::whole(http.clone()),
+                http: http.whole(),
                 direct: runtime::http::direct()?,
                 policy_file: None,
                 store,

@@ -51,7 +51,7 @@ pub struct Setup<'a> {
     /// The datasets that are read of each.
     pub datasets: &'a [&'static str],
     /// The way to the simulator.
-    pub http: runtime::http::Streaming,
+    pub http: runtime::http::Outbound,
     /// The time.
     pub clock: Clock,
     /// The collector's database.
@@ -252,7 +252,7 @@ impl Tokens {
             population: None,
         };
         Tokens {
-            http: runtime::http::whole(setup.http.clone()),
+            http: setup.http.whole(),
             list: setup.tenants.iter().map(tenant).collect(),
             apps: setup
                 .tenants

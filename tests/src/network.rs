@@ -108,16 +108,17 @@ impl Network {
 
     /// The client that services are given.
     pub fn client(&self) -> runtime::http::Client {
-        runtime::http::whole(self.streaming())
+        self.outbound().whole()
     }
 
-    /// The same, for answers of any length.
-    pub fn streaming(&self) -> runtime::http::Streaming {
+    /// The way to it.
+    pub fn outbound(&self) -> runtime::http::Outbound {
         let network = self.clone();
-        runtime::http::Streaming::new(tower::service_fn(move |request| {
+        let streaming = runtime::http::Streaming::new(tower::service_fn(move |request| {
             let network = network.clone();
             async move { network.send(request).await }
-        }))
+        }));
+        streaming.into()
     }
 
     /// What the simulator answers, as JSON; none where it refuses.

@@ -160,8 +160,8 @@ impl Simulator {
         let ready: Value = serde_json::from_str(&line).unwrap();
         let control = ready["control"].as_str().unwrap();
         let address = control
-            .strip_prefix("http://")
-            .unwrap()
+            .trim_start_matches("http://")
+            .trim_start_matches("https://")
             .split('/')
             .next()
             .unwrap();

@@ -16,7 +16,7 @@ use graph_sim::Sim;
 use proto::token::v1::GetTokenRequest;
 use proto::token::v1::token_service_client::TokenServiceClient;
 use runtime::Clock;
-use runtime::http::Client;
+use runtime::http::{Client, Outbound};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use token_broker::audit::{self, Audit};
@@ -168,7 +168,10 @@ impl World {
         let clock = Clock::system();
         let notes = tempfile::tempdir_in(&self.home)?.keep();
         let deps = Deps {
-            http: noting(runtime::http::client()?, &self.sent),
+            http: noting(
+                Outbound::open(&runtime::http::Config::default())?.whole(),
+                &self.sent,
+            ),
             direct: runtime::http::direct()?,
             policy_file: None,
             store: None,
@@ -234,7 +237,10 @@ impl World {
             self.tenant
         ));
         let again = again.header("content-type", "application/x-www-form-urlencoded");
-        let answer = runtime::http::client()?.oneshot(again.body(last)?).await;
+        let answer = Outbound::open(&runtime::http::Config::default())?
+            .whole()
+            .oneshot(again.body(last)?)
+            .await;
         let answer = answer.map_err(|e| anyhow::anyhow!(e))?;
         ensure!(answer.status() == 401, "{}", answer.status());
         self.reason(ONCE)

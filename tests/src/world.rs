@@ -120,7 +120,7 @@ impl World {
             network.follow(clock.clone(), ORIGIN);
             let options = Options {
                 clock: clock.clone(),
-                http: network.streaming(),
+                http: network.outbound(),
                 brake: self.setup.paused,
                 decorate,
             };

@@ -56,7 +56,7 @@ impl Field {
             },
             tenants: self.sim.tenants(),
             datasets: &[dataset],
-            http: self.network.streaming(),
+            http: self.network.outbound(),
             clock: self.clock.clone(),
             db: desk::database(self.home.path(), Durability::Normal)
                 .await

@@ -165,7 +165,7 @@ fn two() -> Two {
                 bus: bus.clone(),
                 db,
                 tokens: grpc::local(broker.unwrap().tokens()),
-                http: network.streaming(),
+                http: network.outbound(),
                 clock: clock.clone(),
                 holder: holder.to_owned(),
                 alone: false,

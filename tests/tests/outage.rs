@@ -155,7 +155,7 @@ impl Installation {
                 bus: bus.clone(),
                 db: db(&name("collector"), &collector::MIGRATIONS).await,
                 tokens: local(world.broker.tokens()),
-                http: network.streaming(),
+                http: network.outbound(),
                 clock: world.clock.clone(),
                 holder: number.to_string(),
                 alone: true,

@@ -185,7 +185,7 @@ fn read(server: Server) -> (Vec<Value>, u32, Vec<String>) {
             },
             tenants: &[tenant],
             datasets: &["users"],
-            http,
+            http: http.into(),
             clock: Clock::system(),
             db: desk::database(home.path(), Durability::Full).await.unwrap(),
             alone: true,

@@ -45,7 +45,7 @@ impl Ground {
             config,
             tenants: &self.tenants,
             datasets,
-            http: self.network.streaming(),
+            http: self.network.outbound(),
             clock: self.clock.clone(),
             db: desk::database(self.home.path(), Durability::Normal)
                 .await

@@ -103,6 +103,23 @@ fn services_talk_by_mutual_tls(it: &Installation) {
             &["rpc_server_calls_total{", calls, "status_code=\"Ok\""],
         );
     }
+    for series in [
+        "leastwise_graph_requests_total{",
+        "leastwise_graph_bytes_total{",
+        "leastwise_graph_units_total{",
+        "leastwise_pages_published_total{",
+        "leastwise_objects_published_total{",
+    ] {
+        shows(it.of("collector"), &[series, "dataset=\"users\""]);
+    }
+    for series in [
+        "leastwise_graph_wait_duration_seconds_count{",
+        "leastwise_graph_budget_used_count{",
+    ] {
+        shows(it.of("collector"), &[series, "bucket=\"identity\""]);
+    }
+    let taken = ["leastwise_lease_changes_total{", "change=\"taken\""];
+    shows(it.of("collector"), &taken);
     let sql = "SELECT count(*) FILTER (WHERE NOT ssl), count(*) > 3 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                WHERE usename LIKE 'leastwise%'";
     assert_eq!(it.postgres.sql("postgres", sql).unwrap().trim(), "0|t");

@@ -63,7 +63,7 @@ impl Demo {
             &config,
             Options {
                 clock: clock.clone(),
-                ..Options::real()?
+                ..Options::real(&config)?
             },
         )
         .await?;

@@ -21,7 +21,7 @@ impl Run {
     /// When the stack can't start, or a service fails for good.
     pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
         let config = source.load()?;
-        let mut stack = Stack::open(&config, Options::real()?).await?;
+        let mut stack = Stack::open(&config, Options::real(&config)?).await?;
         stack.start();
         let stop = CancellationToken::new();
         let path = socket(&config.data_dir);

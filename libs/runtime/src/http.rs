@@ -1,6 +1,8 @@
 //! The seam to HTTP: a boxed tower service, so that a process on the network and a simulation without sockets
 //! have one type.
 
+mod config;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +12,8 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::error::{Exit, Problem};
+
+pub use config::Config;
 
 /// Any error of a transport.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,54 +27,86 @@ pub type Streaming = BoxCloneSyncService<http::Request<Bytes>, http::Response<Ch
 /// A body that comes in pieces; an error when it ends too soon.
 pub type Chunks = BoxStream<'static, Result<Bytes, BoxError>>;
 
-/// The largest answer that is read as a whole; Graph's pages stay far below.
-const MAX_BODY: usize = 64 << 20;
+/// What an answer may be that is read as a whole.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    within: Duration,
+    bytes: usize,
+}
+
+impl Limits {
+    fn of(config: &Config) -> Self {
+        Limits {
+            within: Duration::from_secs(config.answer_seconds),
+            bytes: config.largest_answer_mib << 20,
+        }
+    }
+}
 
 /// An answer that is larger than any that is read as a whole; asked again, it would be no smaller.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is larger than {MAX_BODY} bytes")]
-pub struct TooLarge;
+#[error("the answer is larger than {0} bytes")]
+pub struct TooLarge(usize);
 
-/// How long a whole answer may take.
-const WHOLE: Duration = Duration::from_secs(100);
+/// The way to Microsoft's services.
+#[derive(Clone)]
+pub struct Outbound {
+    streaming: Streaming,
+    limits: Limits,
+}
 
-/// How long nothing may come.
-const SILENCE: Duration = Duration::from_secs(60);
+impl From<Streaming> for Outbound {
+    /// Another way than the network's, with the default limits.
+    fn from(streaming: Streaming) -> Self {
+        let limits = Limits::of(&Config::default());
+        Outbound { streaming, limits }
+    }
+}
 
-/// A client on the network: TLS by rustls, certificates checked by the platform, gzip, HTTP/2 where offered.
+impl Outbound {
+    /// On the network: TLS by rustls, certificates checked by the platform, gzip, HTTP/2 where offered.
+    ///
+    /// # Errors
+    /// `LW-1004` when TLS can't be set up.
+    pub fn open(config: &Config) -> Result<Self, Problem> {
+        let limits = Limits::of(config);
+        let streaming = build(config.builder()?)?;
+        Ok(Outbound { streaming, limits })
+    }
+
+    /// For answers of any length.
+    pub fn streaming(&self) -> Streaming {
+        self.streaming.clone()
+    }
+
+    /// The same connections, for answers that are read as a whole.
+    pub fn whole(&self) -> Client {
+        whole(self.streaming(), self.limits)
+    }
+}
+
+/// Never through a proxy: for endpoints of the machine that the process runs on.
 ///
 /// # Errors
 /// `LW-1004` when TLS can't be set up.
-pub fn client() -> Result<Client, Problem> {
-    Ok(whole(streaming()?))
-}
-
-/// As [`client`], for answers of any length.
-///
-/// # Errors
-/// As there.
-pub fn streaming() -> Result<Streaming, Problem> {
-    build(reqwest::Client::builder().connect_timeout(Duration::from_secs(10)))
-}
-
-/// As [`client`], never through a proxy: for endpoints of the machine that the process runs on.
-///
-/// # Errors
-/// As there.
 pub fn direct() -> Result<Client, Problem> {
-    let builder = reqwest::Client::builder().no_proxy();
-    Ok(whole(build(
-        builder.connect_timeout(Duration::from_secs(2)),
-    )?))
+    let config = Config {
+        connect_seconds: 2,
+        ..Config::default()
+    };
+    let streaming = build(config.builder()?.no_proxy())?;
+    Ok(whole(streaming, Limits::of(&config)))
 }
 
-/// The same connections, for answers that are read as a whole: at most 64 MiB, within 100 seconds.
-pub fn whole(client: Streaming) -> Client {
+fn whole(client: Streaming, limits: Limits) -> Client {
     Client::new(tower::service_fn(move |request| {
         let client = client.clone();
         async move {
-            let answer = tokio::time::timeout(WHOLE, collect(client, request)).await;
-            answer.unwrap_or_else(|_| Err(format!("no whole answer within {WHOLE:?}").into()))
+            let answer = collect(client, request, limits.bytes);
+            let answer = tokio::time::timeout(limits.within, answer).await;
+            answer.unwrap_or_else(|_| {
+                Err(format!("no whole answer within {:?}", limits.within).into())
+            })
         }
     }))
 }
@@ -78,14 +114,15 @@ pub fn whole(client: Streaming) -> Client {
 async fn collect(
     client: Streaming,
     request: http::Request<Bytes>,
+    most: usize,
 ) -> Result<http::Response<Bytes>, BoxError> {
     let (parts, mut body) = client.oneshot(request).await?.into_parts();
     let length = parts.headers.get(http::header::CONTENT_LENGTH);
     let expected = length.and_then(|n| n.to_str().ok()?.parse().ok());
-    let mut whole = Vec::with_capacity(expected.unwrap_or(0).min(MAX_BODY));
+    let mut whole = Vec::with_capacity(expected.unwrap_or(0).min(most));
     while let Some(chunk) = body.try_next().await? {
-        if whole.len() + chunk.len() > MAX_BODY {
-            return Err(TooLarge.into());
+        if whole.len() + chunk.len() > most {
+            return Err(TooLarge(most).into());
         }
         whole.extend_from_slice(&chunk);
     }
@@ -94,22 +131,22 @@ async fn collect(
     Ok(http::Response::from_parts(parts, whole.into()))
 }
 
+fn unusable(e: reqwest::Error) -> Problem {
+    Problem::new(
+        "LW-1004",
+        "TLS can't be set up.",
+        "install the system's CA certificates",
+    )
+    .exit(Exit::Failure)
+    .caused_by(e)
+}
+
 fn build(builder: reqwest::ClientBuilder) -> Result<Streaming, Problem> {
     let client = builder
-        .user_agent(concat!("leastwise/", env!("CARGO_PKG_VERSION")))
-        .read_timeout(SILENCE)
         // A redirect would carry the bearer token to a host that nobody configured.
         .redirect(reqwest::redirect::Policy::none())
         .build()
-        .map_err(|e| {
-            Problem::new(
-                "LW-1004",
-                "TLS can't be set up.",
-                "install the system's CA certificates",
-            )
-            .exit(Exit::Failure)
-            .caused_by(e)
-        })?;
+        .map_err(unusable)?;
     Ok(Streaming::new(tower::service_fn(
         move |request: http::Request<Bytes>| {
             let client = client.clone();
@@ -132,11 +169,13 @@ async fn send(
         .await
         // Without the URL: its query may hold names.
         .map_err(|e| Box::new(e.without_url()))?;
-    let (status, headers) = (response.status(), response.headers().clone());
+    let (status, version) = (response.status(), response.version());
+    let headers = response.headers().clone();
     let chunks = response.bytes_stream();
     let chunks = chunks.map_err(|e| Box::new(e.without_url()) as BoxError);
     let mut answer = http::Response::new(chunks.boxed());
     *answer.status_mut() = status;
+    *answer.version_mut() = version;
     *answer.headers_mut() = headers;
     Ok(answer)
 }

@@ -113,6 +113,10 @@ static PUBLISHED: Named = Named::new(
     "leastwise.pages.published",
     "Pages that the queue has confirmed.",
 );
+static OBJECTS: Named = Named::new(
+    "leastwise.objects.published",
+    "Objects on pages that the queue has confirmed.",
+);
 static SEALED: Named = Named::new("leastwise.runs.sealed", "Runs read to their end.");
 static TAKEN: Named = Named::new("leastwise.pages.taken", "Pages taken into the inbox.");
 static CLOSED: Named = Named::new("leastwise.runs.closed", "Runs closed in the ledger.");
@@ -151,9 +155,10 @@ pub(crate) fn handshake_failed(kind: &'static str) {
     HANDSHAKES.add(1, &[KeyValue::new(ERROR_TYPE, kind)]);
 }
 
-/// A page was published.
-pub fn page_published(dataset: &str) {
+/// A page of so many objects was published.
+pub fn page_published(dataset: &str, objects: u64) {
     PUBLISHED.add(1, &[dataset_is(dataset)]);
+    OBJECTS.add(objects, &[dataset_is(dataset)]);
 }
 
 /// A run was read to its end.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use proto::access::METHODS;
 use runtime::db::Db;
 use runtime::grpc::{Admin, Listen};
+use runtime::http::Outbound;
 use runtime::process::{Http, Process, Sections, Service, default_grace};
 use runtime::tls::{self, Identity};
 use runtime::{Problem, config};
@@ -63,6 +64,9 @@ pub struct Settings {
     /// Metrics and health.
     #[serde(default)]
     pub http: Http,
+    /// How Entra ID is called.
+    #[serde(default)]
+    pub outbound: runtime::http::Config,
     /// Operators and their roles.
     #[serde(default)]
     pub admin: Admin,
@@ -80,6 +84,7 @@ impl config::Settings for Settings {
     fn resolve(&mut self, base: &Path) {
         self.tenants.iter_mut().for_each(|t| t.resolve(base));
         self.audit.resolve(base);
+        self.outbound.resolve(base);
         if let Some(store) = &mut self.store {
             store.resolve(base);
         }
@@ -96,6 +101,7 @@ impl config::Settings for Settings {
 
     fn check(&self) -> Result<Vec<String>, Problem> {
         self.registry().check()?;
+        self.outbound.check()?;
         self.store.as_ref().map_or(Ok(()), store::Config::check)?;
         self.webhook
             .as_ref()
@@ -144,7 +150,7 @@ impl Service for Settings {
             None => None,
         };
         let audit = Audit::open(&self.audit, process.clock.clone())?;
-        let http = runtime::http::client()?;
+        let http = Outbound::open(&self.outbound)?.whole();
         let clock = process.clock.clone();
         let (events, delivery) = Events::open(self.webhook.as_ref(), http.clone(), clock);
         let deps = Deps {

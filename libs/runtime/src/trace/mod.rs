@@ -5,7 +5,7 @@
 
 pub mod semconv;
 
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use tracing::Span;
 
 /// The header that carries a trace: of HTTP/2, and of a message of the queue.
@@ -126,6 +126,7 @@ pub fn asked(method: &str, base: &str, path: &str, client_request_id: &str, rese
         http.request.resend_count = resend,
         http.response.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
+        network.protocol.version = tracing::field::Empty,
         server.address = server,
         url.path = format!("/{path}").as_str(),
         graph.client_request_id = client_request_id,
@@ -134,8 +135,20 @@ pub fn asked(method: &str, base: &str, path: &str, client_request_id: &str, rese
     )
 }
 
-/// What came of a request: its status, `None` where no answer came.
-pub fn answered(span: &Span, status: Option<u16>, request_id: &str, units: Option<f64>) {
+/// What came of a request: its status and the protocol's version, `None` where no answer came.
+pub fn answered(
+    span: &Span,
+    answer: Option<(StatusCode, Version)>,
+    request_id: &str,
+    units: Option<f64>,
+) {
+    let status = answer.map(|(status, _)| status.as_u16());
+    if let Some((_, version)) = answer {
+        // `HTTP/2.0` and `HTTP/1.1` are called 2 and 1.1 there.
+        let version = format!("{version:?}");
+        let version = version.trim_start_matches("HTTP/").trim_end_matches(".0");
+        span.record("network.protocol.version", version);
+    }
     let failed = status.is_none_or(|s| s >= 400);
     if failed {
         span.record("otel.status_code", "ERROR");

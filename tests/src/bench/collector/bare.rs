@@ -28,7 +28,10 @@ pub fn run(args: &Args) -> Result<Value> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (http, keys) = (runtime::http::client()?, Keys::generate());
+        let (http, keys) = (
+            runtime::http::Outbound::open(&runtime::http::Config::default())?.whole(),
+            Keys::generate(),
+        );
         let tenant = args.tenants().remove(0);
         let token = crate::desk::token(&http, &tenant).await?;
         let users = catalog::find("users").context("a dataset")?;

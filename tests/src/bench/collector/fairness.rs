@@ -166,7 +166,7 @@ async fn watch(args: &Args, small: bool, large: bool) -> Result<Seen> {
             config: config.clone(),
             tenants: &tenants,
             datasets: &DATASETS,
-            http: http.clone(),
+            http: http.clone().into(),
             clock: clock.clone(),
             db: desk::database(home.path(), Durability::Normal).await?,
             alone: false,

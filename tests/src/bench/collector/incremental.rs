@@ -5,6 +5,7 @@ use graph_sim::TenantInfo;
 use proto::pages::v1::{RunMode, RunSealed};
 use runtime::Clock;
 use runtime::db::{Db, Durability};
+use runtime::http::Outbound;
 use serde_json::Value;
 
 use super::Figures;
@@ -129,7 +130,7 @@ fn desk(tenants: &[TenantInfo], db: Db) -> Result<Desk> {
         },
         tenants,
         datasets: &["users"],
-        http: runtime::http::streaming()?,
+        http: Outbound::open(&runtime::http::Config::default())?,
         clock: Clock::system(),
         db,
         alone: true,

@@ -6,6 +6,7 @@ use anyhow::Result;
 use graph_sim::{Config, Sim, TenantInfo};
 use runtime::Clock;
 use runtime::db::Durability;
+use runtime::http::Outbound;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -60,7 +61,7 @@ pub fn run(args: &Args) -> Result<Value> {
             config: collector::Config::default(),
             tenants: &args.tenants(),
             datasets: &["users"],
-            http: runtime::http::streaming()?,
+            http: Outbound::open(&runtime::http::Config::default())?,
             clock: Clock::system(),
             db,
             alone: true,

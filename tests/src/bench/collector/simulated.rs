@@ -57,7 +57,7 @@ impl Simulated {
             .enable_all()
             .build()?;
         let tenant = self.tenants().remove(0);
-        let http = runtime::http::client()?;
+        let http = runtime::http::Outbound::open(&runtime::http::Config::default())?.whole();
         let token = runtime.block_on(crate::desk::token(&http, &tenant))?;
         let select = catalog::find("users").map_or(String::new(), |d| d.select.join(","));
         let base = format!("{}/v1.0", tenant.graph);

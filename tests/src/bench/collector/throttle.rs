@@ -206,7 +206,7 @@ async fn spend(case: Case, windows: u32, home: &Path) -> Result<Outcome> {
         },
         tenants: sim.tenants(),
         datasets: &[case.load.dataset()],
-        http: network.streaming(),
+        http: network.outbound(),
         clock: clock.clone(),
         db: desk::database(home, Durability::Normal).await?,
         alone: true,

@@ -115,21 +115,30 @@ impl Graph {
 
     /// GET of a link.
     pub async fn get(&self, link: &Link) -> Result<Reply, GraphError> {
-        let call = Call {
+        Ok(self.send(&self.read(&link.0, false)).await?.0)
+    }
+
+    /// GET of a link, answered by an index that may be behind: it alone counts. Source: Graph, "Advanced query
+    /// capabilities".
+    pub async fn get_eventual(&self, link: &Link) -> Result<Reply, GraphError> {
+        Ok(self.send(&self.read(&link.0, true)).await?.0)
+    }
+
+    fn read<'a>(&'a self, path: &'a str, eventual: bool) -> Call<'a> {
+        Call {
             method: Method::GET,
-            path: &link.0,
+            path,
             body: Bytes::new(),
             gate: self.gate.as_ref(),
             cost: self.cost,
-        };
-        Ok(self.send(&call).await?.0)
+            eventual,
+        }
     }
 
-    /// Number of objects in a collection. Source: Graph, "Advanced query capabilities": plain text, and counted by an
-    /// index that may be behind.
+    /// Number of objects in a collection, as plain text.
     pub async fn count(&self, collection: &str) -> Result<u64, GraphError> {
         let link = Link(format!("v1.0/{collection}/$count"));
-        let reply = self.get(&link).await?;
+        let reply = self.get_eventual(&link).await?;
         let text = std::str::from_utf8(&reply.body).unwrap_or_default();
         let digits = text.trim_start_matches('\u{feff}').trim();
         let count = digits.parse();
@@ -154,6 +163,7 @@ impl Graph {
             body: json.into(),
             gate: self.parts.as_ref(),
             cost: self.cost.saturating_mul(parts),
+            eventual: false,
         };
         self.send(&call).await
     }
@@ -286,6 +296,11 @@ impl Graph {
         self.later(tries, || self.cut(source)).await
     }
 
+    /// Waits after an answer that broke off or is none, or fails with it where enough was tried.
+    pub async fn once_more(&self, tries: &mut Tries, e: GraphError) -> Result<(), GraphError> {
+        self.later(tries, || e).await
+    }
+
     /// Waits after what was no answer of Graph's, or fails where enough was tried.
     async fn later(
         &self,
@@ -364,11 +379,9 @@ impl Graph {
         token: &Token,
         id: &str,
     ) -> Result<Request<Bytes>, GraphError> {
-        let counts = call.path.ends_with("/$count");
-        let accept = if counts {
-            "text/plain"
-        } else {
-            "application/json"
+        let accept = match call.path.ends_with("/$count") {
+            true => "text/plain",
+            false => "application/json",
         };
         let mut request = Request::builder()
             .method(call.method.clone())
@@ -376,7 +389,7 @@ impl Graph {
             .header(AUTHORIZATION, &token.bearer)
             .header(ACCEPT, accept)
             .header("client-request-id", id);
-        if counts {
+        if call.eventual {
             request = request.header("ConsistencyLevel", "eventual");
         }
         if self.bucket == Bucket::Identity {
@@ -406,7 +419,7 @@ fn is_national(base: &str) -> bool {
 
 /// What was tried for one request.
 #[derive(Default)]
-struct Tries {
+pub struct Tries {
     network: u32,
     busy: u32,
     renewed: bool,
@@ -429,6 +442,7 @@ struct Call<'a> {
     body: Bytes,
     gate: Option<&'a Arc<Gate>>,
     cost: u32,
+    eventual: bool,
 }
 
 /// A body as far as it is there.

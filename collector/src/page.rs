@@ -1,6 +1,7 @@
 //! A page of Graph's as far as the collector looks into it: objects as raw text, and the links.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,6 +20,9 @@ pub struct Page<'a> {
     /// Delta only: where the next round starts.
     #[serde(rename = "@odata.deltaLink", borrow, default)]
     pub delta: Option<Cow<'a, str>>,
+    /// Where it was asked for: how many objects there are on all pages.
+    #[serde(rename = "@odata.count", default)]
+    pub count: Option<u64>,
 }
 
 /// Reads a page; one that was cut off on the way is none.
@@ -41,6 +45,12 @@ pub fn id(object: &RawValue) -> Option<String> {
     }
     let object: Identified = serde_json::from_str(object.get()).ok()?;
     Some(object.id)
+}
+
+/// A property of an object that is text.
+pub fn text(object: &RawValue, property: &str) -> Option<String> {
+    let object: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get()).ok()?;
+    serde_json::from_str(object.get(property)?.get()).ok()
 }
 
 /// A link as far as it may be told: what is asked of it may be secret.

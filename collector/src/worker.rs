@@ -77,6 +77,8 @@ pub struct Turn<'a> {
     pub ranges_above: u64,
     /// What may be published.
     pub sieve: Sieve,
+    /// Names that came with the count.
+    pub sample: count::Sample,
     shared: &'a Shared,
     /// As it was when the turn began; only this run's verdict moves it.
     pub cursor: Cursor,
@@ -298,6 +300,7 @@ pub async fn work(
             parallel: shared.config.parallel_requests,
             ranges_above: shared.config.ranges_above,
             sieve: Sieve::All,
+            sample: count::Sample::default(),
             shared,
             cursor: row.state.cursor,
             dataset: dataset.clone(),
@@ -335,7 +338,8 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
                 // Neither waits for the other, and each takes as long as a page.
                 let link = delta::latest(turn.graph, turn.declaration);
                 let (link, count) = tokio::join!(link, count::ask(turn));
-                let (link, count) = (link?, count?);
+                let (link, (count, sample)) = (link?, count?);
+                turn.sample = sample;
                 turn.update(|open, _| {
                     open.link_taken(link);
                     open.counted = count;

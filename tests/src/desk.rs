@@ -33,11 +33,11 @@ use tower::ServiceExt as _;
 ///
 /// # Errors
 /// The database's.
-pub async fn database(home: &Path, durability: Durability) -> Result<Db, runtime::db::Error> {
+pub async fn database(home: &Path, durability: Durability) -> Result<Db, Problem> {
     let options = Options {
         path: home.join("collector.db"),
         durability,
-        brake: durability == Durability::Normal,
+        brake: matches!(durability, Durability::Normal),
     };
     Db::open(&options, &collector::MIGRATIONS).await
 }

@@ -332,6 +332,13 @@ impl World {
         Duration::from_micros(self.life.as_ref().unwrap().now() - ORIGIN)
     }
 
+    /// Lets time pass in which no service works: the next pass starts them.
+    pub fn away(&mut self, by: Duration) {
+        self.stop();
+        self.open();
+        self.advance_clock(by);
+    }
+
     /// Moves the clock so far that everything is read in full again.
     pub fn next_week(&mut self) {
         self.advance_clock(Duration::from_secs(7 * 24 * 3600));

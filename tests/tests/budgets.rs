@@ -1,7 +1,6 @@
 //! What Graph allows is known beyond the process that learned it, and others are left their part.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -96,7 +96,10 @@ async fn what_is_named_goes_through_the_proxy_and_what_is_exempt_does_not() {
     get(config.clone(), "http://graph.example/v1.0/users")
         .await
         .unwrap();
-    assert_eq!(proxy.head()[0], "GET http://graph.example/v1.0/users HTTP/1.1");
+    assert_eq!(
+        proxy.head()[0],
+        "GET http://graph.example/v1.0/users HTTP/1.1"
+    );
     get(config, &server.url()).await.unwrap();
     assert_eq!(server.head()[0], "GET /v1.0/users HTTP/1.1");
     assert!(proxy.heads.try_recv().is_err(), "through the proxy");
@@ -112,7 +115,11 @@ fn a_proxy_of_the_environment_or_of_the_configuration_is_asked_for_entra_id() {
         let file = std::fs::read_to_string(home.path("leastwise.toml")).unwrap();
         // As for a tenant at Microsoft.
         let kept = |l: &&str| !l.starts_with("authority") && !l.starts_with("graph");
-        let mut file: String = file.lines().filter(kept).map(|l| format!("{l}\n")).collect();
+        let mut file: String = file
+            .lines()
+            .filter(kept)
+            .map(|l| format!("{l}\n"))
+            .collect();
         if !by_environment {
             file += &format!("[outbound]\nproxy = '{address}'\n");
         }
@@ -123,7 +130,7 @@ fn a_proxy_of_the_environment_or_of_the_configuration_is_asked_for_entra_id() {
         }
         let ended = tests::process::Ended::from(sync.output().unwrap());
         assert_ne!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.out.contains("LW-2010"), "{ended:?}");
+        assert!(ended.err.contains("LW-2010"), "{ended:?}");
         let head = proxy.head();
         assert_eq!(head[0], "CONNECT login.microsoftonline.com:443 HTTP/1.1");
     }
@@ -134,7 +141,9 @@ async fn an_authority_of_ones_own_is_trusted_beside_the_platforms() {
     let home = tempfile::tempdir().unwrap();
     let authority = home.path().join("authority.pem");
     let mut command = program("graph-sim");
-    command.args(["--users", "60", "--tls", "--ca-file"]).arg(&authority);
+    command
+        .args(["--users", "60", "--tls", "--ca-file"])
+        .arg(&authority);
     let sim = Simulator::of(&mut command);
     let url = format!("{}/v1.0/organization", sim.text("graph"));
     assert!(url.starts_with("https://"), "{url}");
@@ -146,7 +155,10 @@ async fn an_authority_of_ones_own_is_trusted_beside_the_platforms() {
         ..Config::default()
     };
     let answer = get(trusting, &url).await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.version()), (401, Version::HTTP_2));
+    assert_eq!(
+        (answer.status().as_u16(), answer.version()),
+        (401, Version::HTTP_2)
+    );
 
     // And so a whole tenant is read.
     let home = Installation::of(&sim);
@@ -166,7 +178,9 @@ async fn gzip_is_asked_for_and_unpacked() {
     let answer = get(Config::default(), &server.url()).await.unwrap();
     assert_eq!(answer.body().as_ref(), b"{}");
     let head = server.head();
-    let asked = head.iter().find_map(|l| l.strip_prefix("accept-encoding: "));
+    let asked = head
+        .iter()
+        .find_map(|l| l.strip_prefix("accept-encoding: "));
     assert!(asked.unwrap().contains("gzip"), "{head:?}");
 }
 
@@ -196,11 +210,12 @@ async fn each_phase_of_an_answer_has_its_time() {
     });
     // No handshake.
     let tls = silent.url().replace("http:", "https:");
+    let [silent, half, dripping] = [silent, half, dripping].map(|server| server.url());
     let (tls, silent, half, dripping) = tokio::join!(
         get(config.clone(), &tls),
-        get(config.clone(), &silent.url()),
-        get(config.clone(), &half.url()),
-        get(config, &dripping.url()),
+        get(config.clone(), &silent),
+        get(config.clone(), &half),
+        get(config, &dripping),
     );
     for (name, ended) in [("tls", tls), ("silent", silent), ("half", half)] {
         let e = told(&ended.unwrap_err());
@@ -218,7 +233,8 @@ async fn an_answer_is_as_large_as_it_may_be_and_no_larger() {
     };
     for (size, fits) in [(1 << 20, true), ((1 << 20) + 1, false)] {
         let server = Server::start(move |stream| {
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\nconnection: close\r\n\r\n");
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\nconnection: close\r\n\r\n");
             let _ = stream.write_all(head.as_bytes());
             let _ = stream.write_all(&vec![b'x'; size]);
         });

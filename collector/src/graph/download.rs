@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use http::header::LOCATION;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Request, Response};
 use runtime::http::Chunks;
 use tower::ServiceExt as _;
 use url::Url;
 
-use super::{Call, Graph, Tries, request_id};
+use super::{Graph, Tries, request_id};
 use crate::graph_error::{GraphError, classify};
 use crate::page;
 
@@ -28,23 +28,16 @@ pub struct Download {
 
 impl Graph {
     /// GET of a file, by a redirect or at once.
-    pub async fn download(&self, path: &str) -> Result<Download, GraphError> {
-        let mut tries = Tries::default();
+    pub async fn download(&self, path: &str, tries: &mut Tries) -> Result<Download, GraphError> {
         loop {
-            let call = Call {
-                method: Method::GET,
-                path,
-                body: Bytes::new(),
-                gate: self.gate.as_ref(),
-                cost: self.cost,
-            };
-            let (answer, _) = self.ask(&self.streaming, &mut tries, &call).await?;
+            let call = self.read(path, false);
+            let (answer, _) = self.ask(&self.streaming, tries, &call).await?;
             let (status, request_id) = (answer.status().as_u16(), request_id(answer.headers()));
             let answer = match status {
                 300..=399 => match self.follow(path, address(path, answer.headers())?).await? {
                     Ok(answer) => answer,
                     Err(e) => {
-                        self.failed(&mut tries, path, e).await?;
+                        self.failed(tries, path, e).await?;
                         continue;
                     }
                 },

@@ -2,27 +2,82 @@
 
 use crate::error::Error;
 use crate::graph_error::GraphError;
+use crate::page::{self, Page};
+use crate::run::Link;
 use crate::worker::Turn;
 
-/// How many objects there are. `None` where Graph counts none.
-pub async fn ask(turn: &Turn<'_>) -> Result<Option<u64>, Error> {
-    if turn.declaration.ranges.is_none() {
-        return Ok(None);
+/// Names of a collection's objects: of those on its first pages.
+#[derive(Default)]
+pub struct Sample {
+    /// In Graph's order.
+    pub names: Vec<String>,
+    /// More of them; none where these are all.
+    pub next: Option<Link>,
+}
+
+impl Sample {
+    /// Takes in a page of names of this property.
+    pub fn take(
+        &mut self,
+        turn: &Turn<'_>,
+        page: &Page<'_>,
+        property: &str,
+    ) -> Result<(), GraphError> {
+        let names = page.value.iter().filter_map(|o| page::text(o, property));
+        self.names.extend(names);
+        let next = page.next.as_deref().map(|l| turn.graph.relative(l));
+        self.next = next.transpose()?;
+        Ok(())
     }
-    match turn.graph.count(turn.declaration.path).await {
-        Ok(count) => Ok(Some(count)),
-        // A tenant whose directory doesn't count (B2C) is read all the same.
-        Err(GraphError::Refused { .. } | GraphError::NotFound | GraphError::Answer { .. }) => {
-            Ok(None)
+}
+
+/// How many objects there are before anything is read, and, since both come by one request, some of their names. `None`
+/// where Graph counts none.
+pub async fn ask(turn: &Turn<'_>) -> Result<(Option<u64>, Sample), Error> {
+    let mut sample = Sample::default();
+    let Some(property) = turn.declaration.ranges else {
+        return Ok((None, sample));
+    };
+    let link = Link(format!(
+        "v1.0/{}?$select={property}&$top={}&$count=true",
+        turn.declaration.path,
+        turn.declaration.largest_page()
+    ));
+    let mut count = None;
+    match turn.graph.get_eventual(&link).await {
+        Ok(reply) => {
+            if let Ok(page) = page::parse(&link.0, &reply.body) {
+                sample.take(turn, &page, property)?;
+                count = page.count;
+            }
         }
-        Err(e) => Err(e.into()),
+        Err(e) => _ = none_where_none_is_counted(e)?,
+    }
+    if count.is_none() {
+        count = alone(turn).await?;
+    }
+    Ok((count, sample))
+}
+
+/// How many objects there are. `None` where Graph counts none.
+async fn alone(turn: &Turn<'_>) -> Result<Option<u64>, GraphError> {
+    let count = turn.graph.count(turn.declaration.path).await;
+    count.map(Some).or_else(none_where_none_is_counted)
+}
+
+/// A tenant whose directory doesn't count (B2C) is read all the same.
+fn none_where_none_is_counted(e: GraphError) -> Result<Option<u64>, GraphError> {
+    match e {
+        GraphError::Refused { .. } | GraphError::NotFound | GraphError::Answer { .. } => Ok(None),
+        e => Err(e),
     }
 }
 
 /// Counts before anything is read, where that is not done.
 pub async fn before(turn: &mut Turn<'_>) -> Result<Option<u64>, Error> {
     if turn.open.counted.is_none() {
-        let count = ask(turn).await?;
+        let (count, sample) = ask(turn).await?;
+        turn.sample = sample;
         turn.update(|open, _| open.counted = count).await?;
     }
     Ok(turn.open.counted)
@@ -35,7 +90,7 @@ pub async fn agrees(turn: &mut Turn<'_>) -> Result<bool, Error> {
     let Some(before) = turn.open.counted.filter(|_| turn.open.gaps.is_empty()) else {
         return Ok(true);
     };
-    let Some(now) = ask(turn).await? else {
+    let Some(now) = alone(turn).await? else {
         return Ok(true);
     };
     let read = turn.open.distinct();

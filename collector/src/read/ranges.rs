@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::graph::{Graph, Reply};
@@ -16,6 +15,7 @@ use crate::graph_error::GraphError;
 use crate::page;
 use crate::publish::Window;
 use crate::read::batch::encode;
+use crate::read::count;
 use crate::read::trail::Trail;
 use crate::run::{Link, Piece, Rest};
 use crate::worker::Turn;
@@ -34,22 +34,24 @@ const RESTARTS: u32 = 50;
 /// Cuts the collection by the names on its first page; by letters where some of these people are not to be known: ends of
 /// ranges are stored. Where Graph refuses, one chain is read.
 pub async fn plan(turn: &mut Turn<'_>, property: &str, count: u64) -> Result<(), Error> {
-    let size = turn.declaration.page_sizes.first().copied().unwrap_or(100);
-    let mut next = Some(Link(format!(
-        "v1.0/{}?$select={property}&$top={size}",
-        turn.declaration.path
-    )));
-    let mut names = Vec::new();
-    for _ in 0..=count / SAMPLE {
-        let Some(link) = next.take() else { break };
-        let reply = match turn.graph.get(&link).await {
+    let size = turn.declaration.largest_page();
+    let mut sample = std::mem::take(&mut turn.sample);
+    if sample.names.is_empty() {
+        // Another process has counted.
+        sample = count::ask(turn).await?.1;
+    }
+    for _ in 0..count / SAMPLE {
+        let Some(link) = sample.next.take() else {
+            break;
+        };
+        let reply = match turn.graph.get_eventual(&link).await {
             Err(GraphError::Refused { status: 400, .. } | GraphError::PageExpired) => break,
             reply => reply?,
         };
         let page = page::parse(&link.0, &reply.body)?;
-        names.extend(page.value.iter().filter_map(|o| name(o, property)));
-        next = page.next.map(|l| turn.graph.relative(&l)).transpose()?;
+        sample.take(turn, &page, property)?;
     }
+    let names = sample.names;
     let parts = (count as f64 / (f64::from(size) * FILL)).ceil() as usize;
     let letters = plan::in_order(&names) || !turn.sieve.is_open();
     let pieces = plan::cut(&Piece::default(), &names, letters, parts);
@@ -207,7 +209,10 @@ impl Reader<'_, '_> {
         range.piece.objects += page.value.len() as u64;
         let more = range.piece.next.is_some();
         if more && range.pages <= LONG {
-            let names = page.value.iter().filter_map(|o| name(o, self.property));
+            let names = page
+                .value
+                .iter()
+                .filter_map(|o| page::text(o, self.property));
             range.names.extend(names);
         }
         let rest = Rest::Piece(number, more.then(|| range.piece.clone()));
@@ -275,10 +280,4 @@ impl Reader<'_, '_> {
             .extend(new.map(|(n, piece)| (n, piece.clone().into())));
         Ok(())
     }
-}
-
-/// A property of an object that is text.
-fn name(object: &RawValue, property: &str) -> Option<String> {
-    let object: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get()).ok()?;
-    serde_json::from_str(object.get(property)?.get()).ok()
 }

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::Error;
+use crate::graph::Tries;
 use crate::graph_error::GraphError;
 use crate::page;
 use crate::publish::Window;
@@ -15,33 +16,30 @@ use crate::worker::Turn;
 
 /// Rows on a published page.
 const PAGE: usize = 1_000;
-/// A file that is cut more often than this is given up for now: with the tries of each request, more would use up what
-/// Graph allows of a report in ten minutes, and hide why.
-const RESTARTS: u32 = 2;
 /// The column that every report has: what hasn't is something else, a proxy's page most likely.
 const PROOF: &str = "Report Refresh Date";
 
 /// Reads the whole file: the link behind it expires, so nothing can be gone on with.
 pub async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
-    for n in 0.. {
+    // For all of them together: Graph allows a handful of requests for a report in ten minutes.
+    let mut tries = Tries::default();
+    loop {
         if turn.open.page_count() > 0 {
             turn.update(|open, _| open.restart_chain()).await?;
         }
-        match rows(turn).await {
-            Err(Error::Graph(GraphError::Unreachable { .. } | GraphError::Answer { .. }))
-                if n < RESTARTS =>
-            {
+        match rows(turn, &mut tries).await {
+            Err(Error::Graph(e @ (GraphError::Unreachable { .. } | GraphError::Answer { .. }))) => {
+                turn.graph.once_more(&mut tries, e).await?;
                 tracing::info!(tenant = %turn.tenant, dataset = turn.declaration.name, "the report was cut off and is read again");
             }
             done => return done,
         }
     }
-    Ok(())
 }
 
-async fn rows(turn: &mut Turn<'_>) -> Result<(), Error> {
+async fn rows(turn: &mut Turn<'_>, tries: &mut Tries) -> Result<(), Error> {
     let path = page::first(turn.declaration, None);
-    let mut report = turn.graph.download(&path).await?;
+    let mut report = turn.graph.download(&path, tries).await?;
     let mut window = Window::new(turn.bus, turn.window);
     let (mut csv, mut header, mut rows) = (Csv::default(), None, Vec::new());
     let mut as_of = None;

@@ -151,6 +151,11 @@ pub enum Clouds {
 }
 
 impl Declaration {
+    /// Objects on a page that is asked for first.
+    pub fn largest_page(&self) -> u32 {
+        self.page_sizes.first().copied().unwrap_or(100)
+    }
+
     /// The dataset's name as an id.
     pub fn id(&self) -> Dataset {
         // Names of declarations are constants; a test reads each one.

@@ -252,7 +252,17 @@ fn paged(dataset: &Declaration, read: Read) -> bool {
 
 pub fn pages() -> Vec<Case> {
     use TroubleKind::*;
-    let kind = |kind, name, times, expected| trouble(name, Trouble::new(kind), times, expected);
+    let kind = |kind, name, times, expected| {
+        let case = trouble(name, Trouble::new(kind), times, expected);
+        let page = |arm| match arm {
+            Arm::Trouble(trouble) => Arm::Page(trouble),
+            arm => arm,
+        };
+        Case {
+            arms: case.arms.into_iter().map(page).collect(),
+            ..case
+        }
+    };
     let p: Expected = |d, r| paged(d, r).then_some(End::Whole);
     let mut cases = vec![
         kind(RepeatedPage, "repeated page, once", 1, p),

@@ -54,15 +54,24 @@ pub const READS: [Read; 3] = [Read::First, Read::Changes, Read::Again];
 #[derive(Clone)]
 pub enum Arm {
     Trouble(Trouble),
+    /// On the pages that are published: the first one of a full read gives names, of what Graph counts, to cut ranges by.
+    Page(Trouble),
     /// At Entra ID.
     Token(Trouble),
     Fault(Fault),
 }
 
 impl Arm {
-    fn arm(&self, sim: &Sim, path: &str) {
-        let path = Some(path.to_owned());
+    fn arm(&self, sim: &Sim, dataset: &Declaration, read: Read) {
+        let path = Some(path(dataset));
         match self {
+            Arm::Page(trouble) => sim
+                .trouble(Trouble {
+                    path,
+                    after: u32::from(dataset.ranges.is_some() && read != Read::Changes),
+                    ..trouble.clone()
+                })
+                .unwrap(),
             Arm::Trouble(trouble) => sim
                 .trouble(Trouble {
                     path,
@@ -117,6 +126,8 @@ pub fn concerns(read: Read, dataset: &Declaration) -> bool {
     dataset.by_id() || read != Read::Changes
 }
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// Passes, a day apart, within which everything is whole when the trouble is over.
 const PATIENCE: u32 = 2;
 
@@ -157,26 +168,26 @@ pub fn read(case: &Case, group: fn(&Declaration) -> bool) -> Cells {
             Read::First => {}
             Read::Changes => {
                 world.sim().advance(1);
-                world.advance_clock(Duration::from_secs(24 * 3600));
+                world.away(DAY);
             }
             Read::Again => {
                 // A row that a report no longer has stays for a month.
                 if datasets[0].by_id() {
                     world.sim().advance(1);
                 }
-                world.next_week();
+                world.away(7 * DAY);
             }
         }
         for arm in &case.arms {
             if let Arm::Token(trouble) = arm {
                 world.sim().trouble(trouble.clone()).unwrap();
                 // The next token is a new one.
-                world.restart();
+                world.away(Duration::ZERO);
             }
         }
         for dataset in &datasets {
             for arm in &case.arms {
-                arm.arm(&world.sim(), &path(dataset));
+                arm.arm(&world.sim(), dataset, read);
             }
         }
         let ends = passes(&mut world, &datasets, case.patience);
@@ -201,7 +212,7 @@ pub fn read(case: &Case, group: fn(&Declaration) -> bool) -> Cells {
         }
         // What was left out is looked at again once a day.
         for _ in 0..PATIENCE {
-            world.advance_clock(Duration::from_secs(25 * 3600));
+            world.away(DAY + Duration::from_secs(3600));
             if tests::world::exit(&world.sync()) == "0" && !case.late {
                 break;
             }
@@ -255,7 +266,7 @@ fn passes(
         if pass == patience || ends.values().all(done) {
             break;
         }
-        world.advance_clock(Duration::from_secs(2 * 3600));
+        world.away(Duration::from_secs(2 * 3600));
     }
     ends
 }

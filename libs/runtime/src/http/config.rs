@@ -165,8 +165,7 @@ mod tests {
     use super::*;
 
     fn checked(text: &str) -> Result<Config, Problem> {
-        let config: Config =
-            crate::config::parse(text, "test", std::collections::HashMap::new())?;
+        let config: Config = crate::config::parse(text, "test", std::collections::HashMap::new())?;
         config.check()?;
         Ok(config)
     }
@@ -184,7 +183,10 @@ mod tests {
             ("no_proxy = ['example']", "without outbound.proxy"),
             ("proxy = 'proxy.example'", "no address of a proxy"),
             ("proxy = 'socks5://proxy.example'", "no address of a proxy"),
-            ("proxy = 'http://me:canary@proxy.example'", "holds no secrets"),
+            (
+                "proxy = 'http://me:canary@proxy.example'",
+                "holds no secrets",
+            ),
         ] {
             let e = checked(text).unwrap_err().to_string();
             assert!(e.contains(told) && !e.contains("canary"), "{e}");

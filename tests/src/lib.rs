@@ -18,6 +18,7 @@ pub mod person;
 pub mod process;
 pub mod provider;
 pub mod reading;
+pub mod reclamations;
 mod setup;
 pub mod truth;
 pub mod world;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, clients, distributed, needs, proto, suite};
+use crate::{bench, check, clients, distributed, needs, peers, proto, suite};
 
 #[derive(Parser)]
 #[command(
@@ -59,6 +59,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Let Leastwise and other readers read a tenant under the same faults, and count who would wrongly lose a licence
+    Reclamations {
+        /// Passed on; `--json` prints one line of JSON
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Kill a reader at random moments of a full read: what it reads twice, and that nothing is lost
     Killed {
         /// Passed on; `cargo xtask killed --help` lists them
@@ -93,6 +99,7 @@ pub fn run() -> ExitCode {
         Task::Chaos { args } => distributed::chaos(&args),
         Task::Year { args } => distributed::year(&args),
         Task::Killed { args } => distributed::killed(&args),
+        Task::Reclamations { args } => peers::reclamations(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -6,7 +6,7 @@
 //! that is said loudly: it says nothing about the simulator and the token-broker.
 
 mod contract;
-mod install;
+pub mod install;
 mod provider;
 
 use std::fs;

@@ -19,6 +19,7 @@ mod clients;
 mod command;
 mod distributed;
 mod needs;
+mod peers;
 mod proto;
 mod suite;
 mod tally;

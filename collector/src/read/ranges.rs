@@ -1,9 +1,11 @@
 //! A large collection in ranges of a property, several at a time: pages of one range follow each other, and waiting for
 //! them is what takes time.
 
+mod again;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -20,8 +22,10 @@ use crate::read::trail::Trail;
 use crate::run::{Link, Piece, Rest};
 use crate::worker::Turn;
 
+use again::Again;
+
 /// Requests at the same time in the beginning; one more with each answer, so that they double in the time of one.
-const FIRST: usize = 16;
+const FIRST: usize = 32;
 /// A page for each of which so many objects are planned: ranges differ, and a second page costs the time of the first.
 const FILL: f64 = 0.8;
 /// A range that is so many pages long and not at its end is split once nothing else is left to do.
@@ -81,6 +85,7 @@ pub async fn read(
         queued: pieces.into_iter().map(|(n, p)| (n, p.into())).collect(),
         restarts: 0,
         flying: FuturesUnordered::new(),
+        again: Arc::default(),
     };
     let done = reader.read(turn).await;
     match done {
@@ -121,6 +126,7 @@ struct Reader<'a, 'p> {
     queued: VecDeque<(u32, Ranged)>,
     restarts: u32,
     flying: FuturesUnordered<BoxFuture<'a, Fetched>>,
+    again: Arc<Again>,
 }
 
 impl Reader<'_, '_> {
@@ -136,6 +142,7 @@ impl Reader<'_, '_> {
             {
                 self.fetch(number, range);
             }
+            self.again.others_wait(!self.queued.is_empty());
             tokio::select! {
                 steps = window.confirmed() => turn.confirm(steps?).await?,
                 Some((number, range, link, reply)) = self.flying.next() => {
@@ -155,9 +162,9 @@ impl Reader<'_, '_> {
             Some(link) => link.clone(),
             None => Link(format!("{}{}", self.first, self.filter(&range.piece))),
         };
-        let graph = self.graph;
+        let (graph, again) = (self.graph, Arc::clone(&self.again));
         self.flying.push(Box::pin(async move {
-            let reply = graph.get(&link).await;
+            let reply = again.get(graph, &link).await;
             (number, range, link, reply)
         }));
     }

@@ -36,6 +36,8 @@ enum Task {
     Year(tests::year::Args),
     /// Kill a reader in the middle of a full read, again and again: what is read twice, and that nothing is lost
     Killed(tests::killed::Args),
+    /// Count who would wrongly be taken for somebody without a licence, by Leastwise and by other readers
+    Reclamations(tests::reclamations::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -49,5 +51,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::BenchCollector(task) => tests::bench::collector::run(&task),
         Task::Year(args) => tests::year::run(&args),
         Task::Killed(args) => tests::killed::run(&args),
+        Task::Reclamations(args) => tests::reclamations::run(&args),
     }
 }

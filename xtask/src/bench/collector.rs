@@ -1,17 +1,16 @@
 //! The collector alone before the simulator, measured by the program `distributed`.
 
-use anyhow::{Result, bail};
-use std::path::PathBuf;
-
 use super::Args;
 use super::figures::Figures;
 use super::told;
 use crate::command::{cargo, command, passes};
-use crate::workspace::{root, target};
+use crate::peers;
+use crate::workspace::target;
+use anyhow::{Result, bail};
 
 /// The first reading of a large tenant, beside graph-rs-sdk.
 pub fn first_read(args: &Args) -> Result<Figures> {
-    let peer = peer("graph-rs")?;
+    let peer = peers::graph_rs()?;
     run(args, "first-read", &["--peer", &peer.to_string_lossy()])
 }
 
@@ -48,19 +47,4 @@ fn run(args: &Args, name: &str, options: &[&str]) -> Result<Figures> {
         bench.args(["bench-collector", name]).args(options);
         bench
     })
-}
-
-/// A program of tests/peers, built with its own lockfile.
-fn peer(name: &str) -> Result<PathBuf> {
-    let target = target().join("peers");
-    let mut build = cargo();
-    build.args(["build", "--release", "--locked", "--bin", name]);
-    build
-        .arg("--manifest-path")
-        .arg(root().join("tests/peers/Cargo.toml"));
-    build.arg("--target-dir").arg(&target);
-    if !passes(&mut build)? {
-        bail!("tests/peers doesn't build");
-    }
-    Ok(target.join("release").join(name))
 }

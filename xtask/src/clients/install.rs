@@ -12,8 +12,10 @@ use crate::{needs, workspace};
 
 /// Clients of one language.
 pub struct Clients {
-    /// For people; its folder has the name in small letters.
+    /// For people.
     pub language: &'static str,
+    /// Its folder in tests/graph-sim/clients.
+    folder: &'static str,
     /// What is run, in this order.
     pub scripts: &'static [&'static str],
     /// What starts an OpenID provider in this language.
@@ -43,6 +45,7 @@ pub enum Installed {
 pub const ALL: [Clients; 2] = [
     Clients {
         language: "Python",
+        folder: "python",
         scripts: &["tokens.py", "read.py"],
         provider: None,
         contract: Some("contract.py"),
@@ -51,6 +54,7 @@ pub const ALL: [Clients; 2] = [
     },
     Clients {
         language: "Node",
+        folder: "node",
         scripts: &["tokens.mjs", "read.mjs"],
         provider: Some("provider.mjs"),
         contract: None,
@@ -58,6 +62,17 @@ pub const ALL: [Clients; 2] = [
         kind: Kind::Node,
     },
 ];
+
+/// Readers beside which Leastwise is measured.
+pub const PEERS: Clients = Clients {
+    language: "Python",
+    folder: "peers",
+    scripts: &[],
+    provider: None,
+    contract: None,
+    pins: "requirements.txt",
+    kind: Kind::Python,
+};
 
 /// How pip and npm tell that they reached nobody, or nobody who answers.
 const UNREACHABLE: [&str; 9] = [
@@ -85,7 +100,7 @@ impl Clients {
         if let Err(why) = missing {
             return Ok(Installed::Not(format!("{why:#}")));
         }
-        let home = workspace::target().join("clients").join(self.folder());
+        let home = workspace::target().join("clients").join(self.folder);
         // The last file to be written: without it nothing is known about the directory.
         let stamp = home.join("installed");
         let wanted = self.wanted()?;
@@ -115,7 +130,7 @@ impl Clients {
 
     /// What must be there: the pins, and for Python, of which one is in the directory, which it is.
     fn wanted(&self) -> Result<String> {
-        let pins = folder().join(self.folder()).join(self.pins);
+        let pins = self.scripts().join(self.pins);
         let mut wanted =
             fs::read_to_string(&pins).with_context(|| format!("read {}", pins.display()))?;
         if let Kind::Python = self.kind {
@@ -127,7 +142,7 @@ impl Clients {
     }
 
     fn install(&self, home: &Path) -> Result<(bool, String)> {
-        let from = folder().join(self.folder());
+        let from = self.scripts();
         match self.kind {
             Kind::Python => {
                 let venv = passes_with_output(command("python3").args(["-m", "venv"]).arg(home))?;
@@ -162,7 +177,7 @@ impl Clients {
 
     /// Where the script is, up to date.
     pub fn script(&self, home: &Path, name: &str) -> Result<PathBuf> {
-        let from = folder().join(self.folder());
+        let from = self.scripts();
         Ok(match self.kind {
             Kind::Python => from.join(name),
             // Node looks for modules beside the script only.
@@ -173,7 +188,8 @@ impl Clients {
         })
     }
 
-    fn folder(&self) -> String {
-        self.language.to_lowercase()
+    /// Where its scripts are.
+    pub fn scripts(&self) -> PathBuf {
+        folder().join(self.folder)
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -66,7 +67,7 @@ fn users_who_change_while_they_are_read_are_neither_lost_nor_removed() {
     setup.lateness = 600;
     setup.paused = true;
     let mut world = World::new(Setting::Embedded, setup);
-    // The token, three small datasets, a link, a count, names; then five ranges.
+    // The token, three small datasets, a link, a count with names; then five ranges.
     for requests in [9, 11, 13] {
         world.sync_until(requests);
         world.sim().advance(1);
@@ -86,6 +87,8 @@ struct Server {
     expires: AtomicU32,
     /// Says that there are so many more.
     counts_more: usize,
+    /// The request of this number is never answered.
+    hangs: u32,
     requests: AtomicU32,
 }
 
@@ -156,10 +159,20 @@ impl Server {
     }
 }
 
-/// What a collector publishes of a server's users, and the seal's gaps.
-fn read(server: Server) -> (Vec<Value>, u32, Vec<String>) {
+/// What a collector publishes of a server's users.
+struct Reading {
+    objects: Vec<Value>,
+    requests: u32,
+    /// The seal's.
+    gaps: Vec<String>,
+    /// By the simulated clock.
+    took: Duration,
+}
+
+fn read(server: Server) -> Reading {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .start_paused(true)
         .build()
         .unwrap();
     runtime.block_on(async {
@@ -168,10 +181,17 @@ fn read(server: Server) -> (Vec<Value>, u32, Vec<String>) {
         let http = Streaming::new(tower::service_fn(move |request: http::Request<Bytes>| {
             let (status, body) =
                 answering.answer(request.method().as_str(), &request.uri().to_string());
+            let hangs = answering.requests.load(Ordering::Relaxed) == answering.hangs;
             let body = Bytes::from(body.to_string());
             let chunks: Chunks = futures::stream::iter([Ok(body)]).boxed();
             let answer = http::Response::builder().status(status).body(chunks);
-            std::future::ready(answer.map_err(Into::into))
+            async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                answer.map_err(Into::into)
+            }
         }));
         let home = tempfile::tempdir().unwrap();
         let base = "http://graph.localhost".to_owned();
@@ -186,16 +206,24 @@ fn read(server: Server) -> (Vec<Value>, u32, Vec<String>) {
             tenants: &[tenant],
             datasets: &["users"],
             http: http.into(),
-            clock: Clock::system(),
-            db: desk::database(home.path(), Durability::Full).await.unwrap(),
+            clock: Clock::starting_at(tests::world::ORIGIN),
+            db: desk::database(home.path(), Durability::Normal)
+                .await
+                .unwrap(),
             alone: true,
             keep: true,
         });
+        let start = tokio::time::Instant::now();
         let seal = desk.sealed().await;
         let requests = server.requests.load(Ordering::Relaxed);
         let objects = desk.published.objects();
         desk.stop().await;
-        (objects, requests, seal.gaps)
+        Reading {
+            objects,
+            requests,
+            gaps: seal.gaps,
+            took: start.elapsed(),
+        }
     })
 }
 
@@ -217,7 +245,12 @@ fn all(names: &[String], objects: &[Value]) {
 fn a_server_of_small_pages_is_read_whole_in_any_order() {
     for sorted in [false, true] {
         let names = names(3_000);
-        let (objects, requests, gaps) = read(Server {
+        let Reading {
+            objects,
+            requests,
+            gaps,
+            ..
+        } = read(Server {
             names: names.clone(),
             sorted,
             ..Server::default()
@@ -232,7 +265,7 @@ fn a_server_of_small_pages_is_read_whole_in_any_order() {
 #[test]
 fn a_server_that_refuses_ranges_is_read_as_one_chain() {
     let names = names(500);
-    let (objects, _, gaps) = read(Server {
+    let Reading { objects, gaps, .. } = read(Server {
         names: names.clone(),
         refuses_filters: true,
         ..Server::default()
@@ -244,7 +277,7 @@ fn a_server_that_refuses_ranges_is_read_as_one_chain() {
 #[test]
 fn a_range_whose_continuation_expires_begins_anew() {
     let names = names(1_500);
-    let (objects, _, gaps) = read(Server {
+    let Reading { objects, gaps, .. } = read(Server {
         names: names.clone(),
         expires: AtomicU32::new(6),
         ..Server::default()
@@ -257,12 +290,34 @@ fn a_range_whose_continuation_expires_begins_anew() {
 fn fewer_objects_than_are_counted_are_a_gap() {
     for users in [60, 500] {
         let names = names(users);
-        let (objects, _, gaps) = read(Server {
+        let Reading { objects, gaps, .. } = read(Server {
             names: names.clone(),
             counts_more: 7,
             ..Server::default()
         });
         all(&names, &objects);
         assert!(gaps[0].starts_with("LW-3010"), "{gaps:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_never_comes_holds_up_nothing() {
+    // The link, the count with names, the count alone: then ranges.
+    for hangs in [4, 40, 70] {
+        let names = names(1_200);
+        let Reading {
+            objects,
+            gaps,
+            took,
+            ..
+        } = read(Server {
+            names: names.clone(),
+            hangs,
+            ..Server::default()
+        });
+        all(&names, &objects);
+        assert!(gaps.is_empty());
+        // An answer takes 0.3 s, and 100 s are waited for one.
+        assert!(took < Duration::from_secs(30), "{hangs}: {took:?}");
     }
 }

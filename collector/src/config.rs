@@ -55,7 +55,7 @@ impl Default for Config {
             verdict_within_seconds: 1800,
             publish_window: 8,
             ranges_above: 20_000,
-            parallel_requests: 48,
+            parallel_requests: 32,
             free_share: 0.2,
             scheduled: true,
         }

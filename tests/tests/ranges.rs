@@ -88,7 +88,7 @@ struct Server {
     /// Says that there are so many more.
     counts_more: usize,
     /// The request of this number is never answered.
-    hangs: u32,
+    hangs: Option<u32>,
     requests: AtomicU32,
 }
 
@@ -181,7 +181,7 @@ fn read(server: Server) -> Reading {
         let http = Streaming::new(tower::service_fn(move |request: http::Request<Bytes>| {
             let (status, body) =
                 answering.answer(request.method().as_str(), &request.uri().to_string());
-            let hangs = answering.requests.load(Ordering::Relaxed) == answering.hangs;
+            let hangs = Some(answering.requests.load(Ordering::Relaxed)) == answering.hangs;
             let body = Bytes::from(body.to_string());
             let chunks: Chunks = futures::stream::iter([Ok(body)]).boxed();
             let answer = http::Response::builder().status(status).body(chunks);
@@ -312,7 +312,7 @@ fn an_answer_that_never_comes_holds_up_nothing() {
             ..
         } = read(Server {
             names: names.clone(),
-            hangs,
+            hangs: Some(hangs),
             ..Server::default()
         });
         all(&names, &objects);

@@ -83,7 +83,7 @@ impl Load {
     fn sizes(self) -> &'static [u32] {
         match self {
             Load::Reports | Load::Intune => &[300],
-            Load::Members | Load::Users => &[40, 300, 1_500],
+            Load::Members | Load::Users => &[40, 300, 600],
         }
     }
 }
@@ -189,6 +189,8 @@ async fn spend(case: Case, windows: u32, home: &Path) -> Result<Outcome> {
         seed: case.seed,
         base: Some(BASE.to_owned()),
         start: Some(ORIGIN / 1_000_000),
+        // What a request costs here is time of ours.
+        most_on_page: Some(20),
         roles: needs.map(|need| need.least.to_owned()).collect(),
         ..graph_sim::Config::default()
     });

@@ -54,7 +54,8 @@ pub struct Graph {
     /// The budget of single requests, and that of parts of a batch.
     gate: Option<Arc<Gate>>,
     parts: Option<Arc<Gate>>,
-    /// What one request costs.
+    declaration: &'static Declaration,
+    /// What one part of a batch costs.
     cost: u32,
     requests: AtomicU32,
 }
@@ -74,7 +75,7 @@ impl Graph {
         tokens: Channel,
         base: String,
         tenant: TenantId,
-        declaration: &Declaration,
+        declaration: &'static Declaration,
         limiter: &Limiter,
     ) -> Self {
         let dataset = declaration.id();
@@ -90,6 +91,7 @@ impl Graph {
             // Parents, whose objects have limits of their own, are listed in the directory.
             gate: parts.clone().or_else(|| limiter.identity()),
             parts,
+            declaration,
             cost: declaration.units(),
             requests: AtomicU32::new(0),
         }
@@ -130,7 +132,7 @@ impl Graph {
             path,
             body: Bytes::new(),
             gate: self.gate.as_ref(),
-            cost: self.cost,
+            cost: self.declaration.units_of(path),
             eventual,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{Bucket, Declaration};
+use crate::{Bucket, Declaration, Reading};
 
 /// How much may be asked within a window. Which kind of window Graph counts in is documented nowhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +52,19 @@ impl Bucket {
 }
 
 impl Declaration {
+    /// What a request for this path costs: the listing of parents is another collection than what is read of each.
+    pub fn units_of(&self, path: &str) -> u32 {
+        let Reading::Each(parents) = &self.reading else {
+            return self.units();
+        };
+        let below = path.trim_start_matches("v1.0/");
+        match below.split('?').next() == Some(parents.path) {
+            // Users and groups with `$select`.
+            true => 1,
+            false => self.units(),
+        }
+    }
+
     /// What one of its requests costs, in resource units where the bucket counts these: the published cost of the path, less
     /// one for `$select`, at least one.
     pub fn units(&self) -> u32 {

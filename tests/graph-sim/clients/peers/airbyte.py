@@ -84,7 +84,8 @@ with tempfile.TemporaryDirectory() as home:
 for line in read.stdout.splitlines():
     message = json.loads(line)
     if message["type"] == "RECORD":
-        users.add(message["record"]["data"]["assignedLicenses"])
+        data = message["record"]["data"]
+        users.add(data["id"], data["assignedLicenses"])
     elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
         error = message["trace"]["error"]["message"]
 if read.returncode != 0:

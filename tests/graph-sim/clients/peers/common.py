@@ -10,17 +10,17 @@ SELECT = ["id", "userPrincipalName", "assignedLicenses"]
 
 
 class Found:
-    """The users that a reader was given."""
+    """The users that a reader was given, by their ids."""
 
     def __init__(self):
-        self.count = self.licensed = 0
+        self.users = {}
 
-    def add(self, licences):
-        self.count += 1
-        self.licensed += bool(licences)
+    def add(self, user, licences):
+        self.users[user] = bool(licences)
 
     def tell(self, error):
         """Ends the process; `error` is what the reader's user was told, or None."""
-        told = {"count": self.count, "licensed": self.licensed, "error": error}
+        licensed = sum(self.users.values())
+        told = {"count": len(self.users), "licensed": licensed, "error": error}
         print(json.dumps(told))
         sys.exit(1 if error else 0)

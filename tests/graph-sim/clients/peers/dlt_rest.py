@@ -36,7 +36,7 @@ source = rest_api_source(
 users = Found()
 try:
     for user in source.resources["users"]:
-        users.add(user["assignedLicenses"])
+        users.add(user["id"], user["assignedLicenses"])
 except Exception as e:
     users.tell(f"{type(e).__name__}: {e}")
 users.tell(None)

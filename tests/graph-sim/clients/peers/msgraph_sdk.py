@@ -34,7 +34,7 @@ async def read(found):
     page = await client.users.get(RequestConfiguration(query_parameters=query))
 
     def keep(user):
-        found.add(user.assigned_licenses)
+        found.add(user.id, user.assigned_licenses)
         return True
 
     async with credential:

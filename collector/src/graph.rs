@@ -31,6 +31,8 @@ use crate::token::{Token, Tokens};
 const NETWORK_TRIES: u32 = 4;
 /// A tenant that is throttled is waited for longer: Graph says how long.
 const BUSY_TRIES: u32 = 10;
+/// A server that fails is waited for about a minute.
+const FAILING_TRIES: u32 = 6;
 const NETWORK: Backoff = Backoff {
     base: Duration::from_millis(400),
     max: Duration::from_secs(5),
@@ -350,7 +352,7 @@ impl Graph {
                 self.later(tries, html).await?;
                 Ok(true)
             }
-            429 | 500 | 502..=504 | 509 if tries.busy < BUSY_TRIES => {
+            429 | 500 | 502..=504 | 509 if tries.busy < most_tries(status, what) => {
                 let paced = call.gate.is_some() && matches!(what, Answer::Refused(_));
                 let wait = match paced {
                     // The budget says when.
@@ -425,6 +427,13 @@ pub struct Tries {
     network: u32,
     busy: u32,
     renewed: bool,
+}
+
+fn most_tries(status: u16, what: Answer) -> u32 {
+    match (status, what) {
+        (500 | 502 | 504, Answer::Served) => FAILING_TRIES,
+        _ => BUSY_TRIES,
+    }
 }
 
 fn is_html(headers: &HeaderMap) -> bool {

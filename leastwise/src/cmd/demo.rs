@@ -67,11 +67,10 @@ impl Demo {
             },
         )
         .await?;
-        let clients = stack.clients.clone();
-        let pass = Pass::begin(&clients).await?;
+        let pass = Pass::begin(&stack.clients).await?;
         stack.start();
         let shown = tokio::select! {
-            shown = self.show(&sim, &mut simulated, &out, pass, &clients, &config, &clock) => shown,
+            shown = self.show(&sim, &mut simulated, &out, pass, &config, &clock) => shown,
             failed = stack.failed() => Err(failed.err().unwrap_or_else(|| Problem::new("LW-4090", "a service ended.", "start again"))),
             () = super::run::stopped() => Err(Problem::new("LW-4092", "stopped before the demo was done.", "start it again with the same --out: it goes on where it was")),
         };
@@ -86,10 +85,10 @@ impl Demo {
         simulated: &mut Simulated,
         out: &Path,
         pass: Pass,
-        clients: &crate::Clients,
         config: &Config,
         clock: &Clock,
     ) -> Result<ExitCode, Problem> {
+        let clients = pass.clients.clone();
         let (exit, seconds) = self
             .read(sim, "Reading a simulated tenant", pass, clock)
             .await?;
@@ -100,7 +99,7 @@ impl Demo {
             self.read(
                 sim,
                 &format!("\nA day later (day {})", simulated.day),
-                Pass::begin(clients).await?,
+                Pass::begin(&clients).await?,
                 clock,
             )
             .await?;

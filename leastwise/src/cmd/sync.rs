@@ -72,7 +72,8 @@ pub struct Outcome {
 ///
 /// Services that don't work yet are started after this: else what they begin by themselves is read twice.
 pub struct Pass {
-    clients: Clients,
+    /// Channels to the services.
+    pub clients: Clients,
     /// The newest run before.
     newest: u64,
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, clients, distributed, needs, peers, proto, suite};
+use crate::{bench, check, clients, distributed, needs, proto, suite};
 
 #[derive(Parser)]
 #[command(
@@ -99,7 +99,7 @@ pub fn run() -> ExitCode {
         Task::Chaos { args } => distributed::chaos(&args),
         Task::Year { args } => distributed::year(&args),
         Task::Killed { args } => distributed::killed(&args),
-        Task::Reclamations { args } => peers::reclamations(&args),
+        Task::Reclamations { args } => clients::peers::reclamations(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -6,7 +6,8 @@
 //! that is said loudly: it says nothing about the simulator and the token-broker.
 
 mod contract;
-pub mod install;
+mod install;
+pub mod peers;
 mod provider;
 
 use std::fs;

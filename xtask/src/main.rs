@@ -19,7 +19,6 @@ mod clients;
 mod command;
 mod distributed;
 mod needs;
-mod peers;
 mod proto;
 mod suite;
 mod tally;

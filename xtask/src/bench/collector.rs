@@ -3,8 +3,8 @@
 use super::Args;
 use super::figures::Figures;
 use super::told;
+use crate::clients::peers;
 use crate::command::{cargo, command, passes};
-use crate::peers;
 use crate::workspace::target;
 use anyhow::{Result, bail};
 

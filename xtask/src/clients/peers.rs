@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::clients::install::{Installed, PEERS};
+use super::install::{Installed, PEERS};
 use crate::command::{cargo, command, passes};
 use crate::workspace::{root, target};
 

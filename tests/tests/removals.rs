@@ -102,3 +102,32 @@ fn an_index_that_is_late_removes_nobody() {
         (world, users)
     });
 }
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn an_id_that_is_404_for_a_minute_after_its_creation_comes_later() {
+    // Late replicas don't know it, and others name it as changed.
+    let mut world = rested(|setup| setup.sim.lag = Some(MINUTE));
+    world.sim().storm(0, Storm::Merger { users: 40 });
+    world.sync();
+    let users = there(&world);
+    assert!(missing(&world, &users) > 0, "nobody was 404");
+    world.advance_clock(LATE);
+    world.sync();
+    assert_eq!(missing(&world, &users), 0);
+}
+
+#[test]
+fn an_id_that_is_404_for_a_minute_and_there_again_is_not_removed() {
+    protected_by(Rule::MissingIsSuspect, || {
+        let mut world = rested(|setup| setup.sim.lag = Some(MINUTE));
+        world.sim().storm(0, Storm::Deletion { users: 40 });
+        world.advance_clock(MINUTE / 2);
+        // Late replicas don't know of it, and others name all forty as changed.
+        world.sim().storm(0, Storm::Restoration { users: 40 });
+        world.sync();
+        let users = there(&world);
+        (world, users)
+    });
+}

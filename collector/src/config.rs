@@ -37,6 +37,10 @@ pub struct Config {
     /// Where all applications of a tenant have a limit together (Intune, usage reports): the share of ours that is not
     /// used, from 0 to 0.95.
     pub free_share: f64,
+    /// Members of all groups are read, and not only of those that licences are assigned to.
+    pub members_of_all_groups: bool,
+    /// A collection that is read by delta is read in full after so many days: what no delta tracks is seen then.
+    pub full_every_days: u64,
     /// Whether datasets become due by their cadence; without it only by command.
     pub scheduled: bool,
 }
@@ -57,10 +61,14 @@ impl Default for Config {
             ranges_above: 20_000,
             parallel_requests: 32,
             free_share: 0.2,
+            members_of_all_groups: false,
+            full_every_days: catalog::FULL_EVERY.as_secs() / DAY,
             scheduled: true,
         }
     }
 }
+
+const DAY: u64 = 24 * 3_600;
 
 /// Nothing is read more often.
 const FASTEST: u64 = 60;
@@ -89,6 +97,16 @@ impl Config {
                 );
             }
         }
+        // What no delta tracks must not be older than what reports tell.
+        if !(1..=30).contains(&self.full_every_days) {
+            return wrong(
+                format!(
+                    "collector.full_every_days = {} is out of range.",
+                    self.full_every_days
+                ),
+                "name 1 to 30 days",
+            );
+        }
         Ok(())
     }
 
@@ -109,7 +127,7 @@ impl Config {
             by_delta: dataset.by_id(),
             declaration: dataset.version,
             lateness: Duration::from_secs(self.lateness_seconds),
-            full_every: catalog::FULL_EVERY,
+            full_every: Duration::from_secs(self.full_every_days * DAY),
             verdict_within: Duration::from_secs(self.verdict_within_seconds),
         }
     }

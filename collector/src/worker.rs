@@ -75,6 +75,8 @@ pub struct Turn<'a> {
     pub parallel: usize,
     /// A collection of more objects is read in ranges.
     pub ranges_above: u64,
+    /// What is read of each parent is read of those too that the declaration leaves out.
+    pub every_parent: bool,
     /// What may be published.
     pub sieve: Sieve,
     /// Names that came with the count.
@@ -299,6 +301,7 @@ pub async fn work(
             window: shared.config.publish_window,
             parallel: shared.config.parallel_requests,
             ranges_above: shared.config.ranges_above,
+            every_parent: every_parent(&shared.config, declaration),
             sieve: Sieve::All,
             sample: count::Sample::default(),
             shared,
@@ -328,6 +331,13 @@ pub async fn work(
         shared.touch();
     }
     publish_seal(shared, id, tenant, declaration, attempt).await
+}
+
+fn every_parent(config: &Config, declaration: &Declaration) -> bool {
+    let Reading::Each(parents) = &declaration.reading else {
+        return false;
+    };
+    parents.all_if_asked && config.members_of_all_groups
 }
 
 async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {

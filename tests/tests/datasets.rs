@@ -1,10 +1,12 @@
 //! Every dataset comes to the inventory as the simulated tenant has it, and what left the tenant leaves the inventory.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use tests::compared::{COMPARED, Depth, REPORTS, differs, every_dataset, records, subjects};
+use tests::compared::{
+    COMPARED, Depth, REPORTS, differs, every_dataset, reading, records, subjects,
+};
 use tests::world::{Setting, World};
 
 fn assert_as_in_the_tenant(world: &World) {
@@ -63,5 +65,27 @@ fn usage_reports_name_whom_the_tenant_lets_them_name() {
                 assert_eq!(here, there, "{kind}");
             }
         }
+    }
+}
+
+#[test]
+fn members_of_groups_without_licences_are_read_where_they_are_asked_for() {
+    for all in [false, true] {
+        let setup = reading(200, &[catalog::find("groupMembers").unwrap()]);
+        let mut world = World::still(Setting::Embedded, setup);
+        world.reconfigure(|config| config.collector.members_of_all_groups = all);
+        world.sync_whole();
+        let log = world.sim().log();
+        let members = log.iter().filter_map(|e| e.path.strip_suffix("/members"));
+        let read: BTreeSet<&str> = members.collect();
+        let groups = world.sim().truth(0, "groups").unwrap();
+        assert!(!read.is_empty());
+        assert_eq!(
+            read.len() == groups.len(),
+            all,
+            "{} of {}",
+            read.len(),
+            groups.len()
+        );
     }
 }

@@ -37,7 +37,7 @@ pub async fn list(turn: &mut Turn<'_>, parents: &Parents) -> Result<(), Error> {
             .and_then(|i| serde_json::from_str(i.get()).ok());
         let id: String = id.ok_or_else(|| page::answer(parents.path, "an object without id"))?;
         // Null, which Graph never documents, is not "none": to read in vain is better than to leave out.
-        let has = |list: &&RawValue| list.get() != "[]";
+        let has = |list: &&RawValue| turn.every_parent || list.get() != "[]";
         if object.get(parents.having).is_some_and(has)
             && turn.sieve.passes_parent(parents.owner, &id)
         {

@@ -90,6 +90,8 @@ pub struct Parents {
     pub path: &'static str,
     /// The list that must not be empty. It is looked at here: Graph's pages expire fast under a filter on it.
     pub having: &'static str,
+    /// Whether the children of all parents are of use to somebody who asks for them.
+    pub all_if_asked: bool,
     /// `$filter`, of those that need no advanced query.
     pub filter: Option<&'static str>,
     /// `$top`.

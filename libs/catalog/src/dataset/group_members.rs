@@ -16,6 +16,7 @@ pub const GROUP_MEMBERS: Declaration = Declaration {
     reading: Reading::Each(Parents {
         path: "groups",
         having: "assignedLicenses",
+        all_if_asked: true,
         filter: None,
         page_size: 999,
         owner: "groupId",

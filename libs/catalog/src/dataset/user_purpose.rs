@@ -16,6 +16,7 @@ pub const USER_PURPOSE: Declaration = Declaration {
     reading: Reading::Each(Parents {
         path: "users",
         having: "assignedLicenses",
+        all_if_asked: false,
         filter: Some("accountEnabled eq false"),
         page_size: 999,
         owner: "userId",

@@ -36,7 +36,7 @@ impl Sample {
 pub async fn ask(turn: &Turn<'_>) -> Result<(Option<u64>, Sample), Error> {
     let mut sample = Sample::default();
     let Some(property) = turn.declaration.ranges else {
-        return Ok((None, sample));
+        return Ok((alone(turn).await?, sample));
     };
     let link = Link(format!(
         "v1.0/{}?$select={property}&$top={}&$count=true",
@@ -61,6 +61,9 @@ pub async fn ask(turn: &Turn<'_>) -> Result<(Option<u64>, Sample), Error> {
 
 /// How many objects there are. `None` where Graph counts none.
 async fn alone(turn: &Turn<'_>) -> Result<Option<u64>, GraphError> {
+    if !turn.declaration.counted {
+        return Ok(None);
+    }
     let count = turn.graph.count(turn.declaration.path).await;
     count.map(Some).or_else(none_where_none_is_counted)
 }

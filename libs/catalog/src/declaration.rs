@@ -22,8 +22,10 @@ pub struct Declaration {
     /// How it is read.
     pub reading: Reading,
     /// The property by whose ranges a large collection is read in parallel: never null, and Graph takes `ge` and `le` on
-    /// it. None: Graph counts no such collection, or pages of it are few.
+    /// it. None: pages of it are few.
     pub ranges: Option<&'static str>,
+    /// Whether Graph counts its path by `$count`.
+    pub counted: bool,
     /// The application permissions that it needs: all of them.
     pub needs: &'static [Need],
     /// Which of Graph's limits its requests count against.

@@ -59,7 +59,7 @@ fn whole(_: &Declaration, _: Read) -> Option<End> {
 /// Whether the first request is for a number of objects, without which a collection is read all the same. Before a first
 /// reading the delta link is taken, and what has changed is asked for by it.
 fn counted_first(dataset: &Declaration, read: Read) -> bool {
-    dataset.ranges.is_some() && (!dataset.by_id() || read == Read::Again)
+    dataset.counted && (!dataset.by_id() || read == Read::Again)
 }
 
 /// One dataset of each way of reading, where the end is the same for all and takes hours of waiting.
@@ -276,16 +276,16 @@ pub fn pages() -> Vec<Case> {
             ALWAYS,
             |d, r| paged(d, r).then_some(End::Never("LW-3015")),
         ),
-        // Graph counts users, groups and devices. Of the others nobody sees it; two readings in a row must lack a record
-        // before it counts as gone.
+        // Graph counts users, groups and devices, and signs of life by their users. Of Intune's nobody sees it; two readings
+        // in a row must lack a record before it counts as gone.
         kind(
             MissingPage,
             "a page that a link leads past, once",
             1,
             |d, r| {
-                let end = match d.ranges {
-                    Some(_) => End::Whole,
-                    None => End::Unseen,
+                let end = match d.counted {
+                    true => End::Whole,
+                    false => End::Unseen,
                 };
                 paged(d, r).then_some(end)
             },

@@ -22,6 +22,7 @@ pub const DELETED_USERS: Declaration = Declaration {
     page_sizes: &[999, 500, 100],
     reading: Reading::Twice,
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "User.Read.All",
         or: &["Directory.Read.All"],

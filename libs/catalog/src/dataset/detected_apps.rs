@@ -22,6 +22,7 @@ pub const DETECTED_APPS: Declaration = Declaration {
     page_sizes: &[1000, 500, 100],
     reading: Reading::Twice,
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "DeviceManagementManagedDevices.Read.All",
         or: &[],

@@ -28,6 +28,7 @@ pub const DEVICES: Declaration = Declaration {
     page_sizes: &[999, 500, 100],
     reading: Reading::Twice,
     ranges: Some("displayName"),
+    counted: true,
     needs: &[Need {
         least: "Device.Read.All",
         or: &[],

@@ -22,6 +22,7 @@ pub const DOMAINS: Declaration = Declaration {
     page_sizes: &[],
     reading: Reading::Whole,
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "Domain.Read.All",
         or: &["Directory.Read.All"],

@@ -22,6 +22,7 @@ pub const GROUP_MEMBERS: Declaration = Declaration {
         owner: "groupId",
     }),
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "GroupMember.Read.All",
         or: &["Group.Read.All", "Directory.Read.All"],

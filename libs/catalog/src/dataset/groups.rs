@@ -33,6 +33,7 @@ pub const GROUPS: Declaration = Declaration {
         ],
     },
     ranges: Some("displayName"),
+    counted: true,
     needs: &[Need {
         least: "GroupMember.Read.All",
         or: &["Group.Read.All", "Directory.Read.All"],

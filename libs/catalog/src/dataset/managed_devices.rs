@@ -29,6 +29,7 @@ pub const MANAGED_DEVICES: Declaration = Declaration {
     page_sizes: &[1000, 500, 100],
     reading: Reading::Twice,
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "DeviceManagementManagedDevices.Read.All",
         or: &[],

@@ -24,6 +24,7 @@ pub const ORGANIZATION: Declaration = Declaration {
     page_sizes: &[],
     reading: Reading::Whole,
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "Organization.Read.All",
         or: &["User.Read.All", "Directory.Read.All"],

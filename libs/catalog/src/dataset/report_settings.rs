@@ -15,6 +15,7 @@ pub const REPORT_SETTINGS: Declaration = Declaration {
     page_sizes: &[],
     reading: Reading::Single,
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "ReportSettings.Read.All",
         or: &[],

@@ -15,6 +15,7 @@ pub const SIGN_IN_ACTIVITY: Declaration = Declaration {
     page_sizes: &[500, 120],
     reading: Reading::Twice,
     ranges: None,
+    counted: true,
     needs: &[
         Need {
             least: "AuditLog.Read.All",

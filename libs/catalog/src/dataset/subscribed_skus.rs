@@ -25,6 +25,7 @@ pub const SUBSCRIBED_SKUS: Declaration = Declaration {
     page_sizes: &[],
     reading: Reading::Whole,
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "LicenseAssignment.Read.All",
         or: &["Organization.Read.All", "Directory.Read.All"],

@@ -26,6 +26,7 @@ pub const SUBSCRIPTIONS: Declaration = Declaration {
     page_sizes: &[],
     reading: Reading::Whole,
     ranges: None,
+    counted: false,
     needs: &[Need {
         least: "Organization.Read.All",
         or: &["Directory.Read.All"],

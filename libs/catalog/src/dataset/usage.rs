@@ -28,6 +28,7 @@ const fn report(
         page_sizes: &[],
         reading: Reading::Report { keep: KEEP },
         ranges: None,
+        counted: false,
         needs: &[Need {
             least: "Reports.Read.All",
             or: &[],

@@ -22,6 +22,7 @@ pub const USER_PURPOSE: Declaration = Declaration {
         owner: "userId",
     }),
     ranges: None,
+    counted: false,
     needs: &[
         Need {
             least: "MailboxSettings.Read",

@@ -61,6 +61,7 @@ pub const USERS: Declaration = Declaration {
         ],
     },
     ranges: Some("userPrincipalName"),
+    counted: true,
     needs: &[Need {
         least: "User.Read.All",
         or: &["Directory.Read.All"],

@@ -25,7 +25,7 @@ const PARTS: u64 = 1_000;
 /// Of a pace so much is spent with one request at most, where a request can be smaller.
 const PORTION: f64 = 0.05;
 /// Requests under way at first.
-const FIRST_WIDTH: f64 = 16.0;
+const FIRST_WIDTH: f64 = 8.0;
 /// The growth in a window of a pace beyond every ceiling, at first.
 pub(super) const FIRST_STEP: f64 = 0.04;
 

@@ -286,7 +286,7 @@ fn a_filter_that_changes_reads_everything_again_and_who_is_outside_now_goes() {
 
 #[test]
 fn a_log_at_its_loudest_names_nobody_outside() {
-    let simulator = Simulator::start(120, 3);
+    let simulator = Simulator::start(240, 3);
     let home = Installation::of(&simulator);
     let text_of = std::fs::read_to_string(home.path("leastwise.toml")).unwrap();
     let users = simulator.control("GET", "truth/0/users", "");

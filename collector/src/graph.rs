@@ -52,13 +52,10 @@ pub struct Graph {
     base: String,
     tenant: TenantId,
     dataset: Dataset,
-    bucket: Bucket,
     /// The budget of single requests, and that of parts of a batch.
     gate: Option<Arc<Gate>>,
     parts: Option<Arc<Gate>>,
     declaration: &'static Declaration,
-    /// What one part of a batch costs.
-    cost: u32,
     requests: AtomicU32,
 }
 
@@ -89,12 +86,10 @@ impl Graph {
             base,
             tenant,
             dataset,
-            bucket: declaration.bucket,
             // Parents, whose objects have limits of their own, are listed in the directory.
             gate: parts.clone().or_else(|| limiter.identity()),
             parts,
             declaration,
-            cost: declaration.units(),
             requests: AtomicU32::new(0),
         }
     }
@@ -152,7 +147,7 @@ impl Graph {
     /// How many parts of a batch, of so many, go together.
     pub fn portion(&self, of: usize) -> usize {
         let gate = self.parts.as_ref();
-        gate.map_or(of, |gate| gate.portion(self.cost, of))
+        gate.map_or(of, |gate| gate.portion(self.declaration.units(), of))
     }
 
     /// POST of a batch of so many parts. What its parts tell of the budget is for the pass.
@@ -166,7 +161,7 @@ impl Graph {
             path: "v1.0/$batch",
             body: json.into(),
             gate: self.parts.as_ref(),
-            cost: self.cost.saturating_mul(parts),
+            cost: self.declaration.units().saturating_mul(parts),
             eventual: false,
         };
         self.send(&call).await
@@ -176,7 +171,7 @@ impl Graph {
     pub fn refused(&self, parts: u32) -> Answer {
         match parts {
             0 => Answer::Served,
-            parts => Answer::Refused((self.cost * parts).into()),
+            parts => Answer::Refused((self.declaration.units() * parts).into()),
         }
     }
 
@@ -277,7 +272,7 @@ impl Graph {
             metrics::graph::cost(self.dataset.as_str(), units as u64);
         }
         // Units are counted for the directory alone; elsewhere a request is a request.
-        let told = match self.bucket {
+        let told = match self.declaration.bucket {
             Bucket::Identity => *told,
             _ => Told {
                 units: None,
@@ -300,13 +295,8 @@ impl Graph {
         self.later(tries, || self.cut(source)).await
     }
 
-    /// Waits after an answer that broke off or is none, or fails with it where enough was tried.
-    pub async fn once_more(&self, tries: &mut Tries, e: GraphError) -> Result<(), GraphError> {
-        self.later(tries, || e).await
-    }
-
-    /// Waits after what was no answer of Graph's, or fails where enough was tried.
-    async fn later(
+    /// Waits after what was no answer of Graph's, or broke off, or fails where enough was tried.
+    pub async fn later(
         &self,
         tries: &mut Tries,
         failed: impl FnOnce() -> GraphError,
@@ -396,7 +386,7 @@ impl Graph {
         if call.eventual {
             request = request.header("ConsistencyLevel", "eventual");
         }
-        if self.bucket == Bucket::Identity {
+        if self.declaration.bucket == Bucket::Identity {
             // A background reader is the first that should wait. Documented for the directory alone.
             request = request.header(PRIORITY.0, PRIORITY.1);
         }

@@ -29,7 +29,7 @@ pub async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
         }
         match rows(turn, &mut tries).await {
             Err(Error::Graph(e @ (GraphError::Unreachable { .. } | GraphError::Answer { .. }))) => {
-                turn.graph.once_more(&mut tries, e).await?;
+                turn.graph.later(&mut tries, || e).await?;
                 tracing::info!(tenant = %turn.tenant, dataset = turn.declaration.name, "the report was cut off and is read again");
             }
             done => return done,

@@ -11,6 +11,7 @@ use runtime::Clock;
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
+use tower_http::decompression::Decompression;
 
 /// The base of every URL; nothing listens there.
 pub const BASE: &str = "http://graph-sim.localhost";
@@ -161,7 +162,11 @@ impl Network {
             }
             state.sim.router()
         };
-        let answer = router.oneshot(request.map(Body::from)).await?;
+        // Asks for gzip, as the product's client does.
+        let answer = Decompression::new(router)
+            .oneshot(request.map(Body::from))
+            .await?
+            .map(Body::new);
         let (parts, body) = answer.into_parts();
         let chunks = body
             .into_data_stream()

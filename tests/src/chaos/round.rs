@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use graph_sim::Sim;
 use leastwise::pass;
-use proto::admin::v1::CollectorStatus;
+use proto::admin::v1::collector_admin_client::CollectorAdminClient;
+use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
+use proto::admin::v1::{CollectorStatus, NormalizerStatusRequest, WatchRequest};
 use servers::Proxy;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -159,11 +161,38 @@ async fn rest(field: &mut Field<'_>, plan: &Plan, results: &Results<'_>) -> Resu
                 }
             }
             Ok(Err(e)) => last = e.to_string(),
-            Err(_) => last = "a pass that does not end".to_owned(),
+            Err(_) => last = format!("a pass that does not end: {}", unrest(field, n).await),
         }
         sleep(pause).await;
     }
     Ok(())
+}
+
+/// What keeps a pass from its end, as the services tell it.
+async fn unrest(field: &Field<'_>, n: usize) -> String {
+    let told = async {
+        let clients = field.cluster.clients(n)?;
+        let mut states = CollectorAdminClient::new(clients.collector)
+            .watch(WatchRequest {})
+            .await?
+            .into_inner();
+        let collector = states.message().await?.unwrap_or_default();
+        let normalizer = NormalizerAdminClient::new(clients.normalizer)
+            .status(NormalizerStatusRequest {})
+            .await?
+            .into_inner();
+        let busy: Vec<_> = collector
+            .datasets
+            .iter()
+            .filter(|d| d.phase != "waiting")
+            .collect();
+        anyhow::Ok(format!("{busy:#?}\n{normalizer:?}"))
+    };
+    match timeout(Duration::from_secs(5), told).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(e)) => format!("{e:#}"),
+        Err(_) => "the services don't answer".to_owned(),
+    }
 }
 
 fn nothing_waits(status: &CollectorStatus) -> bool {

@@ -63,7 +63,14 @@ pub enum Arm {
 
 impl Arm {
     fn arm(&self, sim: &Sim, dataset: &Declaration, read: Read) {
-        let path = Some(path(dataset));
+        let times = match self {
+            Arm::Trouble(trouble) => trouble.times,
+            Arm::Fault(fault) => fault.times,
+            Arm::Page(_) | Arm::Token(_) => None,
+        };
+        // The delta link and the number of objects are asked for at the same time: what happens once happens to the link.
+        let link = times == Some(1) && dataset.by_id() && read == Read::First;
+        let path = Some(path(dataset) + if link { "/delta" } else { "" });
         match self {
             Arm::Page(trouble) => sim
                 .trouble(Trouble {

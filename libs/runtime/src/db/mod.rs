@@ -41,7 +41,11 @@ pub struct Migrations {
 
 /// An open database.
 #[derive(Clone)]
-pub struct Db(Pools);
+pub struct Db {
+    pools: Pools,
+    /// See [`Db::with_brake`].
+    brake: bool,
+}
 
 #[derive(Clone)]
 enum Pools {
@@ -57,12 +61,29 @@ impl Db {
     /// `LW-4001` when the file can't be opened, `LW-4002` when a migration fails or is newer than this release.
     pub async fn open(options: &Options, migrations: &Migrations) -> Result<Db, Problem> {
         let pools = sqlite::Pools::open(options, migrations.sqlite).await?;
-        Ok(Db(Pools::Sqlite(pools)))
+        Ok(Db {
+            pools: Pools::Sqlite(pools),
+            brake: options.brake,
+        })
+    }
+
+    /// Tests under tokio's paused clock ask for this: while a connection is in use, a blocking task keeps the clock from
+    /// advancing by itself. Without it a pool's time-out fires while the database works.
+    #[must_use]
+    pub fn with_brake(self) -> Db {
+        Db {
+            brake: true,
+            ..self
+        }
+    }
+
+    fn brake(&self) -> Option<Brake> {
+        self.brake.then(Brake::new)
     }
 
     /// Whether other processes may change the database at the same time.
     pub fn is_shared(&self) -> bool {
-        !matches!(self.0, Pools::Sqlite(_))
+        !matches!(self.pools, Pools::Sqlite(_))
     }
 
     /// A connection for reading: each statement on it sees the newest commit.
@@ -70,13 +91,11 @@ impl Db {
     /// # Errors
     /// When no connection is free in time, or the database can't be reached.
     pub async fn read(&self) -> Result<Read, Error> {
-        let (connection, brake) = match &self.0 {
-            Pools::Sqlite(pools) => {
-                let brake = pools.brake();
-                (Inner::Sqlite(pools.readers.acquire().await?), brake)
-            }
+        let brake = self.brake();
+        let connection = match &self.pools {
+            Pools::Sqlite(pools) => Inner::Sqlite(pools.readers.acquire().await?),
             #[cfg(feature = "postgres")]
-            Pools::Postgres(pool) => (Inner::Postgres(pool.acquire().await?), None),
+            Pools::Postgres(pool) => Inner::Postgres(pool.acquire().await?),
         };
         Ok(Read {
             connection: Connection(connection),
@@ -89,18 +108,13 @@ impl Db {
     /// # Errors
     /// As [`Db::read`].
     pub async fn snapshot(&self) -> Result<Read, Error> {
-        let (connection, brake) = match &self.0 {
-            Pools::Sqlite(pools) => {
-                let brake = pools.brake();
-                (Inner::SqliteMoment(pools.readers.begin().await?), brake)
-            }
+        let brake = self.brake();
+        let connection = match &self.pools {
+            Pools::Sqlite(pools) => Inner::SqliteMoment(pools.readers.begin().await?),
             #[cfg(feature = "postgres")]
             Pools::Postgres(pool) => {
                 let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                (
-                    Inner::PostgresTransaction(pool.begin_with(sql).await?),
-                    None,
-                )
+                Inner::PostgresTransaction(pool.begin_with(sql).await?)
             }
         };
         Ok(Read {
@@ -115,9 +129,9 @@ impl Db {
     /// # Errors
     /// As [`Db::read`].
     pub async fn write(&self) -> Result<Write, Error> {
-        match &self.0 {
+        let brake = self.brake();
+        match &self.pools {
             Pools::Sqlite(pools) => {
-                let brake = pools.brake();
                 // Made before the transaction begins, so that one that is interrupted while it begins is ended too.
                 let mut write = Write {
                     connection: Some(Connection(Inner::Sqlite(pools.writer.acquire().await?))),
@@ -129,7 +143,7 @@ impl Db {
             #[cfg(feature = "postgres")]
             Pools::Postgres(pool) => Ok(Write {
                 connection: Some(Connection(Inner::PostgresTransaction(pool.begin().await?))),
-                _brake: None,
+                _brake: brake,
             }),
         }
     }
@@ -145,16 +159,16 @@ impl Db {
 
     /// Closes all connections.
     pub async fn close(&self) {
-        match &self.0 {
+        let brake = self.brake();
+        match &self.pools {
             Pools::Sqlite(pools) => {
-                let brake = pools.brake();
                 pools.readers.close().await;
                 pools.writer.close().await;
-                drop(brake);
             }
             #[cfg(feature = "postgres")]
             Pools::Postgres(pool) => pool.close().await,
         }
+        drop(brake);
     }
 }
 

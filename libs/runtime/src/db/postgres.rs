@@ -299,7 +299,10 @@ impl Db {
             // So that renewed certificates come into use.
             .max_lifetime(Duration::from_secs(1800))
             .connect_lazy_with(options);
-        Ok(Db(Pools::Postgres(pool)))
+        Ok(Db {
+            pools: Pools::Postgres(pool),
+            brake: false,
+        })
     }
 
     /// Brings the tables of a PostgreSQL database to this release's format; `config` names their owner.

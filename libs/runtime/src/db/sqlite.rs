@@ -29,8 +29,7 @@ pub struct Options {
     pub path: PathBuf,
     /// What may be lost.
     pub durability: Durability,
-    /// Tests under tokio's paused clock set this: while a guard is held, a blocking task keeps the clock from
-    /// advancing by itself. Without it a pool's time-out fires while SQLite's thread works.
+    /// For tests under tokio's paused clock, opening included: [`Db::with_brake`](super::Db::with_brake).
     pub brake: bool,
 }
 
@@ -39,7 +38,6 @@ pub struct Options {
 pub(super) struct Pools {
     pub readers: SqlitePool,
     pub writer: SqlitePool,
-    brake: bool,
 }
 
 impl Pools {
@@ -106,16 +104,7 @@ impl Pools {
             .await
             .map_err(failed)?;
         drop(brake);
-        Ok(Pools {
-            readers,
-            writer,
-            brake: options.brake,
-        })
-    }
-
-    /// Held while a connection is in use; see [`Options::brake`].
-    pub fn brake(&self) -> Option<Brake> {
-        self.brake.then(Brake::new)
+        Ok(Pools { readers, writer })
     }
 }
 

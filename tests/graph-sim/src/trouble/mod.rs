@@ -53,7 +53,7 @@ pub struct Trouble {
     /// Aadsts: the number of the error, one of `data/aadsts.tsv`.
     #[serde(default)]
     pub code: Option<u32>,
-    /// Huge: bytes of the string.
+    /// Huge: bytes of the string (1 MiB). Wrong count: so many more than there are (up to ten more or fewer).
     #[serde(default)]
     pub size: Option<u32>,
 }
@@ -322,7 +322,7 @@ impl Troubles {
         self.met(path, could)
             .map(|(t, draw)| Twist {
                 kind: t.kind,
-                size: t.size.unwrap_or(1 << 20) as usize,
+                size: t.size,
                 draw,
             })
             .collect()

@@ -33,7 +33,7 @@ pub(crate) struct Page {
 /// One thing that happens to a page.
 pub(crate) struct Twist {
     pub(crate) kind: Kind,
-    pub(crate) size: usize,
+    pub(crate) size: Option<u32>,
     pub(crate) draw: u64,
 }
 
@@ -110,7 +110,7 @@ impl Page {
                     }
                 }
             }
-            Kind::WrongCount => self.miscount(twist.draw),
+            Kind::WrongCount => self.miscount(twist),
             Kind::Duplicate => self.with_values(|values| {
                 let twin = pick(values, twist.draw).cloned();
                 values.extend(twin);
@@ -136,7 +136,8 @@ impl Page {
             }),
             Kind::Huge => self.with_values(|values| {
                 if let Some(object) = pick(values, twist.draw).and_then(Value::as_object_mut) {
-                    object.insert("displayName".into(), "x".repeat(twist.size).into());
+                    let size = twist.size.unwrap_or(1 << 20) as usize;
+                    object.insert("displayName".into(), "x".repeat(size).into());
                 }
             }),
             _ => {}
@@ -162,7 +163,7 @@ impl Page {
     }
 
     /// More or fewer than there are, by one to ten.
-    fn miscount(&mut self, draw: u64) {
+    fn miscount(&mut self, twist: &Twist) {
         let count = match &mut self.value {
             Value::Object(page) => page.get_mut(COUNT),
             number => Some(number),
@@ -171,11 +172,11 @@ impl Page {
             return;
         };
         let right = count.as_u64().unwrap_or(0);
-        let by = 1 + draw % 10;
-        let wrong = if draw >> 63 == 0 {
-            right.saturating_add(by)
-        } else {
-            right.checked_sub(by).unwrap_or(right + by)
+        let by = 1 + twist.draw % 10;
+        let wrong = match twist.size {
+            Some(more) => right.saturating_add(more.into()),
+            None if twist.draw >> 63 == 0 => right.saturating_add(by),
+            None => right.checked_sub(by).unwrap_or(right + by),
         };
         *count = wrong.into();
     }

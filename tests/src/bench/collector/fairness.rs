@@ -1,4 +1,4 @@
-//! Whether small tenants wait for a large one: two collectors over one database read many small tenants at their cadence
+//! Whether small tenants wait for a large one: two collectors over one PostgreSQL read many small tenants at their cadence
 //! while a large one is read for the first time. Time is simulated (tokio's paused clock): answers of Graph take as long as
 //! is asked for, and nothing else takes any, so the figures are of the schedule alone.
 
@@ -12,15 +12,17 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use graph_sim::{Config, Sim, TenantInfo};
 use proto::admin::v1::{CollectorStatus, PauseRequest, ResumeRequest, WatchRequest};
 use proto::pages::v1::RunSealed;
-use runtime::Clock;
-use runtime::db::Durability;
+use runtime::db::Db;
 use runtime::http::{BoxError, Streaming};
+use runtime::{CancellationToken, Clock};
+use servers::Postgres;
+use servers::postgres::{Options, SUPERUSER};
 use tokio::time::{Instant, sleep, sleep_until};
 use tower::ServiceExt as _;
 
 use super::Figures;
 use crate::bench::usage;
-use crate::desk::{self, Desk, Setup};
+use crate::desk::{Desk, Setup};
 use crate::world::ORIGIN;
 
 /// What is read.
@@ -38,8 +40,8 @@ pub struct Args {
     /// Milliseconds that an answer takes
     #[arg(long, default_value_t = 300)]
     latency: u64,
-    /// Seconds between two readings of a small tenant's dataset: at 115 they take 60 % of all places
-    #[arg(long, default_value_t = 115)]
+    /// Seconds between two readings of a small tenant's dataset: at 127 they take 60 % of all places
+    #[arg(long, default_value_t = 127)]
     cadence: u64,
     /// Seconds for which the small ones are watched at least
     #[arg(long, default_value_t = 240)]
@@ -63,6 +65,7 @@ struct Seen {
     load: f64,
     /// From the moment at which the large one was due to its seal.
     large: Option<f64>,
+    /// What the machine would have been busy with it, simulator and database's client included.
     cpu_share: f64,
 }
 
@@ -71,9 +74,11 @@ struct Seen {
 /// # Errors
 /// When nothing is read.
 pub fn measure(args: &Args) -> Result<Figures> {
-    let without = arrange(args, true, false)?;
-    let alone = arrange(args, false, true)?;
-    let together = arrange(args, true, true)?;
+    let server = Postgres::start(&Options::default())?;
+    let arrange = |name, small, large| arrange(args, &server, name, small, large);
+    let without = arrange("without", true, false)?;
+    let alone = arrange("alone", false, true)?;
+    let together = arrange("together", true, true)?;
     let (calm, busy) = (quantile(&without.late)?, quantile(&together.late)?);
     let large = |seen: &Seen| seen.large.context("the large tenant was not read");
     let (alone, beside) = (large(&alone)?, large(&together)?);
@@ -98,12 +103,30 @@ fn quantile(late: &[f64]) -> Result<f64> {
     Ok(late[late.len() * 99 / 100])
 }
 
-fn arrange(args: &Args, small: bool, large: bool) -> Result<Seen> {
+fn arrange(args: &Args, server: &Postgres, name: &str, small: bool, large: bool) -> Result<Seen> {
+    server.create_database(name)?;
+    let home = tempfile::tempdir()?;
+    let password = home.path().join("password");
+    std::fs::write(&password, server.password())?;
+    let mut config = runtime::db::Config::new(format!(
+        "postgres://{SUPERUSER}@127.0.0.1:{}/{name}",
+        server.port()
+    ));
+    config.password_file = Some(password);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .start_paused(true)
         .build()?;
-    runtime.block_on(watch(args, small, large))
+    runtime.block_on(async {
+        Db::migrate(&config, &collector::MIGRATIONS, "collector").await?;
+        let mut dbs = Vec::new();
+        for _ in 0..REPLICAS {
+            let stop = CancellationToken::new();
+            let db = Db::connect(&config, &collector::MIGRATIONS, "collector", &stop).await?;
+            dbs.push(db.with_brake());
+        }
+        tokio::time::pause();
+        watch(args, dbs, small, large).await
+    })
 }
 
 /// Both simulators, each at its own host, behind answers that take their time.
@@ -124,7 +147,7 @@ fn network(sims: [Sim; 2], latency: Duration) -> Streaming {
     }))
 }
 
-async fn watch(args: &Args, small: bool, large: bool) -> Result<Seen> {
+async fn watch(args: &Args, dbs: Vec<Db>, small: bool, large: bool) -> Result<Seen> {
     let sim = |host: &str, users, tenants, seed| {
         Sim::new(Config {
             users,
@@ -154,21 +177,22 @@ async fn watch(args: &Args, small: bool, large: bool) -> Result<Seen> {
             .collect::<Result<_>>()?,
         // Nothing is read twice: the large tenant is read once.
         lateness_seconds: 0,
+        // The database's clock is not simulated.
+        lease_seconds: 120,
         ..collector::Config::default()
     };
     let places = (REPLICAS * config.concurrent_tenants) as f64;
-    let home = tempfile::tempdir()?;
     let clock = Clock::starting_at(ORIGIN);
     let http = network(sims, Duration::from_millis(args.latency));
     let mut desks = Vec::new();
-    for _ in 0..REPLICAS {
+    for db in dbs {
         let desk = Desk::start(Setup {
             config: config.clone(),
             tenants: &tenants,
             datasets: &DATASETS,
             http: http.clone().into(),
             clock: clock.clone(),
-            db: desk::database(home.path(), Durability::Normal).await?,
+            db,
             alone: false,
             keep: false,
         });
@@ -197,6 +221,7 @@ async fn watch(args: &Args, small: bool, large: bool) -> Result<Seen> {
     }
     let took = begun.elapsed().as_secs_f64();
     let cpu = usage::of_process(std::process::id()) - cpu;
+    let cores = std::thread::available_parallelism()?.get() as f64;
     for desk in desks {
         desk.stop().await;
     }
@@ -204,7 +229,7 @@ async fn watch(args: &Args, small: bool, large: bool) -> Result<Seen> {
         load: book.worked / (places * took),
         late: book.late,
         large: large.then_some(took),
-        cpu_share: cpu / took,
+        cpu_share: cpu / took / cores,
     })
 }
 

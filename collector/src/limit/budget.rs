@@ -23,7 +23,7 @@ pub(super) const KEEP: f64 = 2.0;
 /// Parts of a window in which what was spent is counted.
 const PARTS: u64 = 1_000;
 /// Of a pace so much is spent with one request at most, where a request can be smaller.
-const PORTION: f64 = 0.05;
+const PORTION: f64 = 0.025;
 /// Requests under way at first.
 const FIRST_WIDTH: f64 = 8.0;
 /// The growth in a window of a pace beyond every ceiling, at first.
@@ -89,9 +89,9 @@ pub struct Budget {
     /// The last request's cost.
     pub(super) cost: f64,
     pub(super) grown: Micros,
-    /// The last halving; what was sent before it is of the same burst.
+    /// The last reduction; what was sent before it is of the same burst.
     pub(super) reduced: Micros,
-    pub(super) halved: bool,
+    pub(super) slowed: bool,
     /// The last time that the pace left what answers could tell of.
     pub(super) jumped: Micros,
     pub(super) step: f64,
@@ -124,7 +124,7 @@ impl Budget {
             cost: 1.0,
             grown: 0,
             reduced: 0,
-            halved: false,
+            slowed: false,
             jumped: 0,
             step: FIRST_STEP,
             vain: 0,

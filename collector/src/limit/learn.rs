@@ -2,7 +2,7 @@
 //!
 //! * Answers that tell the used share of the budget (`x-ms-throttle-limit-percentage`, above 0.8 only) bound it: what we spent
 //!   in a window is at least that share. The pace follows the bound, and stops where the next request would be refused.
-//! * Where nothing is told, a refusal halves the pace once for all that was under way, and is remembered as the ceiling. Half a
+//! * Where nothing is told, a refusal slows the pace once for all that was under way, and is remembered as the ceiling. Half a
 //!   window later the pace is just below the ceiling again, and grows slowly there; beyond it ever faster, because a ceiling
 //!   that was passed is gone.
 //!
@@ -19,8 +19,9 @@ const STEADY: f64 = 0.008;
 /// Up to here the ceiling counts; beyond it growth doubles with each window, up to this.
 const PASSED: f64 = 1.02;
 const LAST_STEP: f64 = 0.7;
-/// Windows that a halving lasts.
-const HALVED: f64 = 0.5;
+/// What is left of the pace after a refusal, and for how many windows.
+const SLOWED: f64 = 0.8;
+const SLOWED_FOR: f64 = 0.5;
 /// A told share above which the pace grows no more, and the growth in a window just below it.
 const FULL: f64 = 0.97;
 const CREEP: f64 = 0.02;
@@ -100,9 +101,9 @@ impl Budget {
             }
             _ => allowed,
         };
-        self.set(now, self.pace.min(self.ceiling) / 2.0);
+        self.set(now, self.pace.min(self.ceiling) * SLOWED);
         self.jumped = now;
-        self.halved = true;
+        self.slowed = true;
     }
 
     /// Takes in the share that an answer tells, of what was spent until `mark`.
@@ -136,8 +137,8 @@ impl Budget {
         if now < self.paused {
             return;
         }
-        if self.halved {
-            if now >= self.reduced + self.windows(HALVED) {
+        if self.slowed {
+            if now >= self.reduced + self.windows(SLOWED_FOR) {
                 self.recover(now);
             }
             return;
@@ -151,9 +152,9 @@ impl Budget {
         }
     }
 
-    /// The end of a halving.
+    /// The end of a slow time.
     fn recover(&mut self, now: Micros) {
-        self.halved = false;
+        self.slowed = false;
         self.grown = now;
         let bounds = self.shares.iter().map(|s| s.bound);
         let goal = match self.tells {

@@ -101,7 +101,7 @@ pub async fn read(
 struct Ranged {
     piece: Piece,
     pages: u32,
-    /// Names on its pages, as long as it may be split.
+    /// Some of the names on its pages, as long as it may be split.
     names: Vec<String>,
     trail: Trail,
 }
@@ -220,7 +220,7 @@ impl Reader<'_, '_> {
                 .value
                 .iter()
                 .filter_map(|o| page::text(o, self.property));
-            range.names.extend(names);
+            range.names.extend(plan::sample(names.collect()));
         }
         let rest = Rest::Piece(number, more.then(|| range.piece.clone()));
         turn.publish(window, &page.value, reply.request_id, rest)

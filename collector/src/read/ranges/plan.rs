@@ -9,6 +9,8 @@ use crate::run::Piece;
 pub const MOST: usize = 256;
 /// An end is no longer than this: it only has to fall between names.
 const LONGEST: usize = 24;
+/// Names of a page that are kept.
+const SAMPLE: usize = 64;
 /// So many names in ascending order are no accident.
 const ENOUGH: usize = 50;
 /// Letters that an end is made of where no names tell better: every order agrees on these.
@@ -40,6 +42,15 @@ pub fn cut(whole: &Piece, names: &[String], in_order: bool, parts: usize) -> Vec
         ..Piece::default()
     });
     pieces
+}
+
+/// Names of a page that tell where to cut as well as all of them do: there may be pages of a million. The last one, up to
+/// which a page was read, is among them.
+pub fn sample(names: Vec<String>) -> impl Iterator<Item = String> {
+    let (last, step) = (names.len().saturating_sub(1), names.len().div_ceil(SAMPLE));
+    let kept = names.into_iter().enumerate();
+    kept.filter(move |(n, _)| n % step == 0 || *n == last)
+        .map(|(_, name)| name)
 }
 
 /// Whether names come sorted.
@@ -113,6 +124,18 @@ mod tests {
         assert_eq!(pieces.len(), 3);
         let one = cut(&Piece::default(), &[], false, 7);
         assert_eq!(one, [Piece::default()]);
+    }
+
+    #[test]
+    fn a_page_leaves_some_of_its_names_and_the_last_one() {
+        let all = |n: usize| -> Vec<String> { (0..n).map(|n| n.to_string()).collect() };
+        for n in [0, 1, 20, SAMPLE] {
+            assert_eq!(sample(all(n)).collect::<Vec<_>>(), all(n));
+        }
+        let some: Vec<String> = sample(all(999)).collect();
+        assert!(some.len() <= SAMPLE + 1 && some.len() > SAMPLE / 2);
+        assert_eq!(some.first().unwrap(), "0");
+        assert_eq!(some.last().unwrap(), "998");
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn spend(case: Case, seed: u64) -> (f64, f64) {
             });
         }
         let cost = match case.lists {
-            lists if lists > 0 && asked as u32 % lists == 0 => 1.0,
+            lists if lists > 0 && (asked as u32).is_multiple_of(lists) => 1.0,
             _ => ((budget.portion() / 2.0).floor() * 2.0).clamp(2.0_f64.min(case.cost), case.cost),
         };
         let ready = match budget.has_room() {

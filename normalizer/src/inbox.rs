@@ -197,6 +197,29 @@ mod tests {
         );
     }
 
+    #[test]
+    fn columns_of_a_report_are_compared() {
+        let mut page = page(r#"{"value":[]}"#, 0);
+        page.columns = vec!["Report Refresh Date".into(), "Prompts".into()];
+        let row = digest(RecordKind::CopilotUsage, page);
+        let new: Vec<_> = row
+            .unfamiliar
+            .iter()
+            .filter(|u| u.what == "column")
+            .collect();
+        assert_eq!((new.len(), new[0].name.as_str()), (1, "Prompts"));
+        assert_eq!(open(&row.content).unwrap().unfamiliar, row.unfamiliar);
+    }
+
+    #[test]
+    fn a_page_of_a_later_release_is_read() {
+        // A field that this release doesn't know.
+        let mut bytes = page(r#"{"value":[{"id":"A"}]}"#, 1).encode_to_vec();
+        bytes.extend([0xfa, 0x3e, 3, b'n', b'e', b'w']);
+        let row = digest(RecordKind::User, PageFetched::decode(&bytes[..]).unwrap());
+        assert_eq!((row.gap, row.objects), (None, 1));
+    }
+
     proptest! {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200), json in "\\PC{0,80}") {

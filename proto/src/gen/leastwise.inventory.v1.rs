@@ -640,7 +640,8 @@ pub struct Usage {
     #[prost(string, optional, tag = "4")]
     pub user_id: ::core::option::Option<::prost::alloc::string::String>,
     /// True: the tenant conceals names, and the row must not be matched with a user. Told by the row's shape: a code of
-    /// 32 hexadecimal digits, anything else that is no sign-in name, or an id of zeros.
+    /// 32 hexadecimal digits, anything else that is no sign-in name, or an id of zeros. Graph: columns User Principal
+    /// Name, User Id and Site Id.
     #[prost(bool, tag = "5")]
     pub concealed: bool,
     /// The day whose state the report shows. Older than a few days: the report is stale. YYYY-MM-DD. Graph: column

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use prost_types::field_descriptor_proto::Type;
 
-use crate::Kind;
 use crate::message::{Field, Message, Messages};
+use crate::reference::Kind;
 
 const HEAD: &str = "# Records
 
@@ -13,9 +13,11 @@ Written by `cargo xtask records` from the contracts (`proto/proto/leastwise/inve
 datasets (`libs/catalog`): change those.
 
 The ledger holds records of these kinds, one for each object that Microsoft Graph sent, and sinks show them: the files sink a
-file of lines for each kind, in JSON as [schema](schema) describes it. Every field is written: what is absent, null or empty
-at Graph's is `null`, and a list is empty. Ids are in lower case, lists are sorted. Values that are not documented pass as
-they are, and properties and values that this release doesn't know are counted (`unfamiliar` of `leastwise runs list`).
+file of lines for each kind, in JSON as [schema](schema) describes it. Every field is written. What is absent, null or empty
+at Graph's is `null`, an empty list, or 0 where the type is a number; the year 1 counts as absent. Ids are in lower case, lists
+are sorted, moments are in UTC. Values that are not documented pass as they are, and properties and values that this release
+doesn't know are counted (`unfamiliar` of `leastwise runs list`). What is not as documented, for example a date that is none or
+a negative number of units, is set aside with its reason, and the record stays as it was.
 
 A dataset costs its least permission; which ones are read, and which other permissions suffice, tells
 [tenant.md](tenant.md).
@@ -83,7 +85,7 @@ fn is_report(kind: &Kind<'_>) -> bool {
     kind.message.name == "Usage"
 }
 
-fn anchor(kind: &Kind<'_>) -> &str {
+fn anchor(kind: &Kind<'_>) -> &'static str {
     match is_report(kind) {
         true => "usage-reports",
         false => kind.name,

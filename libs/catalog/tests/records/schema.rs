@@ -3,8 +3,8 @@
 use prost_types::field_descriptor_proto::Type;
 use serde_json::{Map, Value, json};
 
-use crate::Kind;
 use crate::message::{Field, Message, Messages};
+use crate::reference::Kind;
 
 /// The schema of a kind.
 pub fn schema(kind: &Kind<'_>, all: &Messages) -> String {

@@ -25,6 +25,7 @@ mod read {
     pub mod objects;
     pub mod ranges;
     pub mod report;
+    pub mod rows;
     pub mod single;
     mod trail;
 }
@@ -42,5 +43,6 @@ mod worker;
 
 pub use admin::Admin;
 pub use config::Config;
+pub use read::rows::Rows;
 pub use scheduler::{Collector, Deps};
 pub use store::MIGRATIONS;

@@ -119,6 +119,8 @@ pub struct Content<'a> {
     pub missing: Vec<String>,
     /// Graph's `request-id`.
     pub request_id: String,
+    /// The names of a report's columns.
+    pub columns: Vec<String>,
 }
 
 /// A page as a message.
@@ -152,6 +154,7 @@ pub fn page(
         missing: content.missing,
         graph_request_id: content.request_id,
         fetched_at: now.0,
+        columns: content.columns,
     })
 }
 

@@ -153,6 +153,7 @@ impl Turn<'_> {
                 gone: std::mem::take(&mut gone),
                 missing: std::mem::take(&mut missing),
                 request_id: content.request_id.clone(),
+                columns: content.columns.clone(),
             };
             let told = content.gone.len() + content.missing.len();
             let step = Step {

@@ -4,7 +4,7 @@ use prost::Message as _;
 use proto::admin::v1::normalizer_admin_server::NormalizerAdmin;
 use proto::admin::v1::{
     ApproveRequest, ApproveResponse, KindCount, ListRunsRequest, ListRunsResponse,
-    NormalizerStatus, NormalizerStatusRequest, RejectRequest, RejectResponse, Run,
+    NormalizerStatus, NormalizerStatusRequest, RejectRequest, RejectResponse, Run, Unfamiliar,
 };
 use proto::kind::RecordKind;
 use proto::message::Body;
@@ -196,7 +196,13 @@ fn run(r: RunRow) -> Result<Run, Error> {
         started_at: unsigned(r.started_at),
         closed_at: unsigned(r.closed_at),
         requests: r.requests,
+        unfamiliar: verdict.unfamiliar.into_iter().map(unfamiliar).collect(),
     })
+}
+
+fn unfamiliar(u: proto::pages::v1::Unfamiliar) -> Unfamiliar {
+    let (what, name, count) = (u.what, u.name, u.count);
+    Unfamiliar { what, name, count }
 }
 
 /// What the guard holds of a run.

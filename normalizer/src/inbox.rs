@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use prost::Message;
 use proto::kind::RecordKind;
-use proto::pages::v1::PageFetched;
+use proto::pages::v1::{PageFetched, Unfamiliar};
 use sha2::{Digest as _, Sha256};
 
 use crate::map::{self, Mapped, SetAside, lower};
@@ -29,6 +29,9 @@ pub struct Content {
     /// Objects that can't be read.
     #[prost(message, repeated, tag = "4")]
     pub set_aside: Vec<SetAside>,
+    /// What the page has that this release doesn't know.
+    #[prost(message, repeated, tag = "5")]
+    pub unfamiliar: Vec<Unfamiliar>,
 }
 
 /// A row of the inbox.
@@ -40,6 +43,8 @@ pub struct Row {
     pub objects: u32,
     /// Objects that can't be read.
     pub set_aside: Vec<SetAside>,
+    /// What the page has that this release doesn't know.
+    pub unfamiliar: Vec<Unfamiliar>,
     /// SHA-256 of the page as Graph sent it.
     pub sha256: [u8; 32],
     /// zstd of [`Content`].
@@ -53,6 +58,7 @@ impl Row {
             gap: Some(reason.into()),
             objects: 0,
             set_aside: Vec::new(),
+            unfamiliar: Vec::new(),
             sha256: [0; 32],
             content: Vec::new(),
         }
@@ -80,6 +86,8 @@ fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
             page.objects
         ));
     }
+    let mut unfamiliar = objects.unfamiliar;
+    unfamiliar.extend(map::columns(kind, &page.columns));
     let mut records = objects.records;
     // Stable: of one key's objects the later one stays.
     records.sort_by(|a, b| a.key.cmp(&b.key));
@@ -91,6 +99,7 @@ fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
         gone: page.gone.into_iter().map(lower).collect(),
         missing: page.missing.into_iter().map(lower).collect(),
         set_aside: objects.set_aside,
+        unfamiliar,
     };
     Ok(Row {
         gap: None,
@@ -99,6 +108,7 @@ fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
         content: zstd::bulk::compress(&content.encode_to_vec(), LEVEL)
             .map_err(|e| e.to_string())?,
         set_aside: content.set_aside,
+        unfamiliar: content.unfamiliar,
     })
 }
 
@@ -185,6 +195,29 @@ mod tests {
             open(&digest(RecordKind::User, none).content).unwrap().gone,
             ["a"]
         );
+    }
+
+    #[test]
+    fn columns_of_a_report_are_compared() {
+        let mut page = page(r#"{"value":[]}"#, 0);
+        page.columns = vec!["Report Refresh Date".into(), "Prompts".into()];
+        let row = digest(RecordKind::CopilotUsage, page);
+        let new: Vec<_> = row
+            .unfamiliar
+            .iter()
+            .filter(|u| u.what == "column")
+            .collect();
+        assert_eq!((new.len(), new[0].name.as_str()), (1, "Prompts"));
+        assert_eq!(open(&row.content).unwrap().unfamiliar, row.unfamiliar);
+    }
+
+    #[test]
+    fn a_page_of_a_later_release_is_read() {
+        // A field that this release doesn't know.
+        let mut bytes = page(r#"{"value":[{"id":"A"}]}"#, 1).encode_to_vec();
+        bytes.extend([0xfa, 0x3e, 3, b'n', b'e', b'w']);
+        let row = digest(RecordKind::User, PageFetched::decode(&bytes[..]).unwrap());
+        assert_eq!((row.gap, row.objects), (None, 1));
     }
 
     proptest! {

@@ -159,6 +159,9 @@ impl Normalizer {
         w.commit().await.map_err(Error::db(failed))?;
         if new > 0 {
             runtime::metrics::page_taken(name.dataset.name, gap);
+            for u in &row.unfamiliar {
+                runtime::metrics::unfamiliar(name.dataset.name, &u.what, &u.name, u.count);
+            }
         }
         self.arrived(tenant, name.dataset.name);
         Ok(())

@@ -5,6 +5,9 @@
 mod common;
 
 use common::*;
+use proto::admin::v1::ListRunsRequest;
+use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
+use runtime::grpc::local;
 
 fn names(ids: impl IntoIterator<Item = usize>) -> Vec<String> {
     ids.into_iter().map(|i| format!("u{i:04}")).collect()
@@ -350,6 +353,31 @@ async fn what_cant_be_read_is_set_aside_and_counts_as_seen() {
         (12, 11, 1)
     );
     assert_eq!(w.users().await.len(), 12);
+    w.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_unfamiliar_is_taken_and_told_with_the_run() {
+    let mut w = World::new().await;
+    let object = |n: u8| format!(r#"{{"id":"U{n}","newProperty":{n},"userType":"Alien"}}"#);
+    let pages = vec![vec![object(1), object(2)], vec![object(3)]];
+    let v = w.run(Run::full("users", 10, pages)).await;
+    assert_eq!((v.complete, v.counts.unwrap().applied), (true, 3));
+    let told: Vec<_> = v
+        .unfamiliar
+        .iter()
+        .map(|u| (u.name.as_str(), u.count))
+        .collect();
+    assert_eq!(told, [("newProperty", 3), ("userType=Alien", 3)]);
+    let mut admin = NormalizerAdminClient::new(local(w.normalizer.admin()));
+    let runs = admin.list_runs(ListRunsRequest { limit: 0 }).await.unwrap();
+    let run = &runs.into_inner().runs[0];
+    let told: Vec<_> = run
+        .unfamiliar
+        .iter()
+        .map(|u| (u.what.as_str(), u.count))
+        .collect();
+    assert_eq!(told, [("property", 3), ("value", 3)]);
     w.stop().await;
 }
 

@@ -19,6 +19,7 @@ pub mod process;
 pub mod provider;
 pub mod reading;
 pub mod reclamations;
+pub mod schema;
 mod setup;
 pub mod truth;
 pub mod world;

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 use tests::compared::{
     COMPARED, Depth, REPORTS, differs, every_dataset, reading, records, subjects,
 };
+use tests::schema::offences;
 use tests::world::{Setting, World};
 
 fn assert_as_in_the_tenant(world: &World) {
@@ -18,12 +20,36 @@ fn assert_as_in_the_tenant(world: &World) {
     }
 }
 
+/// Every line is as docs/schema describes it.
+fn assert_as_the_schemas_say(world: &World) {
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
+    let mut checked = BTreeSet::new();
+    for entry in std::fs::read_dir(schemas).unwrap() {
+        let path = entry.unwrap().path();
+        let kind = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let schema = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        for record in records(world, &kind) {
+            let found = offences(&schema, &record);
+            assert!(found.is_empty(), "{kind}: {found:?} in {record}");
+            checked.insert(kind.clone());
+        }
+    }
+    for dataset in catalog::ALL {
+        let kind = dataset.kind.name();
+        assert!(checked.contains(kind), "no schema of {kind}");
+    }
+}
+
 #[test]
 fn every_dataset_is_in_the_inventory_as_the_tenant_has_it_and_stays_so() {
     let mut world = World::new(Setting::Embedded, every_dataset(400));
-    world.sync_whole();
+    // The simulator sends what is documented, and all of that is known.
+    for run in world.sync_whole().runs {
+        assert_eq!(run.unfamiliar, [], "{}", run.dataset);
+    }
     assert_as_in_the_tenant(&world);
     world.sqlite_shows_the_same();
+    assert_as_the_schemas_say(&world);
     // What no sink shows is read for nobody, and its permission asked for nothing.
     for dataset in catalog::ALL {
         let shown = records(&world, dataset.kind.name());

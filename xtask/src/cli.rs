@@ -28,6 +28,8 @@ enum Task {
         #[arg(long, conflicts_with = "check")]
         release: bool,
     },
+    /// Write docs/records.md and docs/schema from the .proto files and the declarations of the datasets
+    Records,
     /// Run the tests, and install first what they need of the machine
     Test {
         /// Passed on to the test runner, e.g. `-p bus`, or part of a test's name
@@ -90,6 +92,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Proto { release: true, .. } => proto::release(),
         Task::Proto { check, .. } => proto::run(check),
+        Task::Records => proto::records(),
         Task::Test { args } => suite::run(&args),
         Task::Clients => clients::run(),
         Task::Needs => needs::everything().map(|()| ExitCode::SUCCESS),

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use prost::Message as _;
 
+use crate::command::{cargo, passes};
 use crate::workspace;
 
 /// File name to content, of everything in proto/src/gen.
@@ -55,6 +56,23 @@ pub fn release() -> Result<ExitCode> {
     fs::write(&released, set.encode_to_vec())
         .with_context(|| format!("write {}", released.display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the reference of records. What makes it knows the datasets, and so is a test of the catalog.
+pub fn records() -> Result<ExitCode> {
+    let mut test = cargo();
+    test.args([
+        "test",
+        "--quiet",
+        "--package",
+        "catalog",
+        "--test",
+        "records",
+    ]);
+    Ok(match passes(test.env("LEASTWISE_WRITE_RECORDS", "1"))? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// The names that are missing, different, or there although nothing generates them.

@@ -55,7 +55,7 @@ struct Decision {
     why: String,
 }
 
-const COLUMNS: [Column<Run>; 10] = [
+const COLUMNS: [Column<Run>; 11] = [
     Column {
         title: "Run",
         numeric: true,
@@ -100,6 +100,11 @@ const COLUMNS: [Column<Run>; 10] = [
         title: "Held",
         numeric: true,
         cell: |r| thousands(r.held),
+    },
+    Column {
+        title: "Unfamiliar",
+        numeric: true,
+        cell: |r| thousands(r.unfamiliar.len() as u64),
     },
     Column {
         title: "State",

@@ -119,6 +119,10 @@ static OBJECTS: Named = Named::new(
 );
 static SEALED: Named = Named::new("leastwise.runs.sealed", "Runs read to their end.");
 static TAKEN: Named = Named::new("leastwise.pages.taken", "Pages taken into the inbox.");
+static UNFAMILIAR: Named = Named::new(
+    "leastwise.objects.unfamiliar",
+    "Objects with something that this release doesn't know.",
+);
 static CLOSED: Named = Named::new("leastwise.runs.closed", "Runs closed in the ledger.");
 static VERDICTS: Named = Named::new(
     "leastwise.verdicts.published",
@@ -169,6 +173,16 @@ pub fn run_sealed(dataset: &str) {
 /// A page was taken into the inbox; `gap` when it can't be used.
 pub fn page_taken(dataset: &str, gap: bool) {
     TAKEN.add(1, &[dataset_is(dataset), KeyValue::new("gap", gap)]);
+}
+
+/// So many objects have something that this release doesn't know. `name` must be of a bounded number.
+pub fn unfamiliar(dataset: &str, what: &str, name: &str, objects: u64) {
+    let labels = [
+        dataset_is(dataset),
+        KeyValue::new("what", what.to_owned()),
+        KeyValue::new("name", name.to_owned()),
+    ];
+    UNFAMILIAR.add(objects, &labels);
 }
 
 /// A run was closed in the ledger: applied, or not and why.

@@ -15,6 +15,7 @@ use super::pages::{Named, number};
 use super::suspects::{self, Suspects};
 use crate::config::Config;
 use crate::error::Error;
+use crate::map::Sums;
 use crate::position::update;
 use crate::{inbox, store};
 
@@ -155,6 +156,7 @@ struct Said {
     set_aside: u64,
     discarded: u64,
     gaps: u64,
+    unfamiliar: Sums,
 }
 
 impl Run<'_> {
@@ -263,6 +265,7 @@ impl Run<'_> {
                 pages,
                 counts,
                 suspects,
+                unfamiliar: said.unfamiliar.into_list(),
                 changed_records,
                 applied: RunId(seal.run).max(RunId::from_db(self.before.applied)),
             },
@@ -454,6 +457,9 @@ const PAGE: &str = "read a page of the inbox";
 impl Said {
     /// The last word on a key counts; on one page, its object.
     fn listen(&mut self, suspects: &Suspects, page: inbox::Content) {
+        for u in &page.unfamiliar {
+            self.unfamiliar.add(&u.what, &u.name, u.count);
+        }
         for key in page.gone {
             self.missing.remove(&key);
             self.answered.remove(&key);

@@ -3,7 +3,7 @@
 use catalog::Absence;
 use prost::Message as _;
 use proto::ids::{Closing, RunId, Timestamp};
-use proto::pages::v1::{RunClosed, RunCounts, RunSealed, Suspect};
+use proto::pages::v1::{RunClosed, RunCounts, RunSealed, Suspect, Unfamiliar};
 use runtime::db::{Connection, query};
 
 use super::absence::State;
@@ -22,6 +22,8 @@ pub(crate) struct Closed<'a> {
     pub pages: u64,
     pub counts: RunCounts,
     pub suspects: &'a Suspects,
+    /// What objects have that this release doesn't know.
+    pub unfamiliar: Vec<Unfamiliar>,
     /// Derived ones included.
     pub changed_records: u64,
     /// The newest run of the dataset that is applied now.
@@ -47,6 +49,7 @@ impl<'a> Closed<'a> {
             pages: 0,
             counts: RunCounts::default(),
             suspects: &NONE,
+            unfamiliar: Vec::new(),
             changed_records: 0,
             applied,
         }
@@ -122,6 +125,7 @@ pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<i64,
         pool: seal.pool.clone(),
         counts: Some(closed.counts),
         applied: closed.applied.0,
+        unfamiliar: closed.unfamiliar,
     };
     let sql = "INSERT INTO closing (tenant, closing, dataset, run, attempt, mode, pages, requests, started_at, closed_at,
             changed_records, verdict, announced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";

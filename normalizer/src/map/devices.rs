@@ -3,7 +3,33 @@
 use proto::inventory::v1::{DetectedApp, Device, ManagedDevice};
 use serde::Deserialize;
 
-use super::text::{Maybe, NO_ID, id, text};
+use super::notes::Notes;
+use super::text::{Maybe, NO_ID, count, id, moment, text};
+
+const TRUST_TYPES: [&str; 3] = ["AzureAd", "ServerAd", "Workplace"];
+const OWNER_TYPES: [&str; 3] = ["unknown", "company", "personal"];
+const COMPLIANCE_STATES: [&str; 7] = [
+    "unknown",
+    "compliant",
+    "noncompliant",
+    "conflict",
+    "error",
+    "inGracePeriod",
+    "configManager",
+];
+const PLATFORMS: [&str; 11] = [
+    "unknown",
+    "windows",
+    "windowsMobile",
+    "windowsHolographic",
+    "ios",
+    "macOS",
+    "chromeOS",
+    "androidOSP",
+    "androidDeviceAdministrator",
+    "androidWorkProfile",
+    "androidDedicatedAndFullyManaged",
+];
 
 pub(super) struct Devices;
 
@@ -39,12 +65,16 @@ impl super::Source for Devices {
     type Record = Device;
     const KEY: &'static str = "id";
 
-    fn record(tenant: &str, o: DeviceObject<'_>) -> Result<(String, Device), &'static str> {
+    fn record(
+        tenant: &str,
+        o: DeviceObject<'_>,
+        notes: &Notes<'_>,
+    ) -> Result<(String, Device), &'static str> {
         let key = id(o.id).ok_or("no id")?;
         let device = Device {
             tenant_id: tenant.to_owned(),
             id: key.clone(),
-            device_id: id(o.device_id),
+            device_id: id(o.device_id).filter(|i| i != NO_ID),
             display_name: text(o.display_name),
             account_enabled: o.account_enabled,
             operating_system: text(o.operating_system),
@@ -52,9 +82,10 @@ impl super::Source for Devices {
             trust_type: text(o.trust_type),
             is_managed: o.is_managed,
             is_compliant: o.is_compliant,
-            approximate_last_sign_in_date_time: text(o.approximate_last_sign_in_date_time),
-            registration_date_time: text(o.registration_date_time),
+            approximate_last_sign_in_date_time: moment(o.approximate_last_sign_in_date_time)?,
+            registration_date_time: moment(o.registration_date_time)?,
         };
+        notes.value("trustType", device.trust_type.as_deref(), &TRUST_TYPES);
         Ok((key, device))
     }
 }
@@ -92,9 +123,6 @@ pub(super) struct ManagedDeviceObject<'a> {
     azure_ad_device_id: Maybe<'a>,
 }
 
-/// What Intune writes where a date is not set.
-const NO_DATE: &str = "0001-01-01T00:00:00Z";
-
 impl super::Source for ManagedDevices {
     type Object<'a> = ManagedDeviceObject<'a>;
     type Record = ManagedDevice;
@@ -103,25 +131,28 @@ impl super::Source for ManagedDevices {
     fn record(
         tenant: &str,
         o: ManagedDeviceObject<'_>,
+        notes: &Notes<'_>,
     ) -> Result<(String, ManagedDevice), &'static str> {
         let key = id(o.id).ok_or("no id")?;
-        let date = |t| text(t).filter(|d| d != NO_DATE);
         let device = ManagedDevice {
             tenant_id: tenant.to_owned(),
             id: key.clone(),
             device_name: text(o.device_name),
             managed_device_owner_type: text(o.managed_device_owner_type),
-            enrolled_date_time: date(o.enrolled_date_time),
-            last_sync_date_time: date(o.last_sync_date_time),
+            enrolled_date_time: moment(o.enrolled_date_time)?,
+            last_sync_date_time: moment(o.last_sync_date_time)?,
             operating_system: text(o.operating_system),
             os_version: text(o.os_version),
             compliance_state: text(o.compliance_state),
             manufacturer: text(o.manufacturer),
             model: text(o.model),
             serial_number: text(o.serial_number),
-            user_id: id(o.user_id),
+            user_id: id(o.user_id).filter(|i| i != NO_ID),
             azure_ad_device_id: id(o.azure_ad_device_id).filter(|i| i != NO_ID),
         };
+        let (owner, state) = (&device.managed_device_owner_type, &device.compliance_state);
+        notes.value("managedDeviceOwnerType", owner.as_deref(), &OWNER_TYPES);
+        notes.value("complianceState", state.as_deref(), &COMPLIANCE_STATES);
         Ok((key, device))
     }
 }
@@ -153,6 +184,7 @@ impl super::Source for DetectedApps {
     fn record(
         tenant: &str,
         o: DetectedAppObject<'_>,
+        notes: &Notes<'_>,
     ) -> Result<(String, DetectedApp), &'static str> {
         let key = id(o.id).ok_or("no id")?;
         let app = DetectedApp {
@@ -162,8 +194,9 @@ impl super::Source for DetectedApps {
             version: text(o.version),
             publisher: text(o.publisher),
             platform: text(o.platform),
-            device_count: o.device_count.unwrap_or(0),
+            device_count: count(o.device_count)?,
         };
+        notes.value("platform", app.platform.as_deref(), &PLATFORMS);
         Ok((key, app))
     }
 }

@@ -3,7 +3,16 @@
 use proto::inventory::v1::{DeletedUser, Domain, Group, GroupMember};
 use serde::Deserialize;
 
-use super::text::{Maybe, id, sorted, text};
+use super::notes::Notes;
+use super::text::{Maybe, id, moment, sorted, text};
+use super::users::USER_TYPES;
+
+const PROCESSING_STATES: [&str; 3] = [
+    "QueuedForProcessing",
+    "ProcessingInProgress",
+    "ProcessingComplete",
+];
+const MEMBER_TYPES: [&str; 5] = ["user", "group", "device", "servicePrincipal", "orgContact"];
 
 pub(super) struct Domains;
 
@@ -29,7 +38,11 @@ impl super::Source for Domains {
     type Record = Domain;
     const KEY: &'static str = "id";
 
-    fn record(tenant: &str, o: DomainObject<'_>) -> Result<(String, Domain), &'static str> {
+    fn record(
+        tenant: &str,
+        o: DomainObject<'_>,
+        notes: &Notes<'_>,
+    ) -> Result<(String, Domain), &'static str> {
         let key = id(o.id).ok_or("no id")?;
         let domain = Domain {
             tenant_id: tenant.to_owned(),
@@ -40,6 +53,12 @@ impl super::Source for Domains {
             is_verified: o.is_verified,
             supported_services: sorted(o.supported_services),
         };
+        let authentication = domain.authentication_type.as_deref();
+        notes.value(
+            "authenticationType",
+            authentication,
+            &["Managed", "Federated"],
+        );
         Ok((key, domain))
     }
 }
@@ -71,6 +90,7 @@ impl super::Source for DeletedUsers {
     fn record(
         tenant: &str,
         o: DeletedUserObject<'_>,
+        notes: &Notes<'_>,
     ) -> Result<(String, DeletedUser), &'static str> {
         let key = id(o.id).ok_or("no id")?;
         let user = DeletedUser {
@@ -80,8 +100,9 @@ impl super::Source for DeletedUsers {
             display_name: text(o.display_name),
             mail: text(o.mail),
             user_type: text(o.user_type),
-            deleted_date_time: text(o.deleted_date_time),
+            deleted_date_time: moment(o.deleted_date_time)?,
         };
+        notes.value("userType", user.user_type.as_deref(), &USER_TYPES);
         Ok((key, user))
     }
 }
@@ -126,8 +147,13 @@ impl super::Source for Groups {
     type Object<'a> = GroupObject<'a>;
     type Record = Group;
     const KEY: &'static str = "id";
+    const UNUSED: &'static [&'static str] = &["assignedLicenses.disabledPlans"];
 
-    fn record(tenant: &str, o: GroupObject<'_>) -> Result<(String, Group), &'static str> {
+    fn record(
+        tenant: &str,
+        o: GroupObject<'_>,
+        notes: &Notes<'_>,
+    ) -> Result<(String, Group), &'static str> {
         let key = id(o.id).ok_or("no id")?;
         let licences = o.assigned_licenses.into_iter().flatten();
         let group = Group {
@@ -141,6 +167,11 @@ impl super::Source for Groups {
             assigned_sku_ids: super::text::ids(Some(licences.map(|l| l.sku_id).collect())),
             license_processing_state: o.license_processing_state.and_then(|p| text(p.state)),
         };
+        for kind in &group.group_types {
+            notes.value("groupTypes", Some(kind), &["Unified", "DynamicMembership"]);
+        }
+        let state = group.license_processing_state.as_deref();
+        notes.value("licenseProcessingState.state", state, &PROCESSING_STATES);
         Ok((key, group))
     }
 }
@@ -173,6 +204,7 @@ impl super::Source for GroupMembers {
     fn record(
         tenant: &str,
         o: GroupMemberObject<'_>,
+        notes: &Notes<'_>,
     ) -> Result<(String, GroupMember), &'static str> {
         let group_id = id(o.group_id).ok_or("no groupId")?;
         let member_id = id(o.value.id).ok_or("no id")?;
@@ -183,6 +215,7 @@ impl super::Source for GroupMembers {
             group_id: group_id.clone(),
             member_id: member_id.clone(),
         };
+        notes.value("@odata.type", member.member_type.as_deref(), &MEMBER_TYPES);
         Ok((format!("{group_id}.{member_id}"), member))
     }
 }

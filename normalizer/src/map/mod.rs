@@ -3,8 +3,10 @@
 //! Deterministic, because a record's hash decides whether it changed: lists are sorted, ids are in lower case, and
 //! absent, null and empty are one.
 
+mod columns;
 mod devices;
 mod directory;
+mod notes;
 mod organization;
 mod people;
 mod subscribed_skus;
@@ -12,14 +14,19 @@ mod subscriptions;
 mod text;
 mod usage;
 mod users;
+mod watch;
 
+use notes::Notes;
 use prost::Message;
 use proto::kind::RecordKind;
+use proto::pages::v1::Unfamiliar;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+pub use columns::columns;
+pub(crate) use notes::Sums;
 pub use text::lower;
 
 /// A record as it goes into the ledger.
@@ -54,6 +61,8 @@ pub struct Objects {
     pub records: Vec<Mapped>,
     /// Those that can't be read.
     pub set_aside: Vec<SetAside>,
+    /// What they have that this release doesn't know.
+    pub unfamiliar: Vec<Unfamiliar>,
 }
 
 /// One kind of Graph's objects.
@@ -62,10 +71,13 @@ trait Source {
     type Record: Message;
     /// The property that becomes the key; empty where it takes more than one.
     const KEY: &'static str;
+    /// Documented properties that Graph may send, and no record shows.
+    const UNUSED: &'static [&'static str] = &[];
     /// The record and its key, or why there is none.
     fn record(
         tenant: &str,
         object: Self::Object<'_>,
+        notes: &Notes<'_>,
     ) -> Result<(String, Self::Record), &'static str>;
 }
 
@@ -121,52 +133,72 @@ struct Page<T> {
 }
 
 fn read<S: Source>(kind: RecordKind, tenant: &str, json: &str) -> Result<Objects, String> {
+    // One malformed object must not cost the others: then each one alone.
+    match at_once::<S>(kind, tenant, json) {
+        Some(objects) => Ok(objects),
+        None => one_by_one::<S>(kind, tenant, json),
+    }
+}
+
+/// A page of which every object becomes a record.
+fn at_once<S: Source>(kind: RecordKind, tenant: &str, json: &str) -> Option<Objects> {
+    let notes = Notes::default();
+    let page: Page<S::Object<'_>> = watch::read(json, &notes).ok()?;
+    if notes.was_removed() {
+        return None;
+    }
+    let mut records = Vec::with_capacity(page.value.len());
+    for object in page.value {
+        let (key, record) = S::record(tenant, object, &notes).ok()?;
+        records.push(mapped(kind, key, &record)?);
+    }
+    Some(Objects {
+        records,
+        set_aside: Vec::new(),
+        unfamiliar: notes.take(S::UNUSED),
+    })
+}
+
+fn one_by_one<S: Source>(kind: RecordKind, tenant: &str, json: &str) -> Result<Objects, String> {
+    let notes = Notes::default();
+    let page: Page<&RawValue> =
+        watch::read(json, &Notes::default()).map_err(|e| position("not a page of objects", &e))?;
     let mut out = Objects::default();
-    match serde_json::from_str::<Page<S::Object<'_>>>(json) {
-        Ok(page) => {
-            out.records.reserve_exact(page.value.len());
-            page.value
-                .into_iter()
-                .for_each(|o| put::<S>(kind, tenant, Ok(o), || None, &mut out));
-        }
-        // One malformed object must not cost the others: each one alone.
-        Err(_) => {
-            let page: Page<&RawValue> =
-                serde_json::from_str(json).map_err(|e| position("not a page of objects", &e))?;
-            for raw in page.value {
-                let object =
-                    serde_json::from_str(raw.get()).map_err(|e| position("not as documented", &e));
-                put::<S>(kind, tenant, object, || key_of(raw, S::KEY), &mut out);
-            }
+    for raw in page.value {
+        match one::<S>(kind, tenant, raw, &notes) {
+            Ok(record) => out.records.push(record),
+            Err(reason) => out.set_aside.push(SetAside {
+                key: key_of(raw, S::KEY),
+                reason,
+            }),
         }
     }
+    out.unfamiliar = notes.take(S::UNUSED);
     Ok(out)
 }
 
-fn put<S: Source>(
+fn one<'a, S: Source>(
     kind: RecordKind,
     tenant: &str,
-    object: Result<S::Object<'_>, String>,
-    key: impl FnOnce() -> Option<String>,
-    out: &mut Objects,
-) {
-    match object.and_then(|o| S::record(tenant, o).map_err(str::to_owned)) {
-        Ok((key, _)) if !is_key(&key) => {
-            out.set_aside.push(SetAside {
-                key: None,
-                reason: format!("{} is no id", S::KEY),
-            });
-        }
-        Ok((key, record)) => {
-            let body = bytes::Bytes::from(record.encode_to_vec());
-            out.records.push(Mapped {
-                key,
-                hash: hash(kind, &body),
-                body,
-            });
-        }
-        Err(reason) => out.set_aside.push(SetAside { key: key(), reason }),
+    raw: &'a RawValue,
+    notes: &Notes<'a>,
+) -> Result<Mapped, String> {
+    let object = watch::read(raw.get(), notes);
+    if notes.was_removed() {
+        return Err("named as removed, which is no object".to_owned());
     }
+    let object = object.map_err(|e| position("not as documented", &e))?;
+    let (key, record) = S::record(tenant, object, notes)?;
+    mapped(kind, key, &record).ok_or_else(|| format!("{} is no id", S::KEY))
+}
+
+/// A record as it goes into the ledger, unless its key is none.
+fn mapped(kind: RecordKind, key: String, record: &impl Message) -> Option<Mapped> {
+    is_key(&key).then(|| {
+        let body = bytes::Bytes::from(record.encode_to_vec());
+        let hash = hash(kind, &body);
+        Mapped { key, hash, body }
+    })
 }
 
 /// Keys go into URLs, file names and sort keys.

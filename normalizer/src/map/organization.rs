@@ -3,7 +3,8 @@
 use proto::inventory::v1::Organization;
 use serde::Deserialize;
 
-use super::text::{Maybe, id, text};
+use super::notes::Notes;
+use super::text::{Maybe, id, moment, text};
 
 pub(super) struct Source;
 
@@ -38,8 +39,18 @@ impl super::Source for Source {
     type Object<'a> = Object<'a>;
     type Record = Organization;
     const KEY: &'static str = "id";
+    const UNUSED: &'static [&'static str] = &[
+        "verifiedDomains.capabilities",
+        "verifiedDomains.isDefault",
+        "verifiedDomains.isInitial",
+        "verifiedDomains.type",
+    ];
 
-    fn record(tenant: &str, o: Object<'_>) -> Result<(String, Organization), &'static str> {
+    fn record(
+        tenant: &str,
+        o: Object<'_>,
+        notes: &Notes<'_>,
+    ) -> Result<(String, Organization), &'static str> {
         let key = id(o.id).ok_or("no id")?;
         let domains = o.verified_domains.into_iter().flatten();
         let mut verified_domains: Vec<String> = domains.filter_map(|d| id(d.name)).collect();
@@ -51,10 +62,12 @@ impl super::Source for Source {
             tenant_type: text(o.tenant_type),
             country_letter_code: text(o.country_letter_code),
             default_usage_location: text(o.default_usage_location),
-            created_date_time: text(o.created_date_time),
+            created_date_time: moment(o.created_date_time)?,
             on_premises_sync_enabled: o.on_premises_sync_enabled,
             verified_domains,
         };
+        let kind = organization.tenant_type.as_deref();
+        notes.value("tenantType", kind, &["AAD", "AAD B2C", "CIAM"]);
         Ok((key, organization))
     }
 }

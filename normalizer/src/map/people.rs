@@ -3,7 +3,8 @@
 use proto::inventory::v1::{MailboxPurpose, SignInActivity};
 use serde::Deserialize;
 
-use super::text::{Maybe, id, text};
+use super::notes::Notes;
+use super::text::{Maybe, id, moment, text};
 
 pub(super) struct SignIns;
 
@@ -32,24 +33,43 @@ impl super::Source for SignIns {
     type Object<'a> = SignInObject<'a>;
     type Record = SignInActivity;
     const KEY: &'static str = "id";
+    const UNUSED: &'static [&'static str] = &[
+        "signInActivity.lastSignInRequestId",
+        "signInActivity.lastNonInteractiveSignInRequestId",
+        "signInActivity.lastSuccessfulSignInRequestId",
+    ];
 
-    fn record(tenant: &str, o: SignInObject<'_>) -> Result<(String, SignInActivity), &'static str> {
+    fn record(
+        tenant: &str,
+        o: SignInObject<'_>,
+        _: &Notes<'_>,
+    ) -> Result<(String, SignInActivity), &'static str> {
         let key = id(o.id).ok_or("no id")?;
         let activity = o.sign_in_activity.unwrap_or_default();
         let record = SignInActivity {
             tenant_id: tenant.to_owned(),
             user_id: key.clone(),
-            last_sign_in_date_time: text(activity.last_sign_in_date_time),
-            last_non_interactive_sign_in_date_time: text(
+            last_sign_in_date_time: moment(activity.last_sign_in_date_time)?,
+            last_non_interactive_sign_in_date_time: moment(
                 activity.last_non_interactive_sign_in_date_time,
-            ),
-            last_successful_sign_in_date_time: text(activity.last_successful_sign_in_date_time),
+            )?,
+            last_successful_sign_in_date_time: moment(activity.last_successful_sign_in_date_time)?,
         };
         Ok((key, record))
     }
 }
 
 pub(super) struct Mailboxes;
+
+const PURPOSES: [&str; 7] = [
+    "unknown",
+    "user",
+    "linked",
+    "shared",
+    "room",
+    "equipment",
+    "others",
+];
 
 /// As the collector publishes it: the user's id beside Graph's value.
 #[derive(Deserialize)]
@@ -69,6 +89,7 @@ impl super::Source for Mailboxes {
     fn record(
         tenant: &str,
         o: MailboxObject<'_>,
+        notes: &Notes<'_>,
     ) -> Result<(String, MailboxPurpose), &'static str> {
         let key = id(o.user_id).ok_or("no userId")?;
         let record = MailboxPurpose {
@@ -76,6 +97,7 @@ impl super::Source for Mailboxes {
             user_id: key.clone(),
             purpose: text(o.value),
         };
+        notes.value("userPurpose", record.purpose.as_deref(), &PURPOSES);
         Ok((key, record))
     }
 }

@@ -3,7 +3,19 @@
 use proto::inventory::v1::{ServicePlan, SubscribedSku};
 use serde::Deserialize;
 
-use super::text::{Maybe, id, ids, text};
+use super::notes::Notes;
+use super::text::{Maybe, count, id, ids, text};
+
+const APPLIES_TO: [&str; 2] = ["User", "Company"];
+pub(super) const STATUSES: [&str; 5] = ["Enabled", "Warning", "Suspended", "Deleted", "LockedOut"];
+const PROVISIONING: [&str; 6] = [
+    "Success",
+    "Disabled",
+    "Error",
+    "PendingInput",
+    "PendingActivation",
+    "PendingProvisioning",
+];
 
 pub(super) struct Source;
 
@@ -59,8 +71,14 @@ impl super::Source for Source {
     type Object<'a> = Object<'a>;
     type Record = SubscribedSku;
     const KEY: &'static str = "skuId";
+    // Graph sends the account whatever is selected.
+    const UNUSED: &'static [&'static str] = &["id", "accountId", "accountName"];
 
-    fn record(tenant: &str, o: Object<'_>) -> Result<(String, SubscribedSku), &'static str> {
+    fn record(
+        tenant: &str,
+        o: Object<'_>,
+        notes: &Notes<'_>,
+    ) -> Result<(String, SubscribedSku), &'static str> {
         let sku_id = id(o.sku_id).ok_or("no skuId")?;
         let units = o.prepaid_units.unwrap_or_default();
         let sku = SubscribedSku {
@@ -69,14 +87,26 @@ impl super::Source for Source {
             sku_part_number: text(o.sku_part_number).unwrap_or_default(),
             applies_to: text(o.applies_to),
             capability_status: text(o.capability_status),
-            consumed_units: o.consumed_units.unwrap_or(0),
-            enabled: units.enabled.unwrap_or(0),
-            warning: units.warning.unwrap_or(0),
-            suspended: units.suspended.unwrap_or(0),
-            locked_out: units.locked_out.unwrap_or(0),
+            consumed_units: count(o.consumed_units)?,
+            enabled: count(units.enabled)?,
+            warning: count(units.warning)?,
+            suspended: count(units.suspended)?,
+            locked_out: count(units.locked_out)?,
             service_plans: plans(o.service_plans)?,
             subscription_ids: ids(o.subscription_ids),
         };
+        let status = sku.capability_status.as_deref();
+        notes.value("appliesTo", sku.applies_to.as_deref(), &APPLIES_TO);
+        notes.value("capabilityStatus", status, &STATUSES);
+        for plan in &sku.service_plans {
+            let (status, to) = (&plan.provisioning_status, &plan.applies_to);
+            notes.value(
+                "servicePlans.provisioningStatus",
+                status.as_deref(),
+                &PROVISIONING,
+            );
+            notes.value("servicePlans.appliesTo", to.as_deref(), &APPLIES_TO);
+        }
         Ok((sku_id, sku))
     }
 }

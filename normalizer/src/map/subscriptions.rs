@@ -3,7 +3,9 @@
 use proto::inventory::v1::Subscription;
 use serde::Deserialize;
 
-use super::text::{Maybe, id, text};
+use super::notes::Notes;
+use super::subscribed_skus::STATUSES;
+use super::text::{Maybe, count, id, moment, text};
 
 pub(super) struct Source;
 
@@ -37,7 +39,11 @@ impl super::Source for Source {
     type Record = Subscription;
     const KEY: &'static str = "id";
 
-    fn record(tenant: &str, o: Object<'_>) -> Result<(String, Subscription), &'static str> {
+    fn record(
+        tenant: &str,
+        o: Object<'_>,
+        notes: &Notes<'_>,
+    ) -> Result<(String, Subscription), &'static str> {
         let key = id(o.id).ok_or("no id")?;
         let subscription = Subscription {
             tenant_id: tenant.to_owned(),
@@ -46,12 +52,13 @@ impl super::Source for Source {
             sku_id: id(o.sku_id).ok_or("no skuId")?,
             sku_part_number: text(o.sku_part_number),
             status: text(o.status),
-            total_licenses: o.total_licenses.unwrap_or(0),
+            total_licenses: count(o.total_licenses)?,
             is_trial: o.is_trial,
-            created_date_time: text(o.created_date_time),
-            next_lifecycle_date_time: text(o.next_lifecycle_date_time),
+            created_date_time: moment(o.created_date_time)?,
+            next_lifecycle_date_time: moment(o.next_lifecycle_date_time)?,
             owner_tenant_id: id(o.owner_tenant_id),
         };
+        notes.value("status", subscription.status.as_deref(), &STATUSES);
         Ok((key, subscription))
     }
 }

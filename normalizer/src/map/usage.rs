@@ -7,7 +7,8 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::is_key;
-use super::text::{NO_ID, Text, lower};
+use super::notes::Notes;
+use super::text::{NO_ID, Text, day, lower};
 
 pub(super) struct Rows;
 
@@ -25,23 +26,33 @@ impl super::Source for Rows {
     type Record = Usage;
     const KEY: &'static str = "";
 
-    fn record(tenant: &str, mut row: Row<'_>) -> Result<(String, Usage), &'static str> {
+    fn record(
+        tenant: &str,
+        mut row: Row<'_>,
+        _: &Notes<'_>,
+    ) -> Result<(String, Usage), &'static str> {
         let mut take = |name: &str| {
             let cell = row.remove(name)?.0.into_owned();
             Some(cell).filter(|c| !c.is_empty())
         };
         let subject = SUBJECT.iter().find_map(|name| take(name));
         let subject = lower(subject.ok_or("names nobody")?);
+        let user_id = take("User Id").map(lower);
+        let site_id = take("Site Id");
+        let no_id = |id: &Option<String>| id.as_deref() == Some(NO_ID);
+        let concealed = is_concealed(&subject) || no_id(&user_id) || no_id(&site_id);
         let product_type = take(PRODUCT);
         let products = take("Assigned Products").unwrap_or_default();
         let mut usage = Usage {
             tenant_id: tenant.to_owned(),
-            concealed: is_code(&subject),
-            user_id: take("User Id").map(lower).filter(|id| id != NO_ID),
-            report_refresh_date: take("Report Refresh Date"),
-            report_period: take("Report Period").and_then(|p| p.parse().ok()),
-            last_activity_date: take("Last Activity Date").or_else(|| take("Last Activated Date")),
-            is_deleted: take("Is Deleted").is_some_and(|d| d.eq_ignore_ascii_case("true")),
+            concealed,
+            user_id: user_id.filter(|_| !concealed),
+            report_refresh_date: day(take("Report Refresh Date"))?,
+            report_period: period(take("Report Period"))?,
+            last_activity_date: day(
+                take("Last Activity Date").or_else(|| take("Last Activated Date"))
+            )?,
+            is_deleted: is_true(take("Is Deleted"))?,
             assigned_products: split(&products),
             values: Vec::new(),
             product_type,
@@ -50,7 +61,9 @@ impl super::Source for Rows {
         let values = row
             .into_iter()
             .filter(|(name, cell)| !cell.0.is_empty() && !LEFT_OUT.contains(&name.as_str()));
+        let site_id = site_id.map(|id| ("Site Id".to_owned(), Text(id.into())));
         usage.values = values
+            .chain(site_id.filter(|_| !concealed))
             .map(|(name, cell)| UsageValue {
                 name,
                 value: cell.0.into_owned(),
@@ -72,9 +85,24 @@ fn key(usage: &Usage) -> String {
     hash[..16].iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Whether this stands for a concealed name: 32 hexadecimal digits.
-fn is_code(subject: &str) -> bool {
-    subject.len() == 32 && subject.bytes().all(|b| b.is_ascii_hexdigit())
+/// Whether this stands for a concealed name. Reports show 32 hexadecimal digits there; whatever else is no sign-in name
+/// can't be matched with a person either.
+fn is_concealed(subject: &str) -> bool {
+    !subject.contains('@')
+}
+
+fn period(cell: Option<String>) -> Result<Option<i32>, &'static str> {
+    let days = cell.map(|days| days.parse::<u16>().map(i32::from));
+    days.transpose()
+        .map_err(|_| "a Report Period that is no number of days")
+}
+
+fn is_true(cell: Option<String>) -> Result<bool, &'static str> {
+    match cell.as_deref() {
+        None | Some("False" | "false" | "FALSE") => Ok(false),
+        Some("True" | "true" | "TRUE") => Ok(true),
+        Some(_) => Err("Is Deleted is neither True nor False"),
+    }
 }
 
 /// Products are joined with `+`; a name may hold one itself, between spaces.
@@ -120,7 +148,11 @@ impl super::Source for Settings {
     type Record = ReportSettings;
     const KEY: &'static str = "";
 
-    fn record(tenant: &str, o: SettingsObject) -> Result<(String, ReportSettings), &'static str> {
+    fn record(
+        tenant: &str,
+        o: SettingsObject,
+        _: &Notes<'_>,
+    ) -> Result<(String, ReportSettings), &'static str> {
         let inner = o.value.map(|v| v.display_concealed_names);
         let concealed = o.display_concealed_names.or(inner);
         let settings = ReportSettings {

@@ -3,7 +3,19 @@
 use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState, User};
 use serde::Deserialize;
 
-use super::text::{Maybe, id, ids, text};
+use super::notes::Notes;
+use super::text::{Maybe, id, ids, moment, text};
+
+pub(super) const USER_TYPES: [&str; 2] = ["Member", "Guest"];
+const STATES: [&str; 4] = ["Active", "ActiveWithError", "Disabled", "Error"];
+const ERRORS: [&str; 6] = [
+    "CountViolation",
+    "MutuallyExclusiveViolation",
+    "DependencyViolation",
+    "ProhibitedInUsageLocationViolation",
+    "UniquenessViolation",
+    "Other",
+];
 
 pub(super) struct Source;
 
@@ -85,7 +97,11 @@ impl super::Source for Source {
     type Record = User;
     const KEY: &'static str = "id";
 
-    fn record(tenant: &str, o: Object<'_>) -> Result<(String, User), &'static str> {
+    fn record(
+        tenant: &str,
+        o: Object<'_>,
+        notes: &Notes<'_>,
+    ) -> Result<(String, User), &'static str> {
         let user_id = id(o.id).ok_or("no id")?;
         let user = User {
             tenant_id: tenant.to_owned(),
@@ -106,11 +122,21 @@ impl super::Source for Source {
             city: text(o.city),
             country: text(o.country),
             usage_location: text(o.usage_location),
-            created_date_time: text(o.created_date_time),
+            created_date_time: moment(o.created_date_time)?,
             on_premises_sync_enabled: o.on_premises_sync_enabled,
             assigned_licenses: licenses(o.assigned_licenses)?,
             license_assignment_states: states(o.license_assignment_states)?,
         };
+        notes.value("userType", user.user_type.as_deref(), &USER_TYPES);
+        for way in &user.license_assignment_states {
+            let state = Some(way.state.as_str());
+            notes.value("licenseAssignmentStates.state", state, &STATES);
+            notes.value(
+                "licenseAssignmentStates.error",
+                way.error.as_deref(),
+                &ERRORS,
+            );
+        }
         Ok((user_id, user))
     }
 }
@@ -150,7 +176,7 @@ fn states(list: Option<Vec<State<'_>>>) -> Result<Vec<LicenseAssignmentState>, &
             // Documented as null on success, in practice often the text "None".
             error: text(s.error).filter(|e| e != "None"),
             disabled_plans: ids(s.disabled_plans),
-            last_updated_date_time: text(s.last_updated_date_time),
+            last_updated_date_time: moment(s.last_updated_date_time)?,
         });
     }
     // By every property: Graph may list two ways of one group.

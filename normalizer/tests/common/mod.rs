@@ -435,6 +435,7 @@ impl Run {
                 missing: p.missing.clone(),
                 graph_request_id: format!("request-{i}"),
                 fetched_at: now,
+                columns: Vec::new(),
             })
         };
         let pages: Vec<Body> = self.pages.iter().enumerate().map(page).collect();

@@ -137,7 +137,7 @@ pub struct ListRunsResponse {
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Run {
     /// Directory (tenant) id, a GUID in lower case.
     #[prost(string, tag = "1")]
@@ -182,6 +182,25 @@ pub struct Run {
     pub closed_at: u64,
     #[prost(uint32, tag = "19")]
     pub requests: u32,
+    /// What the run's objects had that this release doesn't know. It was taken all the same.
+    #[prost(message, repeated, tag = "25")]
+    pub unfamiliar: ::prost::alloc::vec::Vec<Unfamiliar>,
+}
+/// Something that this release doesn't know.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unfamiliar {
+    /// property: Graph sent one that was not asked for; value: a property has one that is not among the documented ones;
+    /// column: a report has one that is not documented; missing: a report lacks a column that is.
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    /// The property, property=value, or the column's header; `other` for what doesn't look like a name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Objects; pages, where it is about columns.
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -8,7 +8,7 @@ pub struct DeletedUser {
     /// Directory (tenant) id.
     #[prost(string, tag = "1")]
     pub tenant_id: ::prost::alloc::string::String,
-    /// Graph's id of the user, the same that it had before.
+    /// Graph's id of the user, the same that it had before. Graph: id.
     #[prost(string, tag = "2")]
     pub user_id: ::prost::alloc::string::String,
     /// The sign-in name; Entra ID puts the id before it.
@@ -17,13 +17,13 @@ pub struct DeletedUser {
     /// Name to show.
     #[prost(string, optional, tag = "4")]
     pub display_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Main address.
+    /// Main SMTP address.
     #[prost(string, optional, tag = "5")]
     pub mail: ::core::option::Option<::prost::alloc::string::String>,
     /// Member or Guest.
     #[prost(string, optional, tag = "6")]
     pub user_type: ::core::option::Option<::prost::alloc::string::String>,
-    /// RFC 3339, UTC.
+    /// When it was deleted. RFC 3339, UTC.
     #[prost(string, optional, tag = "7")]
     pub deleted_date_time: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -38,19 +38,19 @@ pub struct DetectedApp {
     /// Intune's id: of one program, version and platform.
     #[prost(string, tag = "2")]
     pub id: ::prost::alloc::string::String,
-    /// Name to show.
+    /// Name of the program.
     #[prost(string, optional, tag = "3")]
     pub display_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// As its maker counts.
+    /// Version, as the maker counts.
     #[prost(string, optional, tag = "4")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
     /// Who made it; often absent.
     #[prost(string, optional, tag = "5")]
     pub publisher: ::core::option::Option<::prost::alloc::string::String>,
-    /// windows, ios, macOS and so on.
+    /// windows, ios, macOS and so on: the operating system that it runs on.
     #[prost(string, optional, tag = "6")]
     pub platform: ::core::option::Option<::prost::alloc::string::String>,
-    /// Devices on which it was found.
+    /// Devices on which it was found. Unit: devices.
     #[prost(int32, tag = "7")]
     pub device_count: i32,
 }
@@ -68,16 +68,16 @@ pub struct Device {
     /// The id that Intune calls azureADDeviceId.
     #[prost(string, optional, tag = "3")]
     pub device_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name to show.
+    /// Name of the device. People may have chosen it.
     #[prost(string, optional, tag = "4")]
     pub display_name: ::core::option::Option<::prost::alloc::string::String>,
     /// False: it can't sign in.
     #[prost(bool, optional, tag = "5")]
     pub account_enabled: ::core::option::Option<bool>,
-    /// For example Windows.
+    /// Operating system, for example Windows.
     #[prost(string, optional, tag = "6")]
     pub operating_system: ::core::option::Option<::prost::alloc::string::String>,
-    /// For example 10.0.22631.1.
+    /// Version of the operating system, for example 10.0.22631.1.
     #[prost(string, optional, tag = "7")]
     pub operating_system_version: ::core::option::Option<::prost::alloc::string::String>,
     /// AzureAd (joined), ServerAd (hybrid joined) or Workplace (registered).
@@ -89,10 +89,10 @@ pub struct Device {
     /// Whether it meets the tenant's policies.
     #[prost(bool, optional, tag = "10")]
     pub is_compliant: ::core::option::Option<bool>,
-    /// RFC 3339, UTC; Entra ID updates it every two weeks or so.
+    /// When it was last in use, as of two weeks or so: Entra ID updates it no more often. RFC 3339, UTC.
     #[prost(string, optional, tag = "11")]
     pub approximate_last_sign_in_date_time: ::core::option::Option<::prost::alloc::string::String>,
-    /// RFC 3339, UTC.
+    /// When it was registered. RFC 3339, UTC.
     #[prost(string, optional, tag = "12")]
     pub registration_date_time: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -131,10 +131,10 @@ pub struct Group {
     /// Directory (tenant) id.
     #[prost(string, tag = "1")]
     pub tenant_id: ::prost::alloc::string::String,
-    /// Graph's id of the group; User.license_assignment_states.assigned_by_group names it.
+    /// Graph's id of the group; User.license_assignment_states.assigned_by_group names it. Graph: id.
     #[prost(string, tag = "2")]
     pub group_id: ::prost::alloc::string::String,
-    /// Name to show.
+    /// Name of the group.
     #[prost(string, optional, tag = "3")]
     pub display_name: ::core::option::Option<::prost::alloc::string::String>,
     /// Unified for a Microsoft 365 group, DynamicMembership where a rule names the members; sorted.
@@ -150,9 +150,11 @@ pub struct Group {
     #[prost(bool, optional, tag = "7")]
     pub on_premises_sync_enabled: ::core::option::Option<bool>,
     /// GUIDs of the products (SKUs) that its members get, sorted. Absent too where the permission doesn't show them.
+    /// Graph: assignedLicenses.skuId.
     #[prost(string, repeated, tag = "8")]
     pub assigned_sku_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// How far the assignment of licences has come: QueuedForProcessing, ProcessingInProgress, ProcessingComplete.
+    /// Graph: licenseProcessingState.state.
     #[prost(string, optional, tag = "9")]
     pub license_processing_state: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -164,13 +166,13 @@ pub struct GroupMember {
     /// Directory (tenant) id.
     #[prost(string, tag = "1")]
     pub tenant_id: ::prost::alloc::string::String,
-    /// Graph's id of the group.
+    /// Graph's id of the group. Graph: id of the group.
     #[prost(string, tag = "2")]
     pub group_id: ::prost::alloc::string::String,
-    /// Graph's id of the member.
+    /// Graph's id of the member. Graph: id.
     #[prost(string, tag = "3")]
     pub member_id: ::prost::alloc::string::String,
-    /// user, device, group and so on: Graph's type without its namespace.
+    /// user, device, group and so on: Graph's type without its namespace. Graph: @odata.type.
     #[prost(string, optional, tag = "4")]
     pub member_type: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -307,7 +309,7 @@ pub struct LicenseAssignment {
     /// Service plans switched off, sorted.
     #[prost(string, repeated, tag = "9")]
     pub disabled_plans: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// RFC 3339, UTC.
+    /// When this way last changed. RFC 3339, UTC.
     #[prost(string, optional, tag = "10")]
     pub last_updated_date_time: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -331,55 +333,55 @@ pub struct LicensePosition {
     /// User or Company; only units for User can be assigned.
     #[prost(string, optional, tag = "5")]
     pub applies_to: ::core::option::Option<::prost::alloc::string::String>,
-    /// Units that can be assigned: enabled + warning.
+    /// Units that can be assigned: enabled + warning. Unit: licences.
     #[prost(int32, tag = "6")]
     pub provisioned: i32,
-    /// Units in good standing.
+    /// Units in good standing. Unit: licences.
     #[prost(int32, tag = "7")]
     pub enabled: i32,
-    /// Units in grace after the end of their subscription.
+    /// Units in grace after the end of their subscription. Unit: licences.
     #[prost(int32, tag = "8")]
     pub warning: i32,
-    /// Units of suspended subscriptions; not assignable.
+    /// Units of suspended subscriptions; not assignable. Unit: licences.
     #[prost(int32, tag = "9")]
     pub suspended: i32,
-    /// Units of cancelled subscriptions.
+    /// Units of cancelled subscriptions. Unit: licences.
     #[prost(int32, tag = "10")]
     pub locked_out: i32,
-    /// Users that consume a unit, each once.
+    /// Users that consume a unit, each once. Unit: users.
     #[prost(int32, tag = "11")]
     pub assigned: i32,
-    /// Of these, users with a working direct assignment.
+    /// Of these, users with a working direct assignment. Unit: users.
     #[prost(int32, tag = "12")]
     pub direct: i32,
-    /// Of these, users with a working assignment by a group. direct + by_group - both + unknown = assigned.
+    /// Of these, users with a working assignment by a group. direct + by_group - both + unknown = assigned. Unit: users.
     #[prost(int32, tag = "13")]
     pub by_group: i32,
-    /// Of these, users with both.
+    /// Of these, users with both. Unit: users.
     #[prost(int32, tag = "14")]
     pub both: i32,
-    /// Of these, users for whom Graph names no working way.
+    /// Of these, users for whom Graph names no working way. Unit: users.
     #[prost(int32, tag = "15")]
     pub unknown: i32,
-    /// Users with a way in state Error; such a way consumes nothing.
+    /// Users with a way in state Error; such a way consumes nothing. Unit: users.
     #[prost(int32, tag = "16")]
     pub in_error: i32,
-    /// Users with a way in state Disabled.
+    /// Users with a way in state Disabled. Unit: users.
     #[prost(int32, tag = "17")]
     pub disabled: i32,
-    /// Assigned users whose sign-in is blocked.
+    /// Assigned users whose sign-in is blocked. Unit: users.
     #[prost(int32, tag = "18")]
     pub assigned_blocked: i32,
-    /// Assigned users that are guests.
+    /// Assigned users that are guests. Unit: users.
     #[prost(int32, tag = "19")]
     pub assigned_guests: i32,
-    /// provisioned - assigned; negative when more is assigned than there is.
+    /// provisioned - assigned; negative when more is assigned than there is. Unit: licences.
     #[prost(int32, tag = "20")]
     pub available: i32,
-    /// Units in use as Microsoft counts them.
+    /// Units in use as Microsoft counts them. Unit: licences.
     #[prost(int32, tag = "21")]
     pub consumed_units: i32,
-    /// consumed_units - assigned.
+    /// consumed_units - assigned. Unit: licences.
     #[prost(int32, tag = "22")]
     pub residual: i32,
     /// False when the residual is larger than the limit: the two countings don't agree.
@@ -395,10 +397,11 @@ pub struct MailboxPurpose {
     /// Directory (tenant) id.
     #[prost(string, tag = "1")]
     pub tenant_id: ::prost::alloc::string::String,
-    /// Graph's id of the user.
+    /// Graph's id of the user. Graph: id of the user.
     #[prost(string, tag = "2")]
     pub user_id: ::prost::alloc::string::String,
-    /// user, linked, shared, room, equipment or others; absent where there is no mailbox.
+    /// user, linked, shared, room, equipment or others; absent where there is no mailbox. Graph:
+    /// mailboxSettings.userPurpose.
     #[prost(string, optional, tag = "3")]
     pub purpose: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -413,40 +416,40 @@ pub struct ManagedDevice {
     /// Intune's id.
     #[prost(string, tag = "2")]
     pub id: ::prost::alloc::string::String,
-    /// Name to show.
+    /// Name of the device. People may have chosen it.
     #[prost(string, optional, tag = "3")]
     pub device_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// company, personal or unknown.
+    /// Who owns it: company, personal or unknown.
     #[prost(string, optional, tag = "4")]
     pub managed_device_owner_type: ::core::option::Option<::prost::alloc::string::String>,
-    /// RFC 3339, UTC.
+    /// When it came under the management of Intune. RFC 3339, UTC.
     #[prost(string, optional, tag = "5")]
     pub enrolled_date_time: ::core::option::Option<::prost::alloc::string::String>,
-    /// RFC 3339, UTC.
+    /// When it last reported to Intune. RFC 3339, UTC.
     #[prost(string, optional, tag = "6")]
     pub last_sync_date_time: ::core::option::Option<::prost::alloc::string::String>,
-    /// For example Windows.
+    /// Operating system, for example Windows.
     #[prost(string, optional, tag = "7")]
     pub operating_system: ::core::option::Option<::prost::alloc::string::String>,
-    /// For example 10.0.22631.1.
+    /// Version of the operating system, for example 10.0.22631.1.
     #[prost(string, optional, tag = "8")]
     pub os_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// compliant, noncompliant, inGracePeriod and so on.
+    /// Whether it meets the tenant's policies: compliant, noncompliant, inGracePeriod and so on.
     #[prost(string, optional, tag = "9")]
     pub compliance_state: ::core::option::Option<::prost::alloc::string::String>,
     /// Who made it.
     #[prost(string, optional, tag = "10")]
     pub manufacturer: ::core::option::Option<::prost::alloc::string::String>,
-    /// What it is.
+    /// What the maker calls it.
     #[prost(string, optional, tag = "11")]
     pub model: ::core::option::Option<::prost::alloc::string::String>,
-    /// The maker's number.
+    /// The maker's number of it.
     #[prost(string, optional, tag = "12")]
     pub serial_number: ::core::option::Option<::prost::alloc::string::String>,
     /// Graph's id of the main user.
     #[prost(string, optional, tag = "13")]
     pub user_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Device.device_id of the same device.
+    /// Device.device_id of the same device. Graph: azureADDeviceId.
     #[prost(string, optional, tag = "14")]
     pub azure_ad_device_id: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -461,22 +464,22 @@ pub struct Organization {
     /// Name of the organization.
     #[prost(string, optional, tag = "2")]
     pub display_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// AAD, AAD B2C or CIAM.
+    /// Kind of tenant: AAD, AAD B2C or CIAM.
     #[prost(string, optional, tag = "3")]
     pub tenant_type: ::core::option::Option<::prost::alloc::string::String>,
     /// Country of the organization's address, two letters (ISO 3166-1).
     #[prost(string, optional, tag = "4")]
     pub country_letter_code: ::core::option::Option<::prost::alloc::string::String>,
-    /// Two letters; used for licensing where a user has none.
+    /// Country for licensing where a user has none, two letters (ISO 3166-1).
     #[prost(string, optional, tag = "5")]
     pub default_usage_location: ::core::option::Option<::prost::alloc::string::String>,
-    /// RFC 3339, UTC.
+    /// When the tenant was made. RFC 3339, UTC.
     #[prost(string, optional, tag = "6")]
     pub created_date_time: ::core::option::Option<::prost::alloc::string::String>,
     /// True: users are synchronised from a local directory; false: they were; absent: never.
     #[prost(bool, optional, tag = "7")]
     pub on_premises_sync_enabled: ::core::option::Option<bool>,
-    /// Names of the verified domains, sorted.
+    /// Names of the verified domains in lower case, sorted. Graph: verifiedDomains.name.
     #[prost(string, repeated, tag = "8")]
     pub verified_domains: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -488,7 +491,7 @@ pub struct ReportSettings {
     /// Directory (tenant) id.
     #[prost(string, tag = "1")]
     pub tenant_id: ::prost::alloc::string::String,
-    /// Whether reports show codes in place of the names of users, groups and sites.
+    /// Whether reports show codes in place of the names of users, groups and sites. Graph: displayConcealedNames.
     #[prost(bool, tag = "2")]
     pub display_concealed_names: bool,
 }
@@ -501,17 +504,18 @@ pub struct SignInActivity {
     /// Directory (tenant) id.
     #[prost(string, tag = "1")]
     pub tenant_id: ::prost::alloc::string::String,
-    /// Graph's id of the user.
+    /// Graph's id of the user. Graph: id.
     #[prost(string, tag = "2")]
     pub user_id: ::prost::alloc::string::String,
-    /// The last interactive attempt, successful or not. RFC 3339, UTC.
+    /// The last interactive attempt, successful or not. RFC 3339, UTC. Graph: signInActivity.lastSignInDateTime.
     #[prost(string, optional, tag = "3")]
     pub last_sign_in_date_time: ::core::option::Option<::prost::alloc::string::String>,
-    /// The last attempt of a client on the user's behalf, successful or not. RFC 3339, UTC.
+    /// The last attempt of a client on the user's behalf, successful or not. RFC 3339, UTC. Graph:
+    /// signInActivity.lastNonInteractiveSignInDateTime.
     #[prost(string, optional, tag = "4")]
     pub last_non_interactive_sign_in_date_time:
         ::core::option::Option<::prost::alloc::string::String>,
-    /// The last that succeeded, of either kind. RFC 3339, UTC.
+    /// The last that succeeded, of either kind. RFC 3339, UTC. Graph: signInActivity.lastSuccessfulSignInDateTime.
     #[prost(string, optional, tag = "5")]
     pub last_successful_sign_in_date_time: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -535,19 +539,20 @@ pub struct SubscribedSku {
     /// Enabled, Warning, Suspended, Deleted or LockedOut.
     #[prost(string, optional, tag = "5")]
     pub capability_status: ::core::option::Option<::prost::alloc::string::String>,
-    /// Units in use as Microsoft counts them.
+    /// Units in use as Microsoft counts them. Unit: licences.
     #[prost(int32, tag = "6")]
     pub consumed_units: i32,
-    /// Units that can be assigned.
+    /// Units in good standing; they can be assigned. Unit: licences. Graph: prepaidUnits.enabled.
     #[prost(int32, tag = "7")]
     pub enabled: i32,
-    /// Units of subscriptions in grace after their end; still assignable.
+    /// Units of subscriptions in grace after their end; still assignable. Unit: licences. Graph: prepaidUnits.warning.
     #[prost(int32, tag = "8")]
     pub warning: i32,
-    /// Units of suspended subscriptions; not assignable, recoverable.
+    /// Units of suspended subscriptions; not assignable, recoverable. Unit: licences. Graph: prepaidUnits.suspended.
     #[prost(int32, tag = "9")]
     pub suspended: i32,
-    /// Units of cancelled subscriptions.
+    /// Units of cancelled subscriptions; 0 too in the clouds of the US government and China, which don't tell them.
+    /// Unit: licences. Graph: prepaidUnits.lockedOut.
     #[prost(int32, tag = "10")]
     pub locked_out: i32,
     /// The services of the product, sorted by id.
@@ -562,16 +567,17 @@ pub struct SubscribedSku {
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServicePlan {
-    /// GUID of the service plan.
+    /// GUID of the service plan. Graph: servicePlans.servicePlanId.
     #[prost(string, tag = "1")]
     pub service_plan_id: ::prost::alloc::string::String,
-    /// Microsoft's short name, for example EXCHANGE_S_ENTERPRISE.
+    /// Microsoft's short name, for example EXCHANGE_S_ENTERPRISE. Graph: servicePlans.servicePlanName.
     #[prost(string, tag = "2")]
     pub service_plan_name: ::prost::alloc::string::String,
-    /// Success, Disabled, Error, PendingInput, PendingActivation or PendingProvisioning.
+    /// How far the tenant has it: Success, Disabled, Error, PendingInput, PendingActivation or PendingProvisioning.
+    /// Graph: servicePlans.provisioningStatus.
     #[prost(string, optional, tag = "3")]
     pub provisioning_status: ::core::option::Option<::prost::alloc::string::String>,
-    /// User or Company.
+    /// Who gets it: User or Company. Graph: servicePlans.appliesTo.
     #[prost(string, optional, tag = "4")]
     pub applies_to: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -598,13 +604,13 @@ pub struct Subscription {
     /// Enabled, Warning, Suspended, Deleted or LockedOut.
     #[prost(string, optional, tag = "6")]
     pub status: ::core::option::Option<::prost::alloc::string::String>,
-    /// Units of the subscription.
+    /// Units of the subscription. Unit: licences.
     #[prost(int32, tag = "7")]
     pub total_licenses: i32,
     /// Whether it is a trial.
     #[prost(bool, optional, tag = "8")]
     pub is_trial: ::core::option::Option<bool>,
-    /// RFC 3339, UTC.
+    /// When it was made. RFC 3339, UTC.
     #[prost(string, optional, tag = "9")]
     pub created_date_time: ::core::option::Option<::prost::alloc::string::String>,
     /// When it moves to its next status unless renewed; for an Enabled one the day it ends. RFC 3339, UTC.
@@ -624,34 +630,39 @@ pub struct Usage {
     #[prost(string, tag = "1")]
     pub tenant_id: ::prost::alloc::string::String,
     /// Whom the row is about: the sign-in name in lower case, or the code that stands for it where the tenant conceals
-    /// names; the id of the site where the report is about sites.
+    /// names. Graph: column User Principal Name or Owner Principal Name.
     #[prost(string, tag = "2")]
     pub subject: ::prost::alloc::string::String,
-    /// The product type, for reports that have a row for each.
+    /// The product type, for reports that have a row for each. Graph: column Product Type.
     #[prost(string, optional, tag = "3")]
     pub product_type: ::core::option::Option<::prost::alloc::string::String>,
-    /// Graph's id of the user, where the report names it.
+    /// Graph's id of the user, where the report names it and nothing is concealed. Graph: column User Id.
     #[prost(string, optional, tag = "4")]
     pub user_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// True: the tenant conceals names, and the row can't be matched with a user.
+    /// True: the tenant conceals names, and the row must not be matched with a user. Told by the row's shape: a code of
+    /// 32 hexadecimal digits, anything else that is no sign-in name, or an id of zeros. Graph: columns User Principal
+    /// Name, User Id and Site Id.
     #[prost(bool, tag = "5")]
     pub concealed: bool,
-    /// The day that the report is about, YYYY-MM-DD.
+    /// The day whose state the report shows. Older than a few days: the report is stale. YYYY-MM-DD. Graph: column
+    /// Report Refresh Date.
     #[prost(string, optional, tag = "6")]
     pub report_refresh_date: ::core::option::Option<::prost::alloc::string::String>,
-    /// Days before it that the report counts: 7, 30, 90 or 180.
+    /// The window: days before report_refresh_date that are counted, 7, 30, 90 or 180; absent in reports that count
+    /// none. Unit: days. Graph: column Report Period.
     #[prost(int32, optional, tag = "7")]
     pub report_period: ::core::option::Option<i32>,
-    /// The last use that is known, also before the period; absent where none is known. YYYY-MM-DD.
+    /// The last use that is known, also before the window. Absent where none is known, which does not mean never.
+    /// YYYY-MM-DD. Graph: column Last Activity Date or Last Activated Date.
     #[prost(string, optional, tag = "8")]
     pub last_activity_date: ::core::option::Option<::prost::alloc::string::String>,
-    /// The account was deleted.
+    /// The account was deleted. Graph: column Is Deleted.
     #[prost(bool, tag = "9")]
     pub is_deleted: bool,
-    /// Products of the account as the report writes them, sorted.
+    /// Products of the account as the report writes them, sorted. Graph: column Assigned Products.
     #[prost(string, repeated, tag = "10")]
     pub assigned_products: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Every other column that has a value, as the report writes it, sorted by name.
+    /// Every other column that has a value, as the report writes it, sorted by name. Graph: any other column.
     #[prost(message, repeated, tag = "11")]
     pub values: ::prost::alloc::vec::Vec<UsageValue>,
 }
@@ -660,10 +671,10 @@ pub struct Usage {
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UsageValue {
-    /// Its header.
+    /// Header of the column. Graph: header of a column.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// Its cell.
+    /// What its cell says. Graph: cell of a column.
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
 }
@@ -675,19 +686,22 @@ pub struct User {
     /// Directory (tenant) id.
     #[prost(string, tag = "1")]
     pub tenant_id: ::prost::alloc::string::String,
-    /// Graph's id of the user, a GUID.
+    /// Graph's id of the user, a GUID. Graph: id.
     #[prost(string, tag = "2")]
     pub user_id: ::prost::alloc::string::String,
     /// Sign-in name.
     #[prost(string, optional, tag = "3")]
     pub user_principal_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name as address books show it.
     #[prost(string, optional, tag = "4")]
     pub display_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// First name.
     #[prost(string, optional, tag = "5")]
     pub given_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Last name.
     #[prost(string, optional, tag = "6")]
     pub surname: ::core::option::Option<::prost::alloc::string::String>,
-    /// SMTP address.
+    /// Main SMTP address.
     #[prost(string, optional, tag = "7")]
     pub mail: ::core::option::Option<::prost::alloc::string::String>,
     /// False: sign-in is blocked; assigned licences are consumed all the same.
@@ -702,22 +716,28 @@ pub struct User {
     /// Kind of employment as the organization writes it.
     #[prost(string, optional, tag = "11")]
     pub employee_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Department as the organization writes it.
     #[prost(string, optional, tag = "12")]
     pub department: ::core::option::Option<::prost::alloc::string::String>,
+    /// Company that the user belongs to, often an external one.
     #[prost(string, optional, tag = "13")]
     pub company_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the user does, as the organization writes it.
     #[prost(string, optional, tag = "14")]
     pub job_title: ::core::option::Option<::prost::alloc::string::String>,
+    /// Where the user works, as the organization writes it.
     #[prost(string, optional, tag = "15")]
     pub office_location: ::core::option::Option<::prost::alloc::string::String>,
+    /// City as the organization writes it.
     #[prost(string, optional, tag = "16")]
     pub city: ::core::option::Option<::prost::alloc::string::String>,
+    /// Country as the organization writes it.
     #[prost(string, optional, tag = "17")]
     pub country: ::core::option::Option<::prost::alloc::string::String>,
-    /// Two letters; required before a licence can be assigned.
+    /// Country for licensing, two letters (ISO 3166-1); required before a licence can be assigned.
     #[prost(string, optional, tag = "18")]
     pub usage_location: ::core::option::Option<::prost::alloc::string::String>,
-    /// RFC 3339, UTC.
+    /// When the account was made. RFC 3339, UTC.
     #[prost(string, optional, tag = "19")]
     pub created_date_time: ::core::option::Option<::prost::alloc::string::String>,
     /// True: synchronised from a local directory; false: it was; absent: never.
@@ -735,10 +755,10 @@ pub struct User {
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AssignedLicense {
-    /// GUID of the product (SKU).
+    /// GUID of the product (SKU). Graph: assignedLicenses.skuId.
     #[prost(string, tag = "1")]
     pub sku_id: ::prost::alloc::string::String,
-    /// Service plans switched off for the user, sorted.
+    /// Service plans switched off for the user, sorted. Graph: assignedLicenses.disabledPlans.
     #[prost(string, repeated, tag = "2")]
     pub disabled_plans: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -747,22 +767,24 @@ pub struct AssignedLicense {
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LicenseAssignmentState {
-    /// GUID of the product (SKU).
+    /// GUID of the product (SKU). Graph: licenseAssignmentStates.skuId.
     #[prost(string, tag = "1")]
     pub sku_id: ::prost::alloc::string::String,
-    /// Group that assigns the product; absent when it is assigned directly.
+    /// Group that assigns the product; absent when it is assigned directly. Graph:
+    /// licenseAssignmentStates.assignedByGroup.
     #[prost(string, optional, tag = "2")]
     pub assigned_by_group: ::core::option::Option<::prost::alloc::string::String>,
-    /// Active, ActiveWithError, Disabled or Error.
+    /// Active, ActiveWithError, Disabled or Error. Graph: licenseAssignmentStates.state.
     #[prost(string, tag = "3")]
     pub state: ::prost::alloc::string::String,
-    /// Why the state is an error, for example CountViolation (no unit left); absent when there is none.
+    /// Why the state is an error, for example CountViolation (no unit left); absent when there is none. Graph:
+    /// licenseAssignmentStates.error.
     #[prost(string, optional, tag = "4")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
-    /// Service plans switched off on this way, sorted.
+    /// Service plans switched off on this way, sorted. Graph: licenseAssignmentStates.disabledPlans.
     #[prost(string, repeated, tag = "5")]
     pub disabled_plans: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// RFC 3339, UTC.
+    /// When this way last changed. RFC 3339, UTC. Graph: licenseAssignmentStates.lastUpdatedDateTime.
     #[prost(string, optional, tag = "6")]
     pub last_updated_date_time: ::core::option::Option<::prost::alloc::string::String>,
 }

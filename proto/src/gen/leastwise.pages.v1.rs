@@ -38,6 +38,10 @@ pub struct PageFetched {
     /// When the answer arrived, microseconds since 1970 UTC.
     #[prost(uint64, tag = "12")]
     pub fetched_at: u64,
+    /// Usage reports: the names of the columns, in the order of the file. Cells without content stand nowhere in `body`, so a
+    /// column that is missing differs from a blank one only here.
+    #[prost(string, repeated, tag = "13")]
+    pub columns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Consecutive pages of one attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -145,6 +149,24 @@ pub struct RunClosed {
     /// it: the ledger drops whatever is not newer, with a verdict that is neither complete nor applied.
     #[prost(uint64, tag = "11")]
     pub applied: u64,
+    /// What the run's objects had that this release doesn't know.
+    #[prost(message, repeated, tag = "12")]
+    pub unfamiliar: ::prost::alloc::vec::Vec<Unfamiliar>,
+}
+/// What objects have that this release doesn't know, or lack that it looks for. Nothing is left out because of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unfamiliar {
+    /// property: Graph sent one that was not asked for; value: a property has one that is not among the documented ones;
+    /// column: a report has one that is not documented; missing: a report lacks a column that is.
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    /// The property, for example assignedLicenses.newProperty; property=value; the column's header. `other` for what doesn't
+    /// look like such a name, and for all that are beyond a hundred of a run.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Objects; pages, where it is about columns.
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
 }
 /// A record that a complete reading did not contain, or that was answered 404 unexpectedly.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -40,6 +40,8 @@ pub struct Row {
     pub objects: u32,
     /// Objects that can't be read.
     pub set_aside: Vec<SetAside>,
+    /// The JSON of each of `set_aside`; it goes nowhere unsealed.
+    pub sources: Vec<String>,
     /// SHA-256 of the page as Graph sent it.
     pub sha256: [u8; 32],
     /// zstd of [`Content`].
@@ -53,6 +55,7 @@ impl Row {
             gap: Some(reason.into()),
             objects: 0,
             set_aside: Vec::new(),
+            sources: Vec::new(),
             sha256: [0; 32],
             content: Vec::new(),
         }
@@ -99,6 +102,7 @@ fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
         content: zstd::bulk::compress(&content.encode_to_vec(), LEVEL)
             .map_err(|e| e.to_string())?,
         set_aside: content.set_aside,
+        sources: objects.sources,
     })
 }
 

@@ -197,7 +197,8 @@ fn two() -> Two {
             bus,
             db,
             clock: clock.clone(),
-        },
+            at_rest: None,
+            },
     );
     Two {
         first,

@@ -119,6 +119,14 @@ static OBJECTS: Named = Named::new(
 );
 static SEALED: Named = Named::new("leastwise.runs.sealed", "Runs read to their end.");
 static TAKEN: Named = Named::new("leastwise.pages.taken", "Pages taken into the inbox.");
+static ASIDE: Named = Named::new(
+    "leastwise.objects.set_aside",
+    "Objects that could not be read.",
+);
+static EXPIRED: Named = Named::new(
+    "leastwise.ledger.expired",
+    "Rows of the ledger's database removed because their time was over.",
+);
 static CLOSED: Named = Named::new("leastwise.runs.closed", "Runs closed in the ledger.");
 static VERDICTS: Named = Named::new(
     "leastwise.verdicts.published",
@@ -169,6 +177,18 @@ pub fn run_sealed(dataset: &str) {
 /// A page was taken into the inbox; `gap` when it can't be used.
 pub fn page_taken(dataset: &str, gap: bool) {
     TAKEN.add(1, &[dataset_is(dataset), KeyValue::new("gap", gap)]);
+}
+
+/// Objects on a page could not be read.
+pub fn set_aside(dataset: &str, objects: u64) {
+    if objects > 0 {
+        ASIDE.add(objects, &[dataset_is(dataset)]);
+    }
+}
+
+/// Rows of a table of the ledger's were removed because their time was over.
+pub fn expired(table: &'static str, rows: u64) {
+    EXPIRED.add(rows, &[KeyValue::new("table", table)]);
 }
 
 /// A run was closed in the ledger: applied, or not and why.

@@ -54,6 +54,8 @@ pub struct Objects {
     pub records: Vec<Mapped>,
     /// Those that can't be read.
     pub set_aside: Vec<SetAside>,
+    /// The JSON of each of `set_aside`.
+    pub sources: Vec<String>,
 }
 
 /// One kind of Graph's objects.
@@ -121,23 +123,25 @@ struct Page<T> {
 }
 
 fn read<S: Source>(kind: RecordKind, tenant: &str, json: &str) -> Result<Objects, String> {
-    let mut out = Objects::default();
-    match serde_json::from_str::<Page<S::Object<'_>>>(json) {
-        Ok(page) => {
-            out.records.reserve_exact(page.value.len());
-            page.value
-                .into_iter()
-                .for_each(|o| put::<S>(kind, tenant, Ok(o), || None, &mut out));
+    if let Ok(page) = serde_json::from_str::<Page<S::Object<'_>>>(json) {
+        let mut out = Objects::default();
+        out.records.reserve_exact(page.value.len());
+        page.value
+            .into_iter()
+            .for_each(|o| put::<S>(kind, tenant, Ok(o), || None, &mut out));
+        if out.set_aside.is_empty() {
+            return Ok(out);
         }
-        // One malformed object must not cost the others: each one alone.
-        Err(_) => {
-            let page: Page<&RawValue> =
-                serde_json::from_str(json).map_err(|e| position("not a page of objects", &e))?;
-            for raw in page.value {
-                let object =
-                    serde_json::from_str(raw.get()).map_err(|e| position("not as documented", &e));
-                put::<S>(kind, tenant, object, || key_of(raw, S::KEY), &mut out);
-            }
+    }
+    // One malformed object must not cost the others: each one alone, with its source at hand.
+    let mut out = Objects::default();
+    let page: Page<&RawValue> =
+        serde_json::from_str(json).map_err(|e| position("not a page of objects", &e))?;
+    for raw in page.value {
+        let object = serde_json::from_str(raw.get()).map_err(|e| position("not as documented", &e));
+        put::<S>(kind, tenant, object, || key_of(raw, S::KEY), &mut out);
+        if out.sources.len() < out.set_aside.len() {
+            out.sources.push(raw.get().to_owned());
         }
     }
     Ok(out)

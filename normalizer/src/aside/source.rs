@@ -73,7 +73,10 @@ impl Place {
     /// The id of the key, and the source sealed under it.
     pub fn seal(&self, ring: &Ring, source: &str) -> (String, Vec<u8>) {
         let key = ring.current();
-        (key.id.clone(), key.seal(self.0.as_bytes(), source.as_bytes()))
+        (
+            key.id.clone(),
+            key.seal(self.0.as_bytes(), source.as_bytes()),
+        )
     }
 
     /// The source of a row.
@@ -84,7 +87,9 @@ impl Place {
         let Some(key) = ring.and_then(|ring| ring.get(under)) else {
             return Err(Problem::new(
                 "LW-5041",
-                format!("the source of a set-aside object is sealed under the key {under}, which is in no key file."),
+                format!(
+                    "the source of a set-aside object is sealed under the key {under}, which is in no key file."
+                ),
                 "name that key's file in at_rest.old_key_files; where it is lost, the object comes again with the next \
                  full reading",
             ));
@@ -117,10 +122,7 @@ mod tests {
         let (under, sealed) = place(1).seal(&ring, "{\"id\":1}");
         assert!(!sealed.windows(4).any(|w| w == b"\"id\""));
         let open = |ring, n, under: &str, sealed: &[u8]| place(n).open(ring, under, sealed);
-        assert_eq!(
-            open(Some(&ring), 1, &under, &sealed).unwrap(),
-            "{\"id\":1}"
-        );
+        assert_eq!(open(Some(&ring), 1, &under, &sealed).unwrap(), "{\"id\":1}");
         let code = |opened: Result<String, Problem>| opened.unwrap_err().code;
         assert_eq!(code(open(Some(&ring), 2, &under, &sealed)), "LW-5042");
         assert_eq!(code(open(Some(&ring), 1, &under, &sealed[1..])), "LW-5042");

@@ -253,7 +253,8 @@ impl Run<'_> {
         close::clear(c, tenant, seal, true).await?;
         let (now, pages, suspects) = (self.now, said.pages, &outcome.suspects);
         if *dead {
-            said.gaps.tell("the seal came as a dead letter: it waited for nothing");
+            said.gaps
+                .tell("the seal came as a dead letter: it waited for nothing");
         }
         let row = close::close(
             c,

@@ -72,7 +72,12 @@ fn a_malformed_object_is_set_aside_alone() {
     assert_eq!(out.sources.len(), 5);
     assert_eq!(out.sources[2], "7");
     // One whose JSON is as documented, and whose id is none.
-    let out = page(RecordKind::User, TENANT, r#"{"value":[{"id":"b"},{"id":"c/d"}]}"#).unwrap();
+    let out = page(
+        RecordKind::User,
+        TENANT,
+        r#"{"value":[{"id":"b"},{"id":"c/d"}]}"#,
+    )
+    .unwrap();
     assert_eq!((out.records.len(), out.set_aside.len()), (1, 1));
     assert_eq!(out.sources, [r#"{"id":"c/d"}"#]);
 }

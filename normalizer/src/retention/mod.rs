@@ -65,7 +65,10 @@ impl Normalizer {
 
     /// Sweeps a tenant. False where it is to be gone on with later.
     async fn sweep_one(&self, tenant: i64, stop: &CancellationToken) -> Result<bool, Error> {
-        let limits = Limits::of(&self.0.config.retention, self.now());
+        let mut read = self.0.db.read().await.map_err(Error::db(READ))?;
+        let retention = &self.0.config.retention;
+        let limits = Limits::of(&mut read, tenant, retention, self.now()).await?;
+        drop(read);
         for step in STEPS {
             let mut removed = 0;
             let done = loop {
@@ -81,7 +84,12 @@ impl Normalizer {
             };
             if removed > 0 {
                 runtime::metrics::expired(step.table, removed);
-                tracing::info!(tenant, table = step.table, removed, "rows past their time were removed");
+                tracing::info!(
+                    tenant,
+                    table = step.table,
+                    removed,
+                    "rows past their time were removed"
+                );
             }
             if !done {
                 return Ok(false);

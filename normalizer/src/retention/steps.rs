@@ -1,5 +1,7 @@
 //! What is removed when, a small transaction at a time.
 
+use std::num::NonZeroU32;
+
 use proto::ids::Timestamp;
 use roaring::RoaringTreemap;
 use runtime::CancellationToken;
@@ -19,25 +21,43 @@ const CHUNK: u32 = 1_000;
 /// What is older than these moments, microseconds since 1970, is past its time.
 pub(super) struct Limits {
     inbox: i64,
-    closings: i64,
-    removed: i64,
+    sources: i64,
     suspects: i64,
     set_aside: i64,
+    /// Closings from this one on are kept, and removed records from that one on.
+    closings: i64,
+    removed: i64,
 }
 
 impl Limits {
-    pub fn of(retention: &Retention, now: Timestamp) -> Limits {
-        let before = |days: std::num::NonZeroU32| {
-            number(now.0.saturating_sub(u64::from(days.get()) * 86_400_000_000))
-        };
-        Limits {
+    /// Of a tenant.
+    pub async fn of(
+        c: &mut Connection,
+        tenant: i64,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<Limits, Error> {
+        let before =
+            |days: NonZeroU32| number(now.0.saturating_sub(u64::from(days.get()) * 86_400_000_000));
+        Ok(Limits {
             inbox: before(retention.inbox_days),
-            closings: before(retention.closings_days),
-            removed: before(retention.removed_days),
+            sources: before(retention.closings_days),
             suspects: before(retention.suspects_days),
             set_aside: before(retention.set_aside_days),
-        }
+            closings: change_before(c, tenant, before(retention.closings_days)).await?,
+            removed: change_before(c, tenant, before(retention.removed_days)).await?,
+        })
     }
+}
+
+/// The newest closing before a moment that changed a record. A sink that had everything at that moment, or at any later
+/// one, has seen it or a later one: from it on everything is kept.
+async fn change_before(c: &mut Connection, tenant: i64, moment: i64) -> Result<i64, Error> {
+    let sql = "SELECT closing FROM closing WHERE tenant = ? AND closing < ? AND changed_records > 0
+        ORDER BY closing DESC LIMIT 1";
+    let q = query(sql).bind(tenant).bind(moment);
+    let found: Option<i64> = q.fetch_optional(c).await.map_err(Error::db(SWEEP))?;
+    Ok(found.unwrap_or(0))
 }
 
 /// The rows of one table that are past their time.
@@ -50,16 +70,14 @@ pub(super) struct Step {
     remove: &'static str,
 }
 
-/// Removed records up to the newest closing that changed something, without those of that closing: a sink that has seen
-/// it needs nothing.
+/// The oldest removed records.
 macro_rules! removed_records {
     ($start:literal, $column:literal, $end:literal) => {
         concat!(
             $start,
             "SELECT r.",
             $column,
-            " FROM record r JOIN tenant t ON t.id = r.tenant
-            WHERE r.tenant = ? AND r.removed = 1 AND r.closing < ? AND r.closing < t.changed
+            " FROM record r WHERE r.tenant = ? AND r.removed = 1 AND r.closing < ?
             ORDER BY r.closing, r.id LIMIT ?",
             $end
         )
@@ -99,7 +117,7 @@ pub(super) const STEPS: &[Step] = &[
         remove: "DELETE FROM suspect WHERE (tenant, dataset, key) IN
             (SELECT s.tenant, s.dataset, s.key FROM suspect s
             JOIN dataset_state d ON d.tenant = s.tenant AND d.dataset = s.dataset
-            WHERE s.tenant = ? AND d.read_end < ? AND s.since <= d.read_end AND s.state = 0 LIMIT ?)",
+            WHERE s.tenant = ? AND d.read_end < ? AND s.state = 0 LIMIT ?)",
     },
     Step {
         table: "record",
@@ -111,15 +129,14 @@ pub(super) const STEPS: &[Step] = &[
         )),
         remove: removed_records!("DELETE FROM record WHERE id IN (", "id", ")"),
     },
-    // A sink that has seen the newest change may have seen any closing from that on, and none before. What is not
-    // published yet, and what holds a removal, is still needed.
+    // Where nothing was applied there is no number. What is not published yet, and what holds a removal, is still needed.
     Step {
         table: "closing",
         limit: |l| l.closings,
         before: None,
         remove: "DELETE FROM closing WHERE id IN
-            (SELECT c.id FROM closing c JOIN tenant t ON t.id = c.tenant
-            WHERE c.tenant = ? AND c.closed_at < ? AND c.closing < t.changed AND c.verdict_published = 1
+            (SELECT c.id FROM closing c WHERE c.tenant = ?
+            AND CASE WHEN c.closing = 0 THEN c.closed_at ELSE c.closing END < ? AND c.verdict_published = 1
             AND c.announced = 1 AND NOT EXISTS (SELECT 1 FROM suspect s WHERE s.tenant = c.tenant
             AND s.dataset = c.dataset AND s.run = c.run) ORDER BY c.closing LIMIT ?)",
     },
@@ -160,7 +177,7 @@ impl Normalizer {
         let mut read = self.0.db.read().await.map_err(Error::db(SWEEP))?;
         let old = "SELECT id FROM page_source WHERE tenant = ? AND run < ? ORDER BY id";
         let mut unnamed = RoaringTreemap::new();
-        let q = query(old).bind(tenant).bind(limits.closings);
+        let q = query(old).bind(tenant).bind(limits.sources);
         q.each(&mut read, |id: i64| {
             unnamed.insert(row_number(id));
         })

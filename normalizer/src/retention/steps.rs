@@ -15,8 +15,9 @@ use crate::ledger::pages::number;
 
 const SWEEP: &str = "remove rows past their time";
 
-/// Rows that are removed at once: some milliseconds.
+/// Rows that are removed at once, which takes some milliseconds; of pages, which are large, fewer.
 const CHUNK: u32 = 1_000;
+const PAGES: u32 = 100;
 
 /// What is older than these moments, microseconds since 1970, is past its time.
 pub(super) struct Limits {
@@ -64,6 +65,8 @@ async fn change_before(c: &mut Connection, tenant: i64, moment: i64) -> Result<i
 pub(super) struct Step {
     pub table: &'static str,
     limit: fn(&Limits) -> i64,
+    /// How many rows are a chunk.
+    rows: u32,
     /// What has to be noted before: of a tenant, below a limit, no more than a chunk, as in `remove`.
     before: Option<&'static str>,
     /// Removes the next ones of a tenant below a limit, no more than a chunk.
@@ -90,6 +93,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         table: "inbox_page",
         limit: |l| l.inbox,
+        rows: PAGES,
         before: None,
         remove: "DELETE FROM inbox_page WHERE id IN
             (SELECT id FROM inbox_page WHERE tenant = ? AND run < ? ORDER BY run LIMIT ?)",
@@ -98,6 +102,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         table: "inbox_seal",
         limit: |l| l.inbox,
+        rows: CHUNK,
         before: None,
         remove: "DELETE FROM inbox_seal WHERE (tenant, dataset, run, attempt) IN
             (SELECT tenant, dataset, run, attempt FROM inbox_seal WHERE tenant = ? AND run < ? LIMIT ?)",
@@ -105,6 +110,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         table: "set_aside",
         limit: |l| l.set_aside,
+        rows: CHUNK,
         before: None,
         remove: "DELETE FROM set_aside WHERE id IN
             (SELECT id FROM set_aside WHERE tenant = ? AND at < ? LIMIT ?)",
@@ -113,6 +119,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         table: "suspect",
         limit: |l| l.suspects,
+        rows: CHUNK,
         before: None,
         remove: "DELETE FROM suspect WHERE (tenant, dataset, key) IN
             (SELECT s.tenant, s.dataset, s.key FROM suspect s
@@ -122,6 +129,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         table: "record",
         limit: |l| l.removed,
+        rows: CHUNK,
         before: Some(removed_records!(
             "UPDATE tenant SET horizon = COALESCE((SELECT max(x.closing) FROM (",
             "closing",
@@ -133,6 +141,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         table: "closing",
         limit: |l| l.closings,
+        rows: CHUNK,
         before: None,
         remove: "DELETE FROM closing WHERE id IN
             (SELECT c.id FROM closing c WHERE c.tenant = ?
@@ -156,11 +165,11 @@ impl Normalizer {
         }
         let limit = (step.limit)(limits);
         if let Some(sql) = step.before {
-            let q = query(sql).bind(tenant).bind(limit).bind(CHUNK);
+            let q = query(sql).bind(tenant).bind(limit).bind(step.rows);
             let q = q.bind(tenant).execute(&mut w).await;
             q.map_err(Error::db(SWEEP))?;
         }
-        let q = query(step.remove).bind(tenant).bind(limit).bind(CHUNK);
+        let q = query(step.remove).bind(tenant).bind(limit).bind(step.rows);
         let removed = q.execute(&mut w).await.map_err(Error::db(SWEEP))?;
         w.commit().await.map_err(Error::db(SWEEP))?;
         Ok(Some(removed))

@@ -68,26 +68,26 @@ enum Act {
 #[derive(Args)]
 struct Which {
     /// Only of this tenant.
-    #[arg(long, value_name = "GUID", default_value = "")]
-    tenant: String,
+    #[arg(long, value_name = "GUID")]
+    tenant: Option<String>,
     /// Only of this dataset.
-    #[arg(long, default_value = "")]
-    dataset: String,
+    #[arg(long)]
+    dataset: Option<String>,
     /// Only of this run.
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    run: u64,
+    #[arg(long)]
+    run: Option<u64>,
     /// Only the object with this key.
-    #[arg(long, default_value = "")]
-    key: String,
+    #[arg(long)]
+    key: Option<String>,
 }
 
 impl Which {
     fn request(self, limit: u32) -> ListSetAsideRequest {
         ListSetAsideRequest {
-            tenant_id: self.tenant.to_lowercase(),
-            dataset: self.dataset,
-            run: self.run,
-            key: self.key.to_lowercase(),
+            tenant_id: self.tenant.unwrap_or_default().to_lowercase(),
+            dataset: self.dataset.unwrap_or_default(),
+            run: self.run.unwrap_or_default(),
+            key: self.key.unwrap_or_default().to_lowercase(),
             limit,
         }
     }

@@ -58,7 +58,12 @@ impl CollectorAdmin for Admin {
         request: Request<MakeDueRequest>,
     ) -> Result<Response<MakeDueResponse>, Status> {
         let (inner, act) = (&self.0, Act::of(&request));
-        let tenant_ids = request.into_inner().tenant_ids.into_iter();
+        let MakeDueRequest {
+            tenant_ids,
+            datasets: wanted,
+            full,
+        } = request.into_inner();
+        let tenant_ids = tenant_ids.into_iter();
         let named: Vec<TenantId> = tenant_ids.map(|t| named(&t)).collect::<Result<_, _>>()?;
         inner.refresh().await.map_err(unavailable)?;
         let tenants = inner.tenants.read().await.clone();
@@ -81,9 +86,11 @@ impl CollectorAdmin for Admin {
             .filter(|(id, _)| named.is_empty() || named.contains(id))
             .filter(|(id, _)| !paused.contains_key(id))
         {
-            for declaration in &tenant.datasets {
+            let wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+            for declaration in tenant.datasets.iter().filter(|d| wanted(d.name)) {
                 let (rules, now) = (inner.shared.config.rules(declaration), inner.shared.now());
                 let due = |row: &mut crate::store::Row| {
+                    row.state.cursor.full |= full;
                     row.schedule.forced = true;
                     row.schedule.failures = 0;
                     row.schedule.problem.clear();

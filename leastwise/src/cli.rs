@@ -66,6 +66,8 @@ enum Command {
     Status(Output),
     /// Readings of datasets, and removals that are held.
     Runs(cmd::runs::Runs),
+    /// Objects that could not be read: which, why, and whether this release can read them.
+    Setaside(cmd::setaside::Setaside),
     /// Tenants, what their apps may, and which of them are in the token-broker's store.
     Tenants(cmd::tenants::Tenants),
     /// Credentials of tenants in the token-broker's store.
@@ -138,6 +140,7 @@ impl Cli {
             Command::Position(output) => cmd::position::run(&config, output.output).await,
             Command::Status(output) => cmd::status::run(&config, output.output).await,
             Command::Runs(runs) => runs.run(&config).await,
+            Command::Setaside(setaside) => setaside.run(&config).await,
             Command::Tenants(tenants) => tenants.run(&config).await,
             Command::Credentials(credentials) => credentials.run(&config).await,
             Command::Kill(kill) => kill.run(&config).await,

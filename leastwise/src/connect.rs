@@ -160,6 +160,11 @@ pub async fn serve(path: &Path, servers: Servers, stop: CancellationToken) -> Re
     })
 }
 
+/// Who acts, where no certificate says it.
+pub fn who() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
+}
+
 /// A failed call of an operator's service, as a person reads it.
 pub fn refused(status: tonic::Status) -> Problem {
     let text = status.message();

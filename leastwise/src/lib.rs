@@ -17,6 +17,7 @@ mod cmd {
     pub mod position;
     pub mod run;
     pub mod runs;
+    pub mod setaside;
     mod sign_in;
     #[cfg(feature = "demo")]
     pub mod stats;

@@ -92,7 +92,7 @@ pub fn table<T>(rows: &[T], columns: &[Column<T>]) -> String {
 }
 
 /// Names come from tenants: nothing in them may steer a terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

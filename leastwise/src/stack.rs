@@ -7,7 +7,7 @@ use bus::embedded::Embedded;
 use bus::{Backend, Bus, Keys, Topology};
 use collector::Collector;
 use exporter::Exporter;
-use normalizer::Normalizer;
+use normalizer::{AtRest, Normalizer};
 use proto::admin::v1::collector_admin_server::CollectorAdminServer;
 use proto::admin::v1::exporter_admin_server::ExporterAdminServer;
 use proto::admin::v1::normalizer_admin_server::NormalizerAdminServer;
@@ -16,6 +16,7 @@ use proto::feed::v1::feed_server::FeedServer;
 use runtime::db::{Db, Durability, Options as DbOptions};
 use runtime::directory::DataDirectory;
 use runtime::http::Outbound;
+use runtime::seal::Ring;
 use runtime::{CancellationToken, Clock, Problem, grpc};
 use token_broker::Broker;
 use token_broker::audit::{self, Audit};
@@ -69,6 +70,8 @@ pub struct Parts {
     pub queue: Arc<dyn Backend>,
     /// The keys of its messages.
     pub keys: Keys,
+    /// The keys of what the normalizer seals in its database.
+    pub at_rest: Option<Arc<Ring>>,
 }
 
 /// The four services in this process: over one data directory, which they hold alone, or over [`Parts`].
@@ -112,6 +115,7 @@ impl Stack {
         );
         let key = token_broker::store::Config::embedded(directory.join("token-broker.key"))?;
         let store = token_broker::Store::new(store.await?, &key, options.clock.clone())?;
+        let at_rest = AtRest::embedded(directory.join("normalizer.key"))?;
         let queue = DbOptions {
             path: directory.join("queue.db"),
             durability: Durability::Normal,
@@ -129,6 +133,7 @@ impl Stack {
             store: Some(store),
             queue: Arc::new(Embedded::open(&queue, Topology::of_pools(pools)).await?),
             keys: Keys::load_or_create(&directory.join("queue.keys"))?,
+            at_rest: Some(Arc::new(at_rest.open()?)),
         };
         let stack = Self::of(config, options, parts, Some(directory))?;
         stack.broker.read_store().await?;
@@ -156,6 +161,7 @@ impl Stack {
             store,
             queue: mut backend,
             keys,
+            at_rest,
         } = parts;
         if let Some(decorate) = &options.decorate {
             backend = decorate(backend);
@@ -199,6 +205,7 @@ impl Stack {
                 bus: bus.clone(),
                 db: normalizer_db.clone(),
                 clock: clock.clone(),
+                at_rest,
             },
         );
         let feed = grpc::local(normalizer.feed());

@@ -132,6 +132,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             bus: bus.clone(),
             db,
             clock: clock.clone(),
+            at_rest: None,
         },
     );
 

@@ -1,14 +1,18 @@
 //! What operators see and decide.
 
-use prost::Message as _;
+mod aside;
+mod run;
+
 use proto::admin::v1::normalizer_admin_server::NormalizerAdmin;
 use proto::admin::v1::{
     ApproveRequest, ApproveResponse, KindCount, ListRunsRequest, ListRunsResponse,
-    NormalizerStatus, NormalizerStatusRequest, RejectRequest, RejectResponse, Run, Unfamiliar,
+    ListSetAsideRequest, ListSetAsideResponse, NormalizerStatus, NormalizerStatusRequest,
+    RejectRequest, RejectResponse, ReplaySetAsideRequest, ReplaySetAsideResponse, ShowRunRequest,
+    ShowRunResponse, ShowSetAsideRequest, ShowSetAsideResponse,
 };
 use proto::kind::RecordKind;
 use proto::message::Body;
-use proto::pages::v1::{CheckRequested, RunClosed, RunMode, Suspect};
+use proto::pages::v1::{CheckRequested, Suspect};
 use runtime::db::{Connection, query};
 use runtime::error::Chain;
 use runtime::grpc::{Act, Peer};
@@ -23,22 +27,6 @@ use crate::ledger::pages::number;
 
 const READ: &str = "read the state of the ledger";
 const WRITE: &str = "decide on held removals";
-
-row! {
-    struct RunRow {
-        tenant: String,
-        dataset: String,
-        run: i64,
-        mode: i32,
-        closing: i64,
-        pages: i64,
-        requests: u32,
-        started_at: i64,
-        closed_at: i64,
-        verdict: Vec<u8>,
-        held: i64,
-    }
-}
 
 row! {
     /// A removal that the guard holds.
@@ -57,22 +45,52 @@ impl NormalizerAdmin for Normalizer {
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let limit = match request.into_inner().limit {
-            0 => 50,
-            n => n.min(10_000),
-        };
-        let mut read = self.0.db.read().await.map_err(Error::db(READ))?;
-        let sql = "SELECT t.tenant, c.dataset, c.run, c.mode, c.closing, c.pages, c.requests, c.started_at, c.closed_at,
-                c.verdict, (SELECT count(*) FROM suspect s WHERE s.run = c.run AND s.state = 1 AND s.tenant = c.tenant
-                AND s.dataset = c.dataset) AS held
-            FROM closing c JOIN tenant t ON t.id = c.tenant ORDER BY c.id DESC LIMIT ?";
-        let rows: Vec<RunRow> = query(sql)
-            .bind(limit)
-            .fetch_all(&mut read)
-            .await
-            .map_err(Error::db(READ))?;
-        let runs = rows.into_iter().map(run).collect::<Result<_, _>>()?;
+        let runs = self.runs(request.into_inner().limit).await?;
         Ok(Response::new(ListRunsResponse { runs }))
+    }
+
+    async fn show_run(
+        &self,
+        request: Request<ShowRunRequest>,
+    ) -> Result<Response<ShowRunResponse>, Status> {
+        self.details(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn list_set_aside(
+        &self,
+        request: Request<ListSetAsideRequest>,
+    ) -> Result<Response<ListSetAsideResponse>, Status> {
+        let which = request.into_inner();
+        self.set_aside(which).await.map(Response::new)
+    }
+
+    async fn show_set_aside(
+        &self,
+        request: Request<ShowSetAsideRequest>,
+    ) -> Result<Response<ShowSetAsideResponse>, Status> {
+        let (act, peer) = (Act::of(&request), Peer::of(&request));
+        let request = request.into_inner();
+        let shown = self.set_aside_one(&request).await?;
+        let ShowSetAsideRequest { id, who, why } = request;
+        // What a certificate proves counts more than what somebody says.
+        let who = peer.map_or(who, |identity| identity.to_string());
+        tracing::warn!(id, who, why, "the source of a set-aside object was shown");
+        act.note(format!("the source of set-aside object {id} was shown"));
+        Ok(Response::new(shown))
+    }
+
+    async fn replay_set_aside(
+        &self,
+        request: Request<ReplaySetAsideRequest>,
+    ) -> Result<Response<ReplaySetAsideResponse>, Status> {
+        let act = Act::of(&request);
+        let answer = self.replay(request.into_inner()).await?;
+        let (all, due) = (answer.objects.len(), answer.due.len());
+        let readable = answer.objects.iter().filter(|o| o.readable).count();
+        act.note(format!(
+            "{readable} of {all} set-aside objects can be read now, of {due} datasets"
+        ));
+        Ok(Response::new(answer))
     }
 
     async fn approve(
@@ -167,42 +185,12 @@ impl NormalizerAdmin for Normalizer {
     }
 }
 
-fn run(r: RunRow) -> Result<Run, Error> {
-    let verdict =
-        RunClosed::decode(&r.verdict[..]).map_err(|_| Error::Damaged { what: "verdict" })?;
-    let counts = verdict.counts.unwrap_or_default();
-    Ok(Run {
-        tenant_id: r.tenant,
-        dataset: r.dataset,
-        run: unsigned(r.run),
-        mode: if r.mode == RunMode::Some as i32 {
-            "some"
-        } else {
-            "full"
-        }
-        .into(),
-        closing: unsigned(r.closing),
-        complete: verdict.complete,
-        pages: u32::try_from(r.pages).unwrap_or(u32::MAX),
-        fetched: counts.fetched,
-        applied: counts.applied,
-        set_aside: counts.set_aside,
-        discarded: counts.discarded,
-        changed: counts.changed,
-        removed: counts.removed,
-        suspects: counts.suspects,
-        held: unsigned(r.held),
-        gaps: counts.gaps,
-        started_at: unsigned(r.started_at),
-        closed_at: unsigned(r.closed_at),
-        requests: r.requests,
-        unfamiliar: verdict.unfamiliar.into_iter().map(unfamiliar).collect(),
-    })
-}
-
-fn unfamiliar(u: proto::pages::v1::Unfamiliar) -> Unfamiliar {
-    let (what, name, count) = (u.what, u.name, u.count);
-    Unfamiliar { what, name, count }
+/// How many rows somebody gets who asks for `wanted`, or doesn't say.
+fn limited(wanted: u32, unless: u32) -> u32 {
+    match wanted {
+        0 => unless,
+        n => n.min(10_000),
+    }
 }
 
 /// What the guard holds of a run.

@@ -1,5 +1,6 @@
 //! Settings.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub struct Config {
     pub guard: Guard,
     /// How far the units counted from assignments may be from Microsoft's count.
     pub residual: Residual,
+    /// How long is kept what is no longer the newest state.
+    pub retention: Retention,
 }
 
 impl Config {
@@ -33,6 +36,7 @@ impl Default for Config {
             apply_concurrency: 4,
             guard: Guard::default(),
             residual: Residual::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -75,6 +79,40 @@ impl Default for Residual {
         Residual {
             units: 5,
             percent: 1,
+        }
+    }
+}
+
+/// How long rows are kept; docs/retention.md says of each what is kept longer because somebody still needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// How often each tenant is looked at, in hours.
+    pub every_hours: NonZeroU32,
+    /// Pages and seals whose run was never closed.
+    pub inbox_days: NonZeroU32,
+    /// What became of runs, and which pages records came from that no longer do.
+    pub closings_days: NonZeroU32,
+    /// That a record was removed: a sink that was away for longer gets a snapshot.
+    pub removed_days: NonZeroU32,
+    /// Suspects of datasets that are no longer read.
+    pub suspects_days: NonZeroU32,
+    /// Objects that could not be read, with their sources.
+    pub set_aside_days: NonZeroU32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const MONTH: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
+        // A quarter: as far back as somebody looks who prepares a true-up.
+        const QUARTER: NonZeroU32 = NonZeroU32::MIN.saturating_add(89);
+        Retention {
+            every_hours: NonZeroU32::MIN.saturating_add(23),
+            inbox_days: MONTH,
+            closings_days: QUARTER,
+            removed_days: QUARTER,
+            suspects_days: QUARTER,
+            set_aside_days: MONTH,
         }
     }
 }

@@ -64,17 +64,23 @@ impl Feed for Normalizer {
             max_records.min(RECORDS)
         };
         let me = self.clone();
-        let start = Some(cursor.unwrap_or_default());
-        let batches = try_unfold(start, move |cursor| {
+        let cursor = cursor.unwrap_or_default();
+        // Whoever begins with nothing lacks no removal of before.
+        let began = (cursor == Cursor::default()).then_some(i64::MAX);
+        let batches = try_unfold(Some((cursor, began)), move |from| {
             let (me, tenant_id) = (me.clone(), tenant_id.clone());
             async move {
-                let Some(cursor) = cursor else {
+                let Some((cursor, began)) = from else {
                     return Ok(None);
                 };
-                let Some(batch) = me.batch(&tenant_id, cursor, most).await? else {
+                let Some(batch) = me.batch(&tenant_id, cursor, began, most).await? else {
                     return Ok(None);
                 };
-                let next = batch.to.clone().filter(|_| !batch.snapshot_needed);
+                let to = batch.to.clone().filter(|_| !batch.snapshot_needed);
+                let next = to.map(|to| {
+                    let began = began.map(|began| began.min(number(to.as_of)));
+                    (to, began)
+                });
                 Ok::<_, Status>(Some((batch, next)))
             }
         });
@@ -102,16 +108,19 @@ impl Feed for Normalizer {
 }
 
 impl Normalizer {
-    /// The batch after a cursor; none when there is nothing more. Check, head and rows are of one moment.
+    /// The batch after a cursor; none when there is nothing more. Check, head and rows are of one moment. `began` is the
+    /// head at which the stream began, if that was with nothing.
     async fn batch(
         &self,
         tenant_id: &str,
         from: Cursor,
+        began: Option<i64>,
         most: u32,
     ) -> Result<Option<FollowBatch>, Error> {
         let mut moment = self.0.db.snapshot().await.map_err(Error::db(READ))?;
         let (tenant, head) = store::tenant_and_head(&mut moment, tenant_id).await?;
-        if on(Rule::AsOf) && !knows(&mut moment, tenant, &from).await? {
+        let known = !on(Rule::AsOf) || knows(&mut moment, tenant, &from).await?;
+        if !known || forgotten(&mut moment, tenant, &from, began).await? {
             return Ok(Some(FollowBatch {
                 from: Some(from),
                 to: None,
@@ -150,6 +159,22 @@ async fn knows(c: &mut Connection, tenant: i64, cursor: &Cursor) -> Result<bool,
         }
     }
     Ok(true)
+}
+
+/// Whether removals that the cursor has not seen may have been forgotten. They are known up to the head at which a stream
+/// began that began with nothing.
+async fn forgotten(
+    c: &mut Connection,
+    tenant: i64,
+    cursor: &Cursor,
+    began: Option<i64>,
+) -> Result<bool, Error> {
+    let q = query("SELECT horizon FROM tenant WHERE id = ?").bind(tenant);
+    let horizon: Option<i64> = q.fetch_optional(c).await.map_err(Error::db(READ))?;
+    let horizon = horizon.unwrap_or(0);
+    Ok(horizon > 0
+        && number(cursor.closing) <= horizon
+        && began.is_none_or(|began| began < horizon))
 }
 
 async fn after(

@@ -45,6 +45,8 @@ pub struct Row {
     pub set_aside: Vec<SetAside>,
     /// What the page has that this release doesn't know.
     pub unfamiliar: Vec<Unfamiliar>,
+    /// The JSON of each of `set_aside`; it goes nowhere unsealed.
+    pub sources: Vec<String>,
     /// SHA-256 of the page as Graph sent it.
     pub sha256: [u8; 32],
     /// zstd of [`Content`].
@@ -59,6 +61,7 @@ impl Row {
             objects: 0,
             set_aside: Vec::new(),
             unfamiliar: Vec::new(),
+            sources: Vec::new(),
             sha256: [0; 32],
             content: Vec::new(),
         }
@@ -109,6 +112,7 @@ fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
             .map_err(|e| e.to_string())?,
         set_aside: content.set_aside,
         unfamiliar: content.unfamiliar,
+        sources: objects.sources,
     })
 }
 

@@ -9,11 +9,13 @@ use proto::pages::v1::{PageFetched, RunSealed};
 use proto::rules::{Rule, on};
 use runtime::db::{Connection, query};
 
+use crate::aside::source::Place;
 use crate::error::Error;
 use crate::inbox::{self, Row};
 use crate::ledger::close;
 use crate::ledger::pages::number;
-use crate::{Normalizer, store};
+use crate::map::SetAside;
+use crate::{Normalizer, aside, store};
 
 /// The name of a page.
 struct Name<'a> {
@@ -112,6 +114,14 @@ impl Normalizer {
 
     async fn keep(&self, name: &Name<'_>, row: Row, request_id: &str) -> Result<(), Error> {
         let failed = "keep a page";
+        let page = aside::Page {
+            tenant: name.tenant,
+            dataset: name.dataset.name,
+            run: name.run,
+            attempt: name.attempt,
+            sequence: name.sequence,
+        };
+        let mut sources = self.seal(&page, &row).into_iter();
         let mut w = self.0.db.write().await.map_err(Error::db(failed))?;
         let tenant = store::tenant_or_new(&mut w, name.tenant).await?;
         if old(&mut w, tenant, name).await? {
@@ -138,22 +148,9 @@ impl Normalizer {
             .await
             .map_err(Error::db(failed))?;
         if new > 0 {
-            for aside in &row.set_aside {
-                let sql = "INSERT INTO set_aside (tenant, dataset, run, attempt, sequence, key, reason, at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-                let q = query(sql)
-                    .bind(tenant)
-                    .bind(name.dataset.name)
-                    .bind(number(name.run));
-                let q = q
-                    .bind(number(name.attempt))
-                    .bind(name.sequence)
-                    .bind(&aside.key)
-                    .bind(&aside.reason);
-                q.bind(number(self.now().0))
-                    .execute(&mut w)
-                    .await
-                    .map_err(Error::db(failed))?;
+            let at = self.now().0;
+            for object in &row.set_aside {
+                aside::put(&mut w, (tenant, &page), object, sources.next(), at).await?;
             }
         }
         w.commit().await.map_err(Error::db(failed))?;
@@ -162,9 +159,27 @@ impl Normalizer {
             for u in &row.unfamiliar {
                 runtime::metrics::unfamiliar(name.dataset.name, &u.what, &u.name, u.count);
             }
+            runtime::metrics::set_aside(name.dataset.name, row.set_aside.len() as u64);
         }
         self.arrived(tenant, name.dataset.name);
         Ok(())
+    }
+
+    /// The sources of a page's set-aside objects, sealed; of the first ones, and none where there is no key.
+    fn seal(&self, page: &aside::Page<'_>, row: &Row) -> Vec<(String, Vec<u8>)> {
+        let Some(ring) = self.0.at_rest.as_deref() else {
+            return Vec::new();
+        };
+        let tenant = page.tenant.to_string();
+        let name = (page.run, page.attempt, page.sequence);
+        let objects = row.set_aside.iter().zip(&row.sources);
+        let sealed = |(object, source): (&SetAside, &String)| {
+            Place::new(&tenant, page.dataset, name, object.key.as_deref()).seal(ring, source)
+        };
+        objects
+            .take(aside::kept(&row.sources))
+            .map(sealed)
+            .collect()
     }
 
     async fn take_seal(&self, name: Name<'_>, seal: RunSealed, dead: bool) -> Result<(), Error> {

@@ -4,6 +4,8 @@
 //! It knows nothing of Microsoft Graph's protocol, tokens or sinks. Entry point: [`Normalizer`].
 
 mod admin;
+mod aside;
+mod called;
 pub mod config;
 mod error;
 mod feed;
@@ -13,6 +15,7 @@ pub mod ledger;
 pub mod map;
 mod outbox;
 pub mod position;
+mod retention;
 mod run;
 #[cfg(feature = "server")]
 pub mod server;
@@ -28,8 +31,10 @@ use bus::Bus;
 use proto::ids::Timestamp;
 use runtime::Clock;
 use runtime::db::{Db, Migrations};
+use runtime::seal::Ring;
 use tokio::sync::Notify;
 
+pub use aside::source::AtRest;
 pub use config::Config;
 pub use error::Error;
 
@@ -38,9 +43,13 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &[
         (1, include_str!("../migrations/sqlite/0001_ledger.sql")),
         (2, include_str!("../migrations/sqlite/0002_asked.sql")),
+        (4, include_str!("../migrations/sqlite/0004_aside.sql")),
     ],
     // PostgreSQL came with version 2.
-    postgres: &[(2, include_str!("../migrations/postgres/0002_ledger.sql"))],
+    postgres: &[
+        (2, include_str!("../migrations/postgres/0002_ledger.sql")),
+        (4, include_str!("../migrations/postgres/0004_aside.sql")),
+    ],
 };
 
 /// What the normalizer works with.
@@ -52,6 +61,8 @@ pub struct Deps {
     pub db: Db,
     /// Tells the time.
     pub clock: Clock,
+    /// The keys that sources of set-aside objects are sealed with, from [`AtRest`]; without them only reasons are kept.
+    pub at_rest: Option<Arc<Ring>>,
 }
 
 /// The normalizer; clones are one.
@@ -63,6 +74,7 @@ struct Inner {
     bus: Bus,
     db: Db,
     clock: Clock,
+    at_rest: Option<Arc<Ring>>,
     /// Datasets (by tenant) of which a page or a seal came: a run may have become whole.
     arrived: Mutex<BTreeSet<(i64, String)>>,
     /// What can't be applied at present.
@@ -76,7 +88,12 @@ struct Inner {
 impl Normalizer {
     /// A normalizer; nothing happens before [`Normalizer::run`].
     pub fn new(config: Config, deps: Deps) -> Normalizer {
-        let Deps { bus, db, clock } = deps;
+        let Deps {
+            bus,
+            db,
+            clock,
+            at_rest,
+        } = deps;
         let (arrived, troubles) = (Mutex::default(), Mutex::default());
         let unpublished = Mutex::default();
         let (apply, publish) = (Notify::new(), Notify::new());
@@ -85,6 +102,7 @@ impl Normalizer {
             bus,
             db,
             clock,
+            at_rest,
             arrived,
             troubles,
             unpublished,

@@ -216,6 +216,7 @@ mod tests {
             bus: Bus::new(Arc::new(Memory::new(topology)), Keys::generate()),
             db: Db::open(&options, &MIGRATIONS).await.unwrap(),
             clock: Clock::starting_at(1),
+            at_rest: None,
         };
         Normalizer::new(Config::default(), deps)
     }

@@ -51,6 +51,11 @@ impl Normalizer {
             me.publish_all(token).await;
             Ok(())
         });
+        let (me, token) = (self.clone(), stop.clone());
+        tasks.spawn(async move {
+            me.keep_house(token).await;
+            Ok(())
+        });
 
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {

@@ -16,7 +16,7 @@ use runtime::{Problem, config};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
-use crate::{Config, Deps, MIGRATIONS, Normalizer};
+use crate::{AtRest, Config, Deps, MIGRATIONS, Normalizer};
 
 /// The configuration of the process.
 #[derive(Clone, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Settings {
     /// The pools of collectors: each has a queue for verdicts.
     #[serde(default = "default_pools")]
     pub pools: Vec<Pool>,
+    /// The key of what is sealed in the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_rest: Option<AtRest>,
     /// What it does.
     #[serde(default)]
     pub normalizer: Config,
@@ -60,6 +63,9 @@ fn default_pools() -> Vec<Pool> {
 impl config::Settings for Settings {
     fn resolve(&mut self, base: &Path) {
         config::below(base, &mut self.queue_keys_file);
+        if let Some(at_rest) = &mut self.at_rest {
+            at_rest.resolve(base);
+        }
         self.bus.resolve(base);
         self.db.resolve(base);
         if let Some(tls) = &mut self.tls {
@@ -80,7 +86,17 @@ impl config::Settings for Settings {
     fn inspect(&self) -> Result<Vec<String>, Problem> {
         Keys::load(&self.queue_keys_file)?;
         let keys = self.queue_keys_file.display();
-        Ok(vec![format!("keys of the queue in {keys}")])
+        let at_rest = match &self.at_rest {
+            Some(at_rest) => {
+                at_rest.open()?;
+                "the key of set-aside objects can be used"
+            }
+            None => "without [at_rest] only reasons of set-aside objects are kept",
+        };
+        Ok(vec![
+            format!("keys of the queue in {keys}"),
+            at_rest.to_owned(),
+        ])
     }
 }
 
@@ -107,6 +123,7 @@ impl Service for Settings {
         let server = self.sections().server().await?;
         let access = self.sections().access(METHODS.iter().copied());
         let keys = Keys::load(&self.queue_keys_file)?;
+        let at_rest = self.at_rest.as_ref().map(AtRest::open).transpose()?;
         let queue = Arc::new(Amqp::connect(self.bus, Topology::of_pools(self.pools)).await?);
         let db = process.database(&self.db, &MIGRATIONS, Self::NAME).await?;
         let ready = Arc::clone(&queue);
@@ -119,6 +136,7 @@ impl Service for Settings {
                 bus: bus.clone(),
                 db: db.clone(),
                 clock: process.clock.clone(),
+                at_rest: at_rest.map(Arc::new),
             },
         );
         let routes = Routes::new(normalizer.admin()).add_service(normalizer.feed());

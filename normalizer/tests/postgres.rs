@@ -6,9 +6,15 @@
     reason = "each of the files is a test of its own too"
 )]
 
+#[path = "aside.rs"]
+mod aside;
 #[path = "feed.rs"]
 mod feed;
 #[path = "guard.rs"]
 mod guard;
 #[path = "ledger.rs"]
 mod ledger;
+#[path = "retention.rs"]
+mod retention;
+#[path = "runs.rs"]
+mod runs;

@@ -97,3 +97,21 @@ async fn a_seal_that_cant_be_read_is_answered_with_what_is_known_of_it() {
     assert_eq!(w.users().await.len(), 5);
     w.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_a_newer_release_has_written_is_not_touched() {
+    let mut w = World::paused().await;
+    w.sql(
+        "INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, execution_time
+        FROM _sqlx_migrations WHERE version = 1",
+    )
+    .await;
+    w.stop().await;
+    let options = runtime::db::Options {
+        path: w.dir.path().join("ledger.db"),
+        durability: runtime::db::Durability::Normal,
+        brake: true,
+    };
+    let newer = runtime::db::Db::open(&options, &normalizer::MIGRATIONS).await;
+    assert_eq!(newer.err().unwrap().code, "LW-4002");
+}

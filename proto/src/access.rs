@@ -36,6 +36,18 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/leastwise.admin.v1.CollectorAdmin/Resume", "operator"),
     ("/leastwise.admin.v1.NormalizerAdmin/ListRuns", "viewer"),
     ("/leastwise.admin.v1.NormalizerAdmin/Status", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/ShowRun", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/ListSetAside", "viewer"),
+    // What Graph sent, whole: properties of a person that no record shows may be in it.
+    (
+        "/leastwise.admin.v1.NormalizerAdmin/ShowSetAside",
+        "security",
+    ),
+    // Makes datasets be read again in the end.
+    (
+        "/leastwise.admin.v1.NormalizerAdmin/ReplaySetAside",
+        "operator",
+    ),
     // Both end in what is removed from the inventory.
     ("/leastwise.admin.v1.NormalizerAdmin/Approve", "approver"),
     ("/leastwise.admin.v1.NormalizerAdmin/Reject", "approver"),

@@ -135,6 +135,7 @@ impl Real {
             store: None,
             queue: Arc::new(Amqp::connect(config, topology()).await?),
             keys: Keys::load(keys)?,
+            at_rest: None,
         })
     }
 }

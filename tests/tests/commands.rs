@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 
+use runtime::db::{Db, Durability, Options, query};
 use serde_json::Value;
 use tests::process::{Installation, Running, Simulator, inventory, program};
 
@@ -150,4 +151,190 @@ fn a_demo_that_was_killed_goes_on_in_its_directory() {
         sorted(out.path()) == sorted(fresh.path()),
         "the same company in the end"
     );
+}
+
+/// What a command prints as JSON.
+#[track_caller]
+fn json<const N: usize>(home: &Installation, arguments: [&str; N]) -> Value {
+    let arguments = arguments.into_iter().chain(["--output", "json"]);
+    serde_json::from_str(&home.works(arguments)).unwrap()
+}
+
+/// An installation that asks again at once, with everything read.
+fn impatient(sim: &Simulator) -> Installation {
+    let home = Installation::of(sim);
+    let text = std::fs::read_to_string(home.path("leastwise.toml")).unwrap();
+    let text = text.replace("# lateness_seconds = 600", "lateness_seconds = 0");
+    home.write("leastwise.toml", &text);
+    home.works(["sync"]);
+    home
+}
+
+fn users(home: &Installation) -> usize {
+    let file = home.path("inventory/user.ndjson");
+    std::fs::read_to_string(file).unwrap().lines().count()
+}
+
+/// Half of the users are deleted by mistake: the run that holds that.
+fn mass_deletion(sim: &Simulator, home: &Installation) -> String {
+    sim.control("POST", "storm", r#"{"kind":"deletion","users":150}"#);
+    let ended = home.run(["sync"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let runs = json(home, ["runs", "list"]);
+    let run = runs.as_array().unwrap().iter().find(|r| r["held"] == 150);
+    let run = run.unwrap()["run"].to_string();
+    assert_eq!(users(home), 300);
+    run
+}
+
+#[test]
+fn a_mass_deletion_is_held_shown_and_released() {
+    let sim = Simulator::start(300, 11);
+    let home = impatient(&sim);
+    let run = mass_deletion(&sim, &home);
+    let text = home.works(["runs", "show", &run, "--most-held", "20"]);
+    for part in [
+        "150 removals are held",
+        "and 130 more",
+        "Suspected since",
+        &format!("leastwise runs approve {run}"),
+        "complete",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in\n{text}");
+    }
+    let shown = json(&home, ["runs", "show", &run, "--most-held", "1000"]);
+    let held = shown[0]["held"].as_array().unwrap();
+    assert_eq!(held.len(), 150);
+    let told = |h: &Value| {
+        let text = |name: &str| h[name].as_str().unwrap().len();
+        text("key") == 36 && text("name") > 0 && text("why") > 0 && h["since"].as_u64() > Some(0)
+    };
+    assert!(held.iter().all(told), "{:?}", held[0]);
+    let said = home.works(["runs", "approve", &run, "--reason", "the site was closed"]);
+    assert!(said.starts_with("150 removals are approved"), "{said}");
+    home.works(["sync"]);
+    assert_eq!(users(&home), 150);
+    assert_eq!(home.run(["runs", "show", "7"]).code, Some(1));
+}
+
+#[test]
+fn a_mass_deletion_by_mistake_is_rejected_and_taken_back() {
+    let sim = Simulator::start(300, 12);
+    let home = impatient(&sim);
+    let before = inventory(&home.path("inventory"));
+    let run = mass_deletion(&sim, &home);
+    let said = home.works(["runs", "reject", &run, "--reason", "a mistake"]);
+    assert!(said.starts_with("150 held removals are dropped"), "{said}");
+    assert!(json(&home, ["runs", "show", &run])[0]["held"] == Value::Array(Vec::new()));
+    sim.control("POST", "storm", r#"{"kind":"restoration","users":150}"#);
+    home.works(["sync"]);
+    let now = inventory(&home.path("inventory"));
+    let of = |all: &[(String, Vec<u8>)]| all.iter().find(|f| f.0 == "user.ndjson").cloned();
+    assert!(of(&before) == of(&now), "as if nothing had happened");
+}
+
+#[test]
+fn a_licence_that_flips_for_a_group_is_not_held() {
+    let sim = Simulator::start(1_000, 13);
+    let home = impatient(&sim);
+    let answer: Value =
+        serde_json::from_str(&sim.control("POST", "storm", r#"{"kind":"flip"}"#)).unwrap();
+    let flipped = answer["users"].as_u64().unwrap();
+    assert!(flipped > 200, "more than a fifth of all: {flipped}");
+    home.works(["sync"]);
+    let runs = json(&home, ["runs", "list"]);
+    let of_users = runs.as_array().unwrap().iter();
+    let changed = of_users
+        .filter(|r| r["dataset"] == "users")
+        .map(|r| r["changed"].as_u64().unwrap());
+    assert!(
+        changed.clone().any(|n| n * 10 >= flipped * 9 && n < 1_000),
+        "{:?}",
+        changed.collect::<Vec<_>>()
+    );
+    assert!(runs.as_array().unwrap().iter().all(|r| r["held"] == 0));
+}
+
+/// A user whom an earlier release could not read: sealed as the normalizer seals, under the key beside its database.
+async fn set_aside(home: &Installation, source: &str) {
+    let data = home.path("leastwise-data");
+    let options = Options {
+        path: data.join("normalizer.db"),
+        durability: Durability::Normal,
+        brake: false,
+    };
+    let db = Db::open(&options, &normalizer::MIGRATIONS).await.unwrap();
+    let mut w = db.write().await.unwrap();
+    let sql = "SELECT t.id, t.tenant, c.run FROM closing c JOIN tenant t ON t.id = c.tenant WHERE c.dataset = 'users'
+        ORDER BY c.id DESC LIMIT 1";
+    let (tenant, id, run): (i64, String, i64) = query(sql).fetch_one(&mut w).await.unwrap();
+    let at_rest = normalizer::AtRest::embedded(data.join("normalizer.key")).unwrap();
+    let key = at_rest.open().unwrap().current();
+    let place = format!("leastwise set aside 1\0{id}\0users\0{run}\01\00\0u1");
+    let sql = "INSERT INTO set_aside
+        (tenant, dataset, run, attempt, sequence, key, reason, at, sealed_under, source)
+        VALUES (?, 'users', ?, 1, 0, 'u1', 'not as documented (line 1, column 9)', ?, ?, ?)";
+    query(sql)
+        .bind(tenant)
+        .bind(run)
+        .bind(run)
+        .bind(&key.id)
+        .bind(key.seal(place.as_bytes(), source.as_bytes()))
+        .execute(&mut w)
+        .await
+        .unwrap();
+    w.commit().await.unwrap();
+    db.close().await;
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_listed_shown_and_read_again() {
+    let sim = Simulator::start(50, 14);
+    let home = impatient(&sim);
+    assert_eq!(json(&home, ["setaside", "list"]), Value::Array(Vec::new()));
+    set_aside(&home, r#"{"id":"U1","displayName":"Ann\u001b[2J"}"#).await;
+    let listed = json(
+        &home,
+        ["setaside", "list", "--dataset", "users", "--key", "U1"],
+    );
+    assert_eq!(listed[0]["reason"], "not as documented (line 1, column 9)");
+    assert_eq!(
+        json(&home, ["setaside", "list", "--dataset", "groups"]),
+        Value::Array(Vec::new())
+    );
+    let number = listed[0]["id"].to_string();
+    let shown = home.works(["setaside", "show", &number, "--reason", "the supplier asks"]);
+    assert!(
+        shown.contains("displayName") && shown.contains("This release can read it"),
+        "{shown}"
+    );
+    assert!(!shown.contains('\u{1b}'));
+
+    let runs = |home: &Installation| {
+        let runs = json(home, ["runs", "list"]);
+        let all = runs.as_array().unwrap().clone();
+        all.into_iter()
+            .filter(|r| r["dataset"] == "users" && r["mode"] == "full")
+            .count()
+    };
+    let before = runs(&home);
+    let said = home.works(["setaside", "replay", "--dry-run"]);
+    assert!(
+        said.contains("readable") && !said.contains("read again"),
+        "{said}"
+    );
+    home.works(["sync"]);
+    assert_eq!(runs(&home), before, "nothing was asked for");
+    let said = home.works(["setaside", "replay"]);
+    assert!(
+        said.contains("users of") && said.contains("is read again in full"),
+        "{said}"
+    );
+    home.works(["sync"]);
+    assert_eq!(runs(&home), before + 1);
+    // The full reading takes the place of what was set aside before.
+    assert_eq!(json(&home, ["setaside", "list"]), Value::Array(Vec::new()));
+    let missing = home.run(["setaside", "show", &number]);
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(missing.err.contains("no set-aside object"), "{missing:?}");
 }

@@ -197,6 +197,7 @@ fn two() -> Two {
             bus,
             db,
             clock: clock.clone(),
+            at_rest: None,
         },
     );
     Two {

@@ -137,7 +137,7 @@ impl World {
     /// Calls once.
     async fn call(&self, expected: Option<&str>, tls: &Config) -> Result<u32, Status> {
         let mut client = self.client(expected, tls);
-        let due = client.make_due(MakeDueRequest { tenant_ids: vec![] });
+        let due = client.make_due(MakeDueRequest::default());
         Ok(due.await?.into_inner().datasets)
     }
 }

@@ -167,6 +167,7 @@ impl Installation {
                 bus,
                 db: db(&name("normalizer"), &normalizer::MIGRATIONS).await,
                 clock: world.clock.clone(),
+                at_rest: None,
             },
         );
         let admin = CollectorAdminClient::new(local(collector.admin()));

@@ -45,7 +45,11 @@ fn configure(home: &Path, service: &str, pki: &Pki) -> String {
             "token_broker = {{ endpoint = 'https://localhost:1', identity = '{TRUST}/token-broker' }}\n{queue}"
         ),
         "normalizer" => {
-            format!("callers = ['{TRUST}/exporter']\npools = ['default', 'eu']\n{queue}")
+            at_rest(&home.join("at-rest.key"));
+            format!(
+                "callers = ['{TRUST}/exporter']\npools = ['default', 'eu']\n\
+                 at_rest = {{ key_file = 'at-rest.key' }}\nnormalizer.retention.set_aside_days = 14\n{queue}"
+            )
         }
         _ => format!(
             "normalizer = {{ endpoint = ['https://localhost:1', 'https://localhost:2'], identity = '{TRUST}/normalizer' }}\n\
@@ -53,6 +57,11 @@ fn configure(home: &Path, service: &str, pki: &Pki) -> String {
         ),
     };
     format!("{common}{own}")
+}
+
+/// A key file as an operator makes one.
+fn at_rest(file: &Path) {
+    normalizer::AtRest::embedded(file.to_owned()).unwrap();
 }
 
 struct Installation {
@@ -155,6 +164,27 @@ fn each_says_what_is_fine_and_what_is_wrong_with_its_configuration() {
         "token_broker.endpoint=http://broker:1",
     ];
     collector.refuses(&plain, "LW-1011", &["http://broker:1"]);
+}
+
+#[test]
+fn the_key_of_set_aside_objects_is_looked_at_first() {
+    let it = Installation::new("normalizer");
+    let fine = it.run(&["--check-config"]);
+    assert_eq!(fine.code, Some(0), "{fine:?}");
+    assert!(fine.out.contains("key of set-aside objects"), "{fine:?}");
+    let key = it.home.path().join("at-rest.key");
+    std::fs::write(&key, "too short").unwrap();
+    it.refuses(&["--check-config"], "LW-5040", &["at-rest.key"]);
+    std::fs::remove_file(&key).unwrap();
+    it.refuses(&["--check-config"], "LW-5040", &["at-rest.key"]);
+    // It doesn't start without it either, and waits for no database before it says so.
+    it.refuses(&[], "LW-5040", &["at-rest.key"]);
+    let never = [
+        "--check-config",
+        "--set",
+        "normalizer.retention.removed_days=0",
+    ];
+    it.refuses(&never, "LW-1002", &["removed_days"]);
 }
 
 #[test]

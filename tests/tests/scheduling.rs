@@ -189,6 +189,7 @@ async fn a_paused_tenant_is_not_read_until_it_is_resumed() {
     let mut desk = ground.desk(config(), &["users"]).await;
     let named = MakeDueRequest {
         tenant_ids: vec![tenant_id.clone()],
+        ..MakeDueRequest::default()
     };
     let refused = desk.admin().make_due(named.clone()).await.unwrap_err();
     assert!(refused.message().starts_with("LW-4056"), "{refused}");

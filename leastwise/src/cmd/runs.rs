@@ -1,16 +1,18 @@
 //! `leastwise runs`: readings of datasets, and removals that are held.
 
+mod show;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
-use proto::admin::v1::{ApproveRequest, ListRunsRequest, RejectRequest, Run};
+use proto::admin::v1::{ApproveRequest, ListRunsRequest, RejectRequest, Run, ShowRunRequest};
 use runtime::Problem;
 use runtime::clock::rfc3339;
 
-use crate::cli::Output;
+use crate::cli::{Format, Output};
 use crate::config::Source;
-use crate::connect::{Services, refused};
+use crate::connect::{Services, refused, who};
 use crate::output::{self, Column, thousands};
 
 /// Readings of datasets, and removals that are held.
@@ -30,6 +32,17 @@ enum Act {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
+    /// All that is known of a run: its pages, times and counts, why it is not complete, what it set aside, and which
+    /// removals it holds and why.
+    Show {
+        /// The run's number, as `runs list` shows it.
+        run: u64,
+        #[command(flatten)]
+        output: Output,
+        /// How many held removals are shown.
+        #[arg(long, default_value_t = 100)]
+        most_held: u32,
+    },
     /// Let the held removals of a run go ahead: each object is asked for once more, and removed if Graph says that it
     /// is gone.
     Approve(Decision),
@@ -40,7 +53,7 @@ enum Act {
 impl Act {
     fn why(&self) -> &str {
         match self {
-            Act::List { .. } => "",
+            Act::List { .. } | Act::Show { .. } => "",
             Act::Approve(decision) | Act::Reject(decision) => &decision.why,
         }
     }
@@ -142,6 +155,20 @@ impl Runs {
                     .runs;
                 output::print(&runs, &COLUMNS, output.output)
             }
+            Act::Show {
+                run,
+                output,
+                most_held,
+            } => {
+                let request = ShowRunRequest { run, most_held };
+                let shown = client.show_run(request).await.map_err(refused)?;
+                let runs = shown.into_inner().runs;
+                if output.output != Format::Table {
+                    return output::print(&runs, &[], output.output);
+                }
+                let pages: Vec<String> = runs.iter().map(show::page).collect();
+                output::write(&pages.join("\n"))
+            }
             Act::Approve(Decision { run, why }) => {
                 let request = ApproveRequest {
                     run,
@@ -168,8 +195,4 @@ impl Runs {
             }
         }
     }
-}
-
-fn who() -> String {
-    std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
 }

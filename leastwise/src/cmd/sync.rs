@@ -100,7 +100,7 @@ impl Pass {
             .map_err(refused)?
             .into_inner();
         collector
-            .make_due(MakeDueRequest { tenant_ids: vec![] })
+            .make_due(MakeDueRequest::default())
             .await
             .map_err(refused)?;
         Ok(Pass {

@@ -15,6 +15,8 @@ pub mod metrics;
 #[cfg(feature = "server")]
 pub mod process;
 pub mod retry;
+#[cfg(feature = "seal")]
+pub mod seal;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;

@@ -123,6 +123,14 @@ static UNFAMILIAR: Named = Named::new(
     "leastwise.objects.unfamiliar",
     "Objects with something that this release doesn't know.",
 );
+static ASIDE: Named = Named::new(
+    "leastwise.objects.set_aside",
+    "Objects that could not be read.",
+);
+static EXPIRED: Named = Named::new(
+    "leastwise.ledger.expired",
+    "Rows of the ledger's database removed because their time was over.",
+);
 static CLOSED: Named = Named::new("leastwise.runs.closed", "Runs closed in the ledger.");
 static VERDICTS: Named = Named::new(
     "leastwise.verdicts.published",
@@ -183,6 +191,18 @@ pub fn unfamiliar(dataset: &str, what: &str, name: &str, objects: u64) {
         KeyValue::new("name", name.to_owned()),
     ];
     UNFAMILIAR.add(objects, &labels);
+}
+
+/// Objects on a page could not be read.
+pub fn set_aside(dataset: &str, objects: u64) {
+    if objects > 0 {
+        ASIDE.add(objects, &[dataset_is(dataset)]);
+    }
+}
+
+/// Rows of a table of the ledger's were removed because their time was over.
+pub fn expired(table: &'static str, rows: u64) {
+    EXPIRED.add(rows, &[KeyValue::new("table", table)]);
 }
 
 /// A run was closed in the ledger: applied, or not and why.

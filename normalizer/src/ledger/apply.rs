@@ -11,6 +11,7 @@ use super::admit::{self, Admission, Mode, admit};
 use super::bulk as rows;
 use super::close::{self, Closed};
 use super::fold::Fold;
+use super::gaps::Gaps;
 use super::pages::{Named, number};
 use super::suspects::{self, Suspects};
 use crate::config::Config;
@@ -155,7 +156,7 @@ struct Said {
     objects: u64,
     set_aside: u64,
     discarded: u64,
-    gaps: u64,
+    gaps: Gaps,
     unfamiliar: Sums,
 }
 
@@ -177,7 +178,7 @@ impl Run<'_> {
         let mut fold = Fold::new(tenant, kind, closing, self.fresh);
         let mut said = self.pages(c, &mut fold, &suspects).await?;
         // The collector knows what a page can't show: that objects are missing which Graph has counted.
-        let complete = said.gaps == 0 && seal.gaps.is_empty() && !dead;
+        let complete = said.gaps.count() == 0 && seal.gaps.is_empty() && !dead;
 
         // What was said of keys matters where the ledger has a live record of them.
         for list in [&mut said.gone, &mut said.missing] {
@@ -239,7 +240,7 @@ impl Run<'_> {
             removed: fold.removed,
             suspects: outcome.suspects.len() as u64,
             held,
-            gaps: said.gaps + seal.gaps.len() as u64,
+            gaps: said.gaps.count() + seal.gaps.len() as u64,
         };
         self.store_state(
             c,
@@ -253,6 +254,10 @@ impl Run<'_> {
         close::advance(c, (tenant, closing, changed_records > 0), seal).await?;
         close::clear(c, tenant, seal, true).await?;
         let (now, pages, suspects) = (self.now, said.pages, &outcome.suspects);
+        if *dead {
+            said.gaps
+                .tell("the seal came as a dead letter: it waited for nothing");
+        }
         let row = close::close(
             c,
             Closed {
@@ -264,6 +269,7 @@ impl Run<'_> {
                 now,
                 pages,
                 counts,
+                gaps: said.gaps,
                 suspects,
                 unfamiliar: said.unfamiliar.into_list(),
                 changed_records,
@@ -287,9 +293,11 @@ impl Run<'_> {
         let Waiting { tenant, seal, .. } = self.waiting;
         let named = Named::of(seal);
         if self.waiting.lost {
+            let mut gaps = Gaps::default();
+            gaps.many(named.count().max(1), "the run could not be applied");
             return Ok(Said {
                 pages: named.count(),
-                gaps: named.count().max(1),
+                gaps,
                 ..Said::default()
             });
         }
@@ -314,7 +322,7 @@ impl Run<'_> {
                     .await?;
             }
         }
-        said.gaps += named.count() - there;
+        said.gaps.many(named.count() - there, "they never came");
         Ok(said)
     }
 
@@ -338,13 +346,12 @@ impl Run<'_> {
             .fetch_one(c)
             .await
             .map_err(Error::db(PAGE))?;
-        let page = match gap {
-            Some(_) => None,
-            None => inbox::open(&content).ok(),
-        };
-        let Some(page) = page else {
-            said.gaps += 1;
-            return Ok(());
+        let page = match gap.map_or_else(|| inbox::open(&content), Err) {
+            Ok(page) => page,
+            Err(reason) => {
+                said.gaps.page(attempt, sequence, reason);
+                return Ok(());
+            }
         };
         let written = fold.changed();
         let source = self

@@ -2,11 +2,13 @@
 
 use catalog::Absence;
 use prost::Message as _;
+use proto::admin::v1::{RunManifest, RunPages};
 use proto::ids::{Closing, RunId, Timestamp};
 use proto::pages::v1::{RunClosed, RunCounts, RunSealed, Suspect, Unfamiliar};
 use runtime::db::{Connection, query};
 
 use super::absence::State;
+use super::gaps::Gaps;
 use super::pages::number;
 use super::suspects::Suspects;
 use crate::error::Error;
@@ -21,6 +23,7 @@ pub(crate) struct Closed<'a> {
     pub now: Timestamp,
     pub pages: u64,
     pub counts: RunCounts,
+    pub gaps: Gaps,
     pub suspects: &'a Suspects,
     /// What objects have that this release doesn't know.
     pub unfamiliar: Vec<Unfamiliar>,
@@ -48,6 +51,7 @@ impl<'a> Closed<'a> {
             now,
             pages: 0,
             counts: RunCounts::default(),
+            gaps: Gaps::default(),
             suspects: &NONE,
             unfamiliar: Vec::new(),
             changed_records: 0,
@@ -127,8 +131,9 @@ pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<i64,
         applied: closed.applied.0,
         unfamiliar: closed.unfamiliar,
     };
+    let manifest = manifest(seal, closed.needs_full, closed.closing, closed.gaps);
     let sql = "INSERT INTO closing (tenant, closing, dataset, run, attempt, mode, pages, requests, started_at, closed_at,
-            changed_records, verdict, announced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
+            changed_records, verdict, announced, manifest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
     query(sql)
         .bind(tenant)
         .bind(closing.to_db())
@@ -143,9 +148,30 @@ pub(crate) async fn close(c: &mut Connection, closed: Closed<'_>) -> Result<i64,
         .bind(number(closed.changed_records))
         .bind(verdict.encode_to_vec())
         .bind(closed.changed_records == 0)
+        .bind(manifest.encode_to_vec())
         .fetch_one(c)
         .await
         .map_err(Error::db("store a closing"))
+}
+
+/// What is kept for whoever asks how the run was read.
+fn manifest(seal: &RunSealed, needs_full: bool, closing: Closing, gaps: Gaps) -> RunManifest {
+    let pages = seal.pages.iter().map(|p| RunPages {
+        attempt: p.attempt,
+        first: p.first,
+        last: p.last,
+    });
+    RunManifest {
+        attempt: seal.attempt,
+        pages: pages.collect(),
+        sealed_at: seal.sealed_at,
+        base: seal.base,
+        counted: seal.counted,
+        data_as_of: seal.data_as_of.clone(),
+        gaps: gaps.told(&seal.gaps),
+        needs_full,
+        overtaken: closing == Closing(0) && !needs_full,
+    }
 }
 
 /// Notes the newest closing of a tenant, and which of its datasets the newest seal names.

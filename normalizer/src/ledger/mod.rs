@@ -8,6 +8,7 @@ pub(crate) mod apply;
 pub(crate) mod bulk;
 pub(crate) mod close;
 mod fold;
+pub(crate) mod gaps;
 pub mod guard;
 pub(crate) mod pages;
 mod suspects;

@@ -63,6 +63,8 @@ pub struct Objects {
     pub set_aside: Vec<SetAside>,
     /// What they have that this release doesn't know.
     pub unfamiliar: Vec<Unfamiliar>,
+    /// The JSON of each of `set_aside`.
+    pub sources: Vec<String>,
 }
 
 /// One kind of Graph's objects.
@@ -154,8 +156,8 @@ fn at_once<S: Source>(kind: RecordKind, tenant: &str, json: &str) -> Option<Obje
     }
     Some(Objects {
         records,
-        set_aside: Vec::new(),
         unfamiliar: notes.take(S::UNUSED),
+        ..Objects::default()
     })
 }
 
@@ -167,10 +169,11 @@ fn one_by_one<S: Source>(kind: RecordKind, tenant: &str, json: &str) -> Result<O
     for raw in page.value {
         match one::<S>(kind, tenant, raw, &notes) {
             Ok(record) => out.records.push(record),
-            Err(reason) => out.set_aside.push(SetAside {
-                key: key_of(raw, S::KEY),
-                reason,
-            }),
+            Err(reason) => {
+                let key = key_of(raw, S::KEY);
+                out.set_aside.push(SetAside { key, reason });
+                out.sources.push(raw.get().to_owned());
+            }
         }
     }
     out.unfamiliar = notes.take(S::UNUSED);

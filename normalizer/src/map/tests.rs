@@ -70,6 +70,17 @@ fn a_malformed_object_is_set_aside_alone() {
         out.set_aside.iter().all(|s| !s.reason.contains("yes")),
         "{out:?}"
     );
+    assert_eq!(out.sources.len(), 5);
+    assert_eq!(out.sources[2], "7");
+    // One whose JSON is as documented, and whose id is none.
+    let out = page(
+        RecordKind::User,
+        TENANT,
+        r#"{"value":[{"id":"b"},{"id":"c/d"}]}"#,
+    )
+    .unwrap();
+    assert_eq!((out.records.len(), out.set_aside.len()), (1, 1));
+    assert_eq!(out.sources, [r#"{"id":"c/d"}"#]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn of(db: Db) -> Normalizer {
         bus: Bus::new(Arc::new(Memory::new(topology)), Keys::generate()),
         db,
         clock: Clock::starting_at(1_800_000_000_000_000),
+        at_rest: None,
     };
     Normalizer::new(Config::default(), deps)
 }

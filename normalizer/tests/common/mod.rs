@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bus::memory::Memory;
 use bus::{Bus, ConsumeOptions, Keys, Outcome, Topology};
-use normalizer::{Config, Deps, MIGRATIONS, Normalizer};
+use normalizer::{AtRest, Config, Deps, MIGRATIONS, Normalizer};
 use prost::Message as _;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
 use proto::admin::v1::{NormalizerStatus, NormalizerStatusRequest};
@@ -36,7 +36,7 @@ pub const MINUTE: u64 = 60_000_000;
 pub const E5: &str = "06ebc4ee-1bb5-47dd-8120-11324bc54e06";
 
 pub struct World {
-    dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
     pub bus: Bus,
     keys: Keys,
     pub clock: Clock,
@@ -75,6 +75,7 @@ impl World {
             bus: bus.clone(),
             db: db.clone(),
             clock: clock.clone(),
+            at_rest: at_rest(dir.path()),
         };
         let normalizer = Normalizer::new(config.clone(), deps);
         let (stop, tasks) = (CancellationToken::new(), JoinSet::new());
@@ -135,6 +136,7 @@ impl World {
             bus: self.bus.clone(),
             db: self.db.clone(),
             clock: self.clock.clone(),
+            at_rest: at_rest(self.dir.path()),
         };
         self.normalizer = Normalizer::new(self.config.clone(), deps);
         self.start();
@@ -313,6 +315,14 @@ impl World {
 pub struct Sink {
     pub cursor: Cursor,
     pub records: BTreeMap<String, Record>,
+}
+
+/// The keys in this directory: those that somebody made there before count too.
+fn at_rest(dir: &std::path::Path) -> Option<Arc<runtime::seal::Ring>> {
+    let mut at_rest = AtRest::embedded(dir.join("at-rest.key")).unwrap();
+    let old = dir.join("old.key");
+    at_rest.old_key_files.extend(old.exists().then_some(old));
+    Some(Arc::new(at_rest.open().unwrap()))
 }
 
 /// The tests that are run once more by `postgres.rs` have PostgreSQL below them.

@@ -6,6 +6,12 @@ pub struct MakeDueRequest {
     /// Directory (tenant) ids; empty means all.
     #[prost(string, repeated, tag = "1")]
     pub tenant_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of datasets; empty means all.
+    #[prost(string, repeated, tag = "2")]
+    pub datasets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Everything of them is read, not only what changed.
+    #[prost(bool, tag = "3")]
+    pub full: bool,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -201,6 +207,253 @@ pub struct Unfamiliar {
     /// Objects; pages, where it is about columns.
     #[prost(uint64, tag = "3")]
     pub count: u64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowRunRequest {
+    #[prost(uint64, tag = "1")]
+    pub run: u64,
+    /// Most held removals of a run in the answer; 0 means 100.
+    #[prost(uint32, tag = "2")]
+    pub most_held: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShowRunResponse {
+    /// Oldest first; one for each seal of the run.
+    #[prost(message, repeated, tag = "1")]
+    pub runs: ::prost::alloc::vec::Vec<RunDetails>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunDetails {
+    #[prost(message, optional, tag = "1")]
+    pub run: ::core::option::Option<Run>,
+    #[prost(message, optional, tag = "2")]
+    pub manifest: ::core::option::Option<RunManifest>,
+    /// Removals that the guard holds, by key; `run.held` is their number.
+    #[prost(message, repeated, tag = "3")]
+    pub held: ::prost::alloc::vec::Vec<HeldRemoval>,
+    /// What the run set aside and is still kept, by reason, the most frequent first.
+    #[prost(message, repeated, tag = "4")]
+    pub set_aside: ::prost::alloc::vec::Vec<SetAsideCount>,
+}
+/// How a run was read, as it was when it was closed.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunManifest {
+    /// The attempt that sealed it.
+    #[prost(uint64, tag = "1")]
+    pub attempt: u64,
+    /// The pages that count.
+    #[prost(message, repeated, tag = "2")]
+    pub pages: ::prost::alloc::vec::Vec<RunPages>,
+    /// When it was sealed, microseconds since 1970 UTC.
+    #[prost(uint64, tag = "3")]
+    pub sealed_at: u64,
+    /// The run whose cursor it starts from; 0 for full runs.
+    #[prost(uint64, tag = "4")]
+    pub base: u64,
+    /// How many objects Graph counted before they were read; absent where it counts none.
+    #[prost(uint64, optional, tag = "5")]
+    pub counted: ::core::option::Option<u64>,
+    /// The day whose state the data shows (YYYY-MM-DD); empty where it is of the time of reading.
+    #[prost(string, tag = "6")]
+    pub data_as_of: ::prost::alloc::string::String,
+    /// Why the run is not complete: the first hundred reasons; `Run.gaps` is the number of all.
+    #[prost(message, repeated, tag = "7")]
+    pub gaps: ::prost::alloc::vec::Vec<RunGap>,
+    /// Nothing was applied, because the ledger lacks what the run builds upon.
+    #[prost(bool, tag = "8")]
+    pub needs_full: bool,
+    /// Nothing was applied, because a newer run had been.
+    #[prost(bool, tag = "9")]
+    pub overtaken: bool,
+}
+/// Consecutive pages of one attempt.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunPages {
+    #[prost(uint64, tag = "1")]
+    pub attempt: u64,
+    #[prost(uint32, tag = "2")]
+    pub first: u32,
+    /// Inclusive.
+    #[prost(uint32, tag = "3")]
+    pub last: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunGap {
+    /// The page, where it is one that can't be used; absent where the collector knows that something is missing.
+    #[prost(uint64, optional, tag = "1")]
+    pub attempt: ::core::option::Option<u64>,
+    #[prost(uint32, optional, tag = "2")]
+    pub sequence: ::core::option::Option<u32>,
+    /// Quotes nothing of a page.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldRemoval {
+    /// Key of the record.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// What people call it, where the record has such a name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// When the suspicion arose, microseconds since 1970 UTC.
+    #[prost(uint64, tag = "3")]
+    pub since: u64,
+    /// Why it is suspected, a sentence.
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetAsideCount {
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub objects: u64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSetAsideRequest {
+    /// Directory (tenant) id; empty means all.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Name of the dataset; empty means all.
+    #[prost(string, tag = "2")]
+    pub dataset: ::prost::alloc::string::String,
+    /// The run; 0 means all.
+    #[prost(uint64, tag = "3")]
+    pub run: u64,
+    /// Key of the object; empty means all.
+    #[prost(string, tag = "4")]
+    pub key: ::prost::alloc::string::String,
+    /// Most objects in the answer; 0 means 100.
+    #[prost(uint32, tag = "5")]
+    pub limit: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSetAsideResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub objects: ::prost::alloc::vec::Vec<SetAside>,
+}
+/// An object that could not be read.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetAside {
+    /// Number of the row.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Directory (tenant) id, a GUID in lower case.
+    #[prost(string, tag = "2")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Name of the dataset.
+    #[prost(string, tag = "3")]
+    pub dataset: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub run: u64,
+    #[prost(uint64, tag = "5")]
+    pub attempt: u64,
+    /// The page within the attempt.
+    #[prost(uint32, tag = "6")]
+    pub sequence: u32,
+    /// Key of the object; empty where it can't be read either.
+    #[prost(string, tag = "7")]
+    pub key: ::prost::alloc::string::String,
+    /// Why it could not be read; quotes nothing of the object.
+    #[prost(string, tag = "8")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it came, microseconds since 1970 UTC.
+    #[prost(uint64, tag = "9")]
+    pub at: u64,
+    /// Its source is kept, sealed.
+    #[prost(bool, tag = "10")]
+    pub source_kept: bool,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowSetAsideRequest {
+    /// As ListSetAside shows it.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Who looks, for the audit.
+    #[prost(string, tag = "2")]
+    pub who: ::prost::alloc::string::String,
+    /// Why, for the audit.
+    #[prost(string, tag = "3")]
+    pub why: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowSetAsideResponse {
+    #[prost(message, optional, tag = "1")]
+    pub object: ::core::option::Option<SetAside>,
+    /// JSON, as Graph sent it; of a usage report its row. Empty where it was not kept.
+    #[prost(string, tag = "2")]
+    pub source: ::prost::alloc::string::String,
+    /// Why this release can't read it; empty where it can, or where the source was not kept.
+    #[prost(string, tag = "3")]
+    pub reason_now: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplaySetAsideRequest {
+    /// Which objects, as in ListSetAsideRequest; at most `limit`, 0 means 1,000.
+    #[prost(message, optional, tag = "1")]
+    pub which: ::core::option::Option<ListSetAsideRequest>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplaySetAsideResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub objects: ::prost::alloc::vec::Vec<Replayed>,
+    /// Where something can be read now: to be read again in full.
+    #[prost(message, repeated, tag = "2")]
+    pub due: ::prost::alloc::vec::Vec<DatasetName>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Replayed {
+    #[prost(message, optional, tag = "1")]
+    pub object: ::core::option::Option<SetAside>,
+    /// This release reads it.
+    #[prost(bool, tag = "2")]
+    pub readable: bool,
+    /// Why it can't be read now, or why nobody knows.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DatasetName {
+    /// Directory (tenant) id, a GUID in lower case.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub dataset: ::prost::alloc::string::String,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -1245,6 +1498,88 @@ pub mod normalizer_admin_client {
             ));
             self.inner.unary(req, path, codec).await
         }
+        /// All that is known of a run: its pages, why it is not complete, what it holds and what it set aside. Of several
+        /// tenants or datasets that have a run of this number, each.
+        /// Errors: NOT_FOUND (no such run, or it is no longer kept).
+        pub async fn show_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShowRunRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShowRunResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.NormalizerAdmin/ShowRun");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "ShowRun",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Objects that could not be read, newest first, without their content.
+        pub async fn list_set_aside(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSetAsideRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListSetAsideResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.NormalizerAdmin/ListSetAside",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "ListSetAside",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// One of them with its source, as Graph sent it: that may be a person's data.
+        /// Errors: NOT_FOUND (no such object), FAILED_PRECONDITION (its source can't be opened).
+        pub async fn show_set_aside(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShowSetAsideRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShowSetAsideResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.NormalizerAdmin/ShowSetAside",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "ShowSetAside",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says of each object whether this release can read it. Writes nothing: the ledger takes sealed runs only, so the
+        /// datasets that are named in the answer are to be read again.
+        pub async fn replay_set_aside(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplaySetAsideRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReplaySetAsideResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.NormalizerAdmin/ReplaySetAside",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "ReplaySetAside",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1281,6 +1616,30 @@ pub mod normalizer_admin_server {
             &self,
             request: tonic::Request<super::NormalizerStatusRequest>,
         ) -> std::result::Result<tonic::Response<super::NormalizerStatus>, tonic::Status>;
+        /// All that is known of a run: its pages, why it is not complete, what it holds and what it set aside. Of several
+        /// tenants or datasets that have a run of this number, each.
+        /// Errors: NOT_FOUND (no such run, or it is no longer kept).
+        async fn show_run(
+            &self,
+            request: tonic::Request<super::ShowRunRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShowRunResponse>, tonic::Status>;
+        /// Objects that could not be read, newest first, without their content.
+        async fn list_set_aside(
+            &self,
+            request: tonic::Request<super::ListSetAsideRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListSetAsideResponse>, tonic::Status>;
+        /// One of them with its source, as Graph sent it: that may be a person's data.
+        /// Errors: NOT_FOUND (no such object), FAILED_PRECONDITION (its source can't be opened).
+        async fn show_set_aside(
+            &self,
+            request: tonic::Request<super::ShowSetAsideRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShowSetAsideResponse>, tonic::Status>;
+        /// Says of each object whether this release can read it. Writes nothing: the ledger takes sealed runs only, so the
+        /// datasets that are named in the answer are to be read again.
+        async fn replay_set_aside(
+            &self,
+            request: tonic::Request<super::ReplaySetAsideRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReplaySetAsideResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct NormalizerAdminServer<T> {
@@ -1499,6 +1858,169 @@ pub mod normalizer_admin_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/ShowRun" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShowRunSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::ShowRunRequest> for ShowRunSvc<T> {
+                        type Response = super::ShowRunResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShowRunRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::show_run(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShowRunSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/ListSetAside" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSetAsideSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::ListSetAsideRequest>
+                        for ListSetAsideSvc<T>
+                    {
+                        type Response = super::ListSetAsideResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSetAsideRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::list_set_aside(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSetAsideSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/ShowSetAside" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShowSetAsideSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::ShowSetAsideRequest>
+                        for ShowSetAsideSvc<T>
+                    {
+                        type Response = super::ShowSetAsideResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShowSetAsideRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::show_set_aside(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShowSetAsideSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/ReplaySetAside" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReplaySetAsideSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin>
+                        tonic::server::UnaryService<super::ReplaySetAsideRequest>
+                        for ReplaySetAsideSvc<T>
+                    {
+                        type Response = super::ReplaySetAsideResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReplaySetAsideRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::replay_set_aside(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReplaySetAsideSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

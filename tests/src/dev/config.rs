@@ -68,7 +68,11 @@ impl World<'_> {
             }
             "normalizer" => {
                 text += &self.queue_and_database(service);
-                text += "[normalizer]\nlateness_seconds = 0\n";
+                let key = self.secret("at-rest.key");
+                _ = write!(
+                    text,
+                    "[at_rest]\nkey_file = \"{key}\"\n[normalizer]\nlateness_seconds = 0\n"
+                );
             }
             _ => {
                 text += &self.queue_and_database(service);

@@ -126,7 +126,7 @@ pub fn graph(directory: &Path, args: &Args) -> Result<(Process, Value)> {
     Ok((process, ready))
 }
 
-/// The key that files of stored tenants are sealed with.
+/// A key that a service seals with what it stores.
 pub fn store_key(path: &Path) -> Result<()> {
     use base64::Engine as _;
 

@@ -32,7 +32,7 @@ impl Config {
     /// # Errors
     /// `LW-2060` when it can't be written.
     pub fn embedded(key_file: PathBuf) -> Result<Self, Problem> {
-        super::kek::make(&key_file)?;
+        runtime::seal::make(super::KEY, &key_file)?;
         Ok(Config {
             key_file,
             old_key_files: Vec::new(),

@@ -3,7 +3,6 @@
 
 mod config;
 mod granted;
-mod kek;
 mod sealed;
 #[cfg(test)]
 mod tests;
@@ -14,11 +13,11 @@ use std::sync::Arc;
 
 use proto::ids::TenantId;
 use runtime::db::{Db, Error as DbError, Migrations, Write, query};
+use runtime::seal::{Purpose, Ring};
 use runtime::{Clock, Problem};
 use zeroize::Zeroizing;
 
 pub use config::Config;
-use kek::Ring;
 pub(crate) use sealed::SealError;
 use sealed::Sealed;
 
@@ -35,6 +34,12 @@ pub const MIGRATIONS: Migrations = Migrations {
         (1, include_str!("../../migrations/postgres/1_store.sql")),
         (2, include_str!("../../migrations/postgres/2_granted.sql")),
     ],
+};
+
+/// What the key files are for.
+const KEY: Purpose = Purpose {
+    code: "LW-2060",
+    of: "the store",
 };
 
 /// The scope of a kill that meets every tenant.
@@ -173,7 +178,7 @@ impl Store {
     pub fn new(db: Db, config: &Config, clock: Clock) -> Result<Self, Problem> {
         Ok(Store {
             db,
-            ring: Arc::new(Ring::open(&config.key_file, &config.old_key_files)?),
+            ring: Arc::new(Ring::open(KEY, &config.key_file, &config.old_key_files)?),
             clock,
         })
     }

@@ -1,8 +1,7 @@
 //! A file in the database: its content under a key of its own, that key under one of the operator's.
 
+use runtime::seal::{Key, Ring};
 use zeroize::Zeroizing;
-
-use super::kek::{Kek, Ring};
 
 /// A sealed file. What it is (tenant, name, version) is bound to it: in another place it doesn't open.
 #[derive(Clone, Debug)]
@@ -35,7 +34,7 @@ fn place(tenant: &str, name: &str, version: i64) -> Vec<u8> {
 
 impl Sealed {
     pub(super) fn new(
-        kek: &Kek,
+        kek: &Key,
         (tenant, name): (&str, &str),
         (version, written): (i64, i64),
         plain: &[u8],
@@ -44,7 +43,7 @@ impl Sealed {
         let mut key = Zeroizing::new([0; 32]);
         aws_lc_rs::rand::fill(&mut *key)
             .unwrap_or_else(|_| unreachable!("the system gives random bytes"));
-        let own = Kek::new(&*key).unwrap_or_else(|| unreachable!("32 bytes"));
+        let own = Key::new(&*key).unwrap_or_else(|| unreachable!("32 bytes"));
         Sealed {
             version,
             written,
@@ -62,7 +61,7 @@ impl Sealed {
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let place = place(tenant, name, self.version);
         let own = self.own_key(ring, &place)?;
-        let own = Kek::new(&own).ok_or(SealError::Exchanged)?;
+        let own = Key::new(&own).ok_or(SealError::Exchanged)?;
         own.open(&place, &self.sealed).ok_or(SealError::Exchanged)
     }
 

@@ -200,7 +200,7 @@ impl Stack {
                 db: normalizer_db.clone(),
                 clock: clock.clone(),
             },
-        );
+        )?;
         let feed = grpc::local(normalizer.feed());
         let exporter = Exporter::new(
             config.exporter(),

@@ -133,7 +133,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             db,
             clock: clock.clone(),
         },
-    );
+    )?;
 
     let (tell, mut verdicts) = tokio::sync::mpsc::unbounded_channel();
     let stop = CancellationToken::new();

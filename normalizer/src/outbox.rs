@@ -217,7 +217,7 @@ mod tests {
             db: Db::open(&options, &MIGRATIONS).await.unwrap(),
             clock: Clock::starting_at(1),
         };
-        Normalizer::new(Config::default(), deps)
+        Normalizer::new(Config::default(), deps).unwrap()
     }
 
     async fn sql(n: &Normalizer, sql: &'static str) {

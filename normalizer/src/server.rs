@@ -62,6 +62,7 @@ impl config::Settings for Settings {
         config::below(base, &mut self.queue_keys_file);
         self.bus.resolve(base);
         self.db.resolve(base);
+        self.normalizer.resolve(base);
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -79,14 +80,15 @@ impl config::Settings for Settings {
 
     fn inspect(&self) -> Result<Vec<String>, Problem> {
         Keys::load(&self.queue_keys_file)?;
-        let keys = self.queue_keys_file.display();
-        Ok(vec![format!("keys of the queue in {keys}")])
+        let mut fine = vec![format!("keys of the queue in {}", self.queue_keys_file.display())];
+        fine.extend(self.normalizer.inspect()?);
+        Ok(fine)
     }
 }
 
 impl Service for Settings {
     const NAME: &'static str = "normalizer";
-    const ABOUT: &'static str = "Keeps the ledger of every tenant, derives licence positions and serves the feed of changes";
+    const ABOUT: &'static str = "Keeps the ledger of every tenant, derives licence positions and findings, and serves the feed of changes";
 
     fn sections(&self) -> Sections<'_> {
         Sections {
@@ -120,7 +122,7 @@ impl Service for Settings {
                 db: db.clone(),
                 clock: process.clock.clone(),
             },
-        );
+        )?;
         let routes = Routes::new(normalizer.admin()).add_service(normalizer.feed());
         let stop = process.stop.child_token();
         let work = async move { normalizer.run(stop).await };

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod desk;
 pub mod dev;
 mod ground;
+mod expected_findings;
 pub mod inventory;
 pub mod killed;
 pub mod model;

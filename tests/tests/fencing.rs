@@ -198,7 +198,7 @@ fn two() -> Two {
             db,
             clock: clock.clone(),
         },
-    );
+    ).unwrap();
     Two {
         first,
         second,

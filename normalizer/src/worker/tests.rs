@@ -20,7 +20,7 @@ fn of(db: Db) -> Normalizer {
         db,
         clock: Clock::starting_at(1_800_000_000_000_000),
     };
-    Normalizer::new(Config::default(), deps)
+    Normalizer::new(Config::default(), deps).unwrap()
 }
 
 async fn alone(dir: &Path) -> Normalizer {

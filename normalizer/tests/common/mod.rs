@@ -76,7 +76,7 @@ impl World {
             db: db.clone(),
             clock: clock.clone(),
         };
-        let normalizer = Normalizer::new(config.clone(), deps);
+        let normalizer = Normalizer::new(config.clone(), deps).unwrap();
         let (stop, tasks) = (CancellationToken::new(), JoinSet::new());
         let mut world = World {
             dir,
@@ -136,7 +136,7 @@ impl World {
             db: self.db.clone(),
             clock: self.clock.clone(),
         };
-        self.normalizer = Normalizer::new(self.config.clone(), deps);
+        self.normalizer = Normalizer::new(self.config.clone(), deps).unwrap();
         self.start();
     }
 

@@ -28,8 +28,8 @@ use std::sync::{Arc, Mutex};
 
 use bus::Bus;
 use proto::ids::Timestamp;
-use runtime::{Clock, Problem};
 use runtime::db::{Db, Migrations};
+use runtime::{Clock, Problem};
 use tokio::sync::Notify;
 
 use names::Names;

@@ -80,7 +80,10 @@ impl config::Settings for Settings {
 
     fn inspect(&self) -> Result<Vec<String>, Problem> {
         Keys::load(&self.queue_keys_file)?;
-        let mut fine = vec![format!("keys of the queue in {}", self.queue_keys_file.display())];
+        let mut fine = vec![format!(
+            "keys of the queue in {}",
+            self.queue_keys_file.display()
+        )];
         fine.extend(self.normalizer.inspect()?);
         Ok(fine)
     }

@@ -8,6 +8,8 @@
 
 #[path = "feed.rs"]
 mod feed;
+#[path = "findings.rs"]
+mod findings;
 #[path = "guard.rs"]
 mod guard;
 #[path = "ledger.rs"]

@@ -14,22 +14,13 @@ const REPLACED: [(&str, &str, &[&str]); 8] = [
     ("lower_sku", "SPE_F1", &["SPE_E3", "SPE_E5"]),
     ("lower_sku", "SPE_E3", &["SPE_E5"]),
     ("lower_sku", "Microsoft_365_E3_(no_Teams)", &["SPE_E5"]),
-    (
-        "included_sku",
-        "Microsoft_365_E3_(no_Teams)",
-        &["SPE_E3"],
-    ),
+    ("included_sku", "Microsoft_365_E3_(no_Teams)", &["SPE_E3"]),
     ("included_sku", "ENTERPRISEPACK", &["SPE_E3", "SPE_E5"]),
     ("included_sku", "POWER_BI_PRO", &["SPE_E5"]),
     (
         "included_sku",
         "EMS",
-        &[
-            "SPE_F1",
-            "SPE_E3",
-            "SPE_E5",
-            "Microsoft_365_E3_(no_Teams)",
-        ],
+        &["SPE_F1", "SPE_E3", "SPE_E5", "Microsoft_365_E3_(no_Teams)"],
     ),
     (
         "included_sku",
@@ -53,25 +44,79 @@ const EMPTY: [&str; 4] = [
 
 /// Names of service plans that exist in several sizes, smallest first.
 const SIZES: [&[&str]; 16] = [
-    &["WHITEBOARD_FIRSTLINE1", "WHITEBOARD_PLAN1", "WHITEBOARD_PLAN2", "WHITEBOARD_PLAN3"],
-    &["BPOS_S_TODO_FIRSTLINE", "BPOS_S_TODO_1", "BPOS_S_TODO_2", "BPOS_S_TODO_3"],
-    &["FLOW_O365_S1", "FLOW_O365_P1", "FLOW_O365_P2", "FLOW_O365_P3"],
-    &["POWERAPPS_O365_S1", "POWERAPPS_O365_P1", "POWERAPPS_O365_P2", "POWERAPPS_O365_P3"],
+    &[
+        "WHITEBOARD_FIRSTLINE1",
+        "WHITEBOARD_PLAN1",
+        "WHITEBOARD_PLAN2",
+        "WHITEBOARD_PLAN3",
+    ],
+    &[
+        "BPOS_S_TODO_FIRSTLINE",
+        "BPOS_S_TODO_1",
+        "BPOS_S_TODO_2",
+        "BPOS_S_TODO_3",
+    ],
+    &[
+        "FLOW_O365_S1",
+        "FLOW_O365_P1",
+        "FLOW_O365_P2",
+        "FLOW_O365_P3",
+    ],
+    &[
+        "POWERAPPS_O365_S1",
+        "POWERAPPS_O365_P1",
+        "POWERAPPS_O365_P2",
+        "POWERAPPS_O365_P3",
+    ],
     &[
         "POWER_VIRTUAL_AGENTS_O365_F1",
         "POWER_VIRTUAL_AGENTS_O365_P1",
         "POWER_VIRTUAL_AGENTS_O365_P2",
         "POWER_VIRTUAL_AGENTS_O365_P3",
     ],
-    &["DYN365_CDS_O365_F1", "DYN365_CDS_O365_P1", "DYN365_CDS_O365_P2", "DYN365_CDS_O365_P3"],
+    &[
+        "DYN365_CDS_O365_F1",
+        "DYN365_CDS_O365_P1",
+        "DYN365_CDS_O365_P2",
+        "DYN365_CDS_O365_P3",
+    ],
     &["CDS_O365_F1", "CDS_O365_P1", "CDS_O365_P2", "CDS_O365_P3"],
-    &["PROJECT_O365_F3", "PROJECT_O365_P1", "PROJECT_O365_P2", "PROJECT_O365_P3"],
-    &["FORMS_PLAN_K", "FORMS_PLAN_E1", "FORMS_PLAN_E3", "FORMS_PLAN_E5"],
-    &["STREAM_O365_K", "STREAM_O365_E1", "STREAM_O365_E3", "STREAM_O365_E5"],
-    &["KAIZALA_O365_P1", "KAIZALA_O365_P2", "KAIZALA_O365_P3", "KAIZALA_STANDALONE"],
-    &["EXCHANGE_S_DESKLESS", "EXCHANGE_S_STANDARD", "EXCHANGE_S_ENTERPRISE"],
+    &[
+        "PROJECT_O365_F3",
+        "PROJECT_O365_P1",
+        "PROJECT_O365_P2",
+        "PROJECT_O365_P3",
+    ],
+    &[
+        "FORMS_PLAN_K",
+        "FORMS_PLAN_E1",
+        "FORMS_PLAN_E3",
+        "FORMS_PLAN_E5",
+    ],
+    &[
+        "STREAM_O365_K",
+        "STREAM_O365_E1",
+        "STREAM_O365_E3",
+        "STREAM_O365_E5",
+    ],
+    &[
+        "KAIZALA_O365_P1",
+        "KAIZALA_O365_P2",
+        "KAIZALA_O365_P3",
+        "KAIZALA_STANDALONE",
+    ],
+    &[
+        "EXCHANGE_S_DESKLESS",
+        "EXCHANGE_S_STANDARD",
+        "EXCHANGE_S_ENTERPRISE",
+    ],
     &["MCOIMP", "MCOSTANDARD"],
-    &["RMS_S_BASIC", "RMS_S_ENTERPRISE", "RMS_S_PREMIUM", "RMS_S_PREMIUM2"],
+    &[
+        "RMS_S_BASIC",
+        "RMS_S_ENTERPRISE",
+        "RMS_S_PREMIUM",
+        "RMS_S_PREMIUM2",
+    ],
     &["AAD_PREMIUM", "AAD_PREMIUM_P2"],
     &[
         "ONEDRIVE_BASIC",
@@ -96,9 +141,9 @@ fn gives(large: &str, small: &str) -> bool {
     let size = |list: &[&str], plan| list.iter().position(|p| *p == plan);
     large == small
         || WITHIN.contains(&(small, large))
-        || SIZES.iter().any(|list| {
-            matches!((size(list, small), size(list, large)), (Some(s), Some(l)) if s <= l)
-        })
+        || SIZES.iter().any(
+            |list| matches!((size(list, small), size(list, large)), (Some(s), Some(l)) if s <= l),
+        )
 }
 
 /// The kinds that findings are expected from.
@@ -121,7 +166,9 @@ pub(crate) fn findings(from: &From<'_>) -> Vec<Value> {
     }
     for position in from.positions {
         let id = (text(&position["tenantId"]), text(&position["skuId"]));
-        let Some(sku) = products.get(&id) else { continue };
+        let Some(sku) = products.get(&id) else {
+            continue;
+        };
         let part = text(&sku["skuPartNumber"]);
         if WITHOUT_PRICE.contains(&part) || part == OF_DEVICES {
             continue;
@@ -161,7 +208,9 @@ fn of_user(user: &Value, products: &BTreeMap<(&str, &str), &Value>, out: &mut Ve
     let id = &user["userId"];
     let held = user["assignedLicenses"].as_array().unwrap();
     for license in held {
-        let Some(sku) = priced(&license["skuId"]) else { continue };
+        let Some(sku) = priced(&license["skuId"]) else {
+            continue;
+        };
         if user["accountEnabled"] == false {
             out.push(finding("disabled_account", sku, id.clone(), &[]));
         }
@@ -172,9 +221,9 @@ fn of_user(user: &Value, products: &BTreeMap<(&str, &str), &Value>, out: &mut Ve
                 .filter_map(|other| {
                     let there = product(&other["skuId"])?;
                     let pair = (text(&sku["skuPartNumber"]), text(&there["skuPartNumber"]));
-                    let known = REPLACED
-                        .iter()
-                        .any(|(r, low, high)| *r == rule && *low == pair.0 && high.contains(&pair.1));
+                    let known = REPLACED.iter().any(|(r, low, high)| {
+                        *r == rule && *low == pair.0 && high.contains(&pair.1)
+                    });
                     let units = |p: &str| there[p].as_i64().unwrap();
                     let lives = units("enabled") + units("warning") > 0;
                     (known && lives && !misses(sku, license, there, other)).then_some(there)
@@ -195,7 +244,9 @@ fn of_user(user: &Value, products: &BTreeMap<(&str, &str), &Value>, out: &mut Ve
     for (sku, mut reasons) in failed {
         let works = |w: &Value| w["state"] == "Active" || w["state"] == "ActiveWithError";
         let delivered = ways.iter().any(|w| w["skuId"] == sku && works(w));
-        let Some(sku) = priced(&sku.into()).filter(|_| !delivered) else { continue };
+        let Some(sku) = priced(&sku.into()).filter(|_| !delivered) else {
+            continue;
+        };
         reasons.sort_unstable();
         reasons.dedup();
         let mut finding = finding("in_error", sku, id.clone(), &[]);

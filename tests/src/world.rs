@@ -19,9 +19,9 @@ use proto::admin::v1::{ApproveRequest, MakeDueRequest, RejectRequest, WatchReque
 use runtime::{Clock, Problem};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::expected_findings::explained;
 use crate::ground::Ground;
 pub use crate::ground::Setting;
-use crate::expected_findings::explained;
 use crate::inventory::{self, KINDS, Records};
 use crate::network::Network;
 use crate::setup::configure;

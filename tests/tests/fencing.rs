@@ -198,7 +198,8 @@ fn two() -> Two {
             db,
             clock: clock.clone(),
         },
-    ).unwrap();
+    )
+    .unwrap();
     Two {
         first,
         second,

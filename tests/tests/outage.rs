@@ -168,7 +168,8 @@ impl Installation {
                 db: db(&name("normalizer"), &normalizer::MIGRATIONS).await,
                 clock: world.clock.clone(),
             },
-        ).unwrap();
+        )
+        .unwrap();
         let admin = CollectorAdminClient::new(local(collector.admin()));
         let mut tasks = JoinSet::new();
         // They end with the value.

@@ -60,7 +60,8 @@ impl Findings {
     fn wants(&self, finding: &Finding) -> bool {
         let rule = self.rule.as_ref().is_none_or(|r| *r == finding.rule);
         let sku = self.sku.as_ref().is_none_or(|s| {
-            finding.sku_id.eq_ignore_ascii_case(s) || finding.sku_part_number.eq_ignore_ascii_case(s)
+            finding.sku_id.eq_ignore_ascii_case(s)
+                || finding.sku_part_number.eq_ignore_ascii_case(s)
         });
         rule && sku
     }

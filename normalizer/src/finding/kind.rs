@@ -118,7 +118,11 @@ mod tests {
             (sku(e5, "SPE_E5", 10_000), false, Kind::Paid),
             (sku(e5, "SPE_E5", 25), true, Kind::Trial),
             (sku(visio, "VISIOCLIENT", 10_000), false, Kind::Paid),
-            (sku(device, "OFFICE_PROPLUS_DEVICE1", 9), false, Kind::Device),
+            (
+                sku(device, "OFFICE_PROPLUS_DEVICE1", 9),
+                false,
+                Kind::Device,
+            ),
             (sku("x", "NEW_PRODUCT", 10_000), false, Kind::Free),
             (sku("x", "NEW_PRODUCT", 1_000_000), false, Kind::Free),
             (sku("x", "NEW_PRODUCT", 9_999), false, Kind::Paid),

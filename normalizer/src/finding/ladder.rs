@@ -51,6 +51,10 @@ mod tests {
         }
         assert_eq!(compare(sku("ENTERPRISEPACK"), sku("SPE_E5")), None);
         assert_eq!(compare("nothing", sku("SPE_E5")), None);
-        assert_eq!(PLACES.len(), tsv::rows::<4>(tsv::LADDERS).count(), "each once");
+        assert_eq!(
+            PLACES.len(),
+            tsv::rows::<4>(tsv::LADDERS).count(),
+            "each once"
+        );
     }
 }

@@ -37,7 +37,9 @@ impl Product {
         };
         let behind = || subscriptions.iter().filter(usable);
         let is_trial = |s: &&Subscription| s.is_trial == Some(true);
-        let trial_units = behind().filter(is_trial).map(|s| i64::from(s.total_licenses));
+        let trial_units = behind()
+            .filter(is_trial)
+            .map(|s| i64::from(s.total_licenses));
         let only_trials = behind().next().is_some() && behind().all(|s| is_trial(&s));
         // Those for the company come with any product.
         let for_users = sku
@@ -112,9 +114,7 @@ fn why(a: &Product, b: &Product) -> Option<Why> {
             (b.has(plans::TEAMS) || !a.has(plans::TEAMS)).then_some(Why::Ladder)
         }
         Some(Ordering::Greater) => None,
-        Some(Ordering::Equal) | None => {
-            (a.is_inside(b) && !b.is_inside(a)).then_some(Why::Plans)
-        }
+        Some(Ordering::Equal) | None => (a.is_inside(b) && !b.is_inside(a)).then_some(Why::Plans),
     }
 }
 

@@ -108,7 +108,8 @@ async fn users(c: &mut Connection, run: &Shared, findings: &mut Findings) -> Res
     let first = !has_any(c, run.tenant).await?;
     let mut after = String::new();
     loop {
-        let sql = "SELECT key, body FROM record WHERE tenant = ? AND kind = ? AND key > ? AND removed = 0
+        let sql =
+            "SELECT key, body FROM record WHERE tenant = ? AND kind = ? AND key > ? AND removed = 0
             ORDER BY key LIMIT ?";
         let q = query(sql).bind(run.tenant).bind(RecordKind::User as i32);
         let q = q.bind(&after).bind(USERS);
@@ -116,8 +117,7 @@ async fn users(c: &mut Connection, run: &Shared, findings: &mut Findings) -> Res
         let Some((last, _)) = users.last() else { break };
         after.clone_from(last);
         for (_, body) in &users {
-            let user =
-                Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })?;
+            let user = Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })?;
             let skus = user.skus();
             if skus.iter().any(|sku| findings.changed.contains(*sku)) {
                 match first {

@@ -225,8 +225,7 @@ impl Run<'_> {
             fold.remove(c, &outcome.remove).await?;
         }
         suspects::store(c, (tenant, self.dataset.name), &suspects, &outcome.suspects).await?;
-        let derived =
-            update::update(c, &mut fold, &seal.tenant_id, &self.config.residual).await?;
+        let derived = update::update(c, &mut fold, &seal.tenant_id, &self.config.residual).await?;
 
         let held = outcome
             .suspects

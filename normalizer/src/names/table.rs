@@ -32,7 +32,9 @@ pub(super) fn load(file: &NamesFile, known: &Tables) -> Result<Tables, Problem> 
         .map(|b| format!("{b:02x}"))
         .collect();
     if !hash.eq_ignore_ascii_case(&file.sha256) {
-        let what = format!("the table of product names {path} is not the pinned one: its SHA-256 is {hash}.");
+        let what = format!(
+            "the table of product names {path} is not the pinned one: its SHA-256 is {hash}."
+        );
         let remedy = "look at what changed in it, then pin this hash in [normalizer.names] sha256";
         return Err(problem("LW-5031", what, remedy));
     }
@@ -43,7 +45,8 @@ pub(super) fn load(file: &NamesFile, known: &Tables) -> Result<Tables, Problem> 
     })?;
     check(&tables, known).map_err(|why| {
         let what = format!("the table of product names {path} contradicts what is known: {why}.");
-        let remedy = "download it again; if it is right, update Leastwise, which brings a newer list";
+        let remedy =
+            "download it again; if it is right, update Leastwise, which brings a newer list";
         problem("LW-5033", what, remedy)
     })?;
     Ok(tables)
@@ -60,7 +63,11 @@ fn parse(bytes: &[u8]) -> Result<Tables, String> {
         .map_err(|_| "it has no header".to_owned())?
         .clone();
     let column = |names: &[&str]| {
-        let is = |field: &[u8]| names.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(field));
+        let is = |field: &[u8]| {
+            names
+                .iter()
+                .any(|n| n.as_bytes().eq_ignore_ascii_case(field))
+        };
         header
             .iter()
             .position(is)
@@ -90,10 +97,7 @@ fn put(table: &mut Table, row: &ByteRecord, (id, name): (usize, usize)) {
     let field = |at| String::from_utf8_lossy(row.get(at).unwrap_or_default());
     let id = field(id).trim().to_ascii_lowercase();
     // Names are broken and padded in many ways, with no-break spaces among them.
-    let name = field(name)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let name = field(name).split_whitespace().collect::<Vec<_>>().join(" ");
     if is_guid(&id) && !name.is_empty() && name.chars().count() <= LONGEST_NAME {
         table.insert(id, name);
     }

@@ -10,8 +10,10 @@ const TEAMS: &str = "57ff2da0-773e-42df-b2af-ffb7a2317929";
 /// Microsoft's table as far as it is known, with other names where `rename` says so.
 fn table(keep: usize, rename: impl Fn(usize, &str) -> String) -> String {
     let known = Names::built_in();
-    let (mut products, mut plans): (Vec<_>, Vec<_>) =
-        (known.0.products.iter().collect(), known.0.plans.iter().collect());
+    let (mut products, mut plans): (Vec<_>, Vec<_>) = (
+        known.0.products.iter().collect(),
+        known.0.plans.iter().collect(),
+    );
     products.sort();
     plans.sort();
     let mut out = HEADER.to_owned();
@@ -49,12 +51,16 @@ fn same(_: usize, name: &str) -> String {
 fn cleans_what_microsoft_publishes() {
     let whole = table(usize::MAX, same);
     let text = format!(
-        "\u{feff}{whole}\r\nOld name,SPE_E5,{E5},TEAMS1,{TEAMS},Old\r\n \"Microsoft\u{a0}365  E5 (new)\" ,SPE_E5,{},TEAMS1,{TEAMS},Teams (new)\r\nNo GUID,Z,none,,,\r\n",
+        "\u{feff}{whole}\r\nOld name,SPE_E5,{E5},TEAMS1,{TEAMS},Old\r\n\" Microsoft\u{a0}365  E5 (new) \",SPE_E5,{},TEAMS1,{TEAMS},Teams (new)\r\nNo GUID,Z,none,,,\r\n",
         E5.to_uppercase()
     );
     let (_dir, file) = written(&text);
     let names = Names::load(Some(&file)).unwrap();
-    assert_eq!(names.product(E5), Some("Microsoft 365 E5 (new)"), "the last name");
+    assert_eq!(
+        names.product(E5),
+        Some("Microsoft 365 E5 (new)"),
+        "the last name"
+    );
     assert_eq!(names.plan(TEAMS), Some("Teams (new)"));
     assert_eq!(names.product("none"), None);
 }
@@ -72,14 +78,22 @@ fn another_file_than_the_pinned_one_is_refused() {
 fn what_is_no_such_table_is_refused() {
     for text in ["", "a,b\r\n1,2\r\n", "GUID,Product_Display_Name\r\n"] {
         let (_dir, file) = written(text);
-        assert!(refused(&file).starts_with("LW-5032"), "{text}: {}", refused(&file));
+        assert!(
+            refused(&file).starts_with("LW-5032"),
+            "{text}: {}",
+            refused(&file)
+        );
     }
 }
 
 #[test]
 fn a_table_that_lost_most_rows_or_renames_most_is_refused() {
     let (_dir, file) = written(&table(40, same));
-    assert!(refused(&file).contains("known products"), "{}", refused(&file));
+    assert!(
+        refused(&file).contains("known products"),
+        "{}",
+        refused(&file)
+    );
     let other = |n: usize, name: &str| match n.is_multiple_of(2) {
         true => format!("{name} of another world"),
         false => name.to_owned(),

@@ -5,7 +5,8 @@ use crate::finding::product::Products;
 use crate::position::count::{Holder, works};
 
 /// What would show that there is nothing to do after all.
-pub const DISPROVED_BY: &str = "the assignment has been repaired since it was read, or the user shouldn't have the product";
+pub const DISPROVED_BY: &str =
+    "the assignment has been repaired since it was read, or the user shouldn't have the product";
 
 /// Looks at the ways by which products were assigned. Where one fails and another one works, the user has the product.
 pub fn find<'p>(user: &Holder, products: &'p Products, found: &mut Vec<Found<'p>>) {

@@ -70,7 +70,12 @@ fn found(user: &Holder, skus: &[SubscribedSku]) -> Vec<String> {
     let products = products(skus);
     let text = |f: Found<'_>| {
         let beside: Vec<&str> = f.beside.iter().map(|p| p.part_number.as_str()).collect();
-        let text = format!("{} {} {}", f.rule.name(), f.product.part_number, beside.join(","));
+        let text = format!(
+            "{} {} {}",
+            f.rule.name(),
+            f.product.part_number,
+            beside.join(",")
+        );
         text.trim().to_owned()
     };
     let mut found: Vec<String> = of_user(user, &products).into_iter().map(text).collect();
@@ -94,7 +99,11 @@ fn a_licence_on_a_disabled_account() {
     user.account_enabled = None;
     assert_eq!(found(&user, &skus), [""; 0], "unknown is not disabled");
     user.account_enabled = Some(false);
-    assert_eq!(found(&user, &[]), [""; 0], "nothing is known of the product");
+    assert_eq!(
+        found(&user, &[]),
+        [""; 0],
+        "nothing is known of the product"
+    );
 }
 
 fn way(part_number: &str, state: &str, group: Option<&str>, error: Option<&str>) -> Way {
@@ -114,7 +123,8 @@ fn a_licence_in_error() {
         user.license_assignment_states = ways.to_vec();
         let found = of_user(&user, &products);
         let each = found.into_iter();
-        each.map(|f| (f.rule, f.confidence, f.reasons)).collect::<Vec<_>>()
+        each.map(|f| (f.rule, f.confidence, f.reasons))
+            .collect::<Vec<_>>()
     };
     let failed = way("SPE_E3", "Error", Some("g"), Some("CountViolation"));
     let twice = [failed.clone(), way("SPE_E3", "Error", None, None)];
@@ -170,7 +180,10 @@ fn an_add_on_inside_a_suite() {
         ("Microsoft_Teams_Enterprise_New", "SPE_E3"),
         ("Microsoft_365_E3_(no_Teams)", "SPE_E3"),
     ] {
-        assert_eq!(pair(&[small, suite]), [format!("included_sku {small} {suite}")]);
+        assert_eq!(
+            pair(&[small, suite]),
+            [format!("included_sku {small} {suite}")]
+        );
     }
 }
 
@@ -178,7 +191,10 @@ fn an_add_on_inside_a_suite() {
 fn legitimate_pairs_are_not_found() {
     for held in [
         // Sold without Teams, with Teams beside.
-        &["Microsoft_365_E3_(no_Teams)", "Microsoft_Teams_Enterprise_New"][..],
+        &[
+            "Microsoft_365_E3_(no_Teams)",
+            "Microsoft_Teams_Enterprise_New",
+        ][..],
         &["SPE_E3", "Microsoft_365_E5_(no_Teams)"],
         &["SPE_F1", "Microsoft_365_E3_(no_Teams)"],
         // For robots, devices, servers and rooms.
@@ -212,7 +228,11 @@ fn what_is_switched_off_in_the_higher_one_is_what_the_lower_one_is_for() {
     user.assigned_licenses[1].disabled_plans = off("BI_AZURE_P2");
     assert_eq!(found(&user, &skus).len(), 1, "the lower one never had it");
     user.assigned_licenses[1].disabled_plans = off("FORMS_PLAN_E5");
-    assert_eq!(found(&user, &skus), [""; 0], "the lower one has a smaller plan of the kind");
+    assert_eq!(
+        found(&user, &skus),
+        [""; 0],
+        "the lower one has a smaller plan of the kind"
+    );
 }
 
 #[test]
@@ -266,12 +286,25 @@ fn units_that_nobody_holds() {
         let found = unassigned::find(&position, &product);
         found.map(|f| (f.units, f.confidence))
     };
-    assert_eq!(units("SPE_E3", 0, 100, 90, 90), Some((10, Confidence::Certain)));
-    assert_eq!(units("SPE_E3", 0, 100, 90, 95), Some((5, Confidence::Probable)));
-    assert_eq!(units("SPE_E3", 0, 100, 95, 90), Some((5, Confidence::Probable)));
+    assert_eq!(
+        units("SPE_E3", 0, 100, 90, 90),
+        Some((10, Confidence::Certain))
+    );
+    assert_eq!(
+        units("SPE_E3", 0, 100, 90, 95),
+        Some((5, Confidence::Probable))
+    );
+    assert_eq!(
+        units("SPE_E3", 0, 100, 95, 90),
+        Some((5, Confidence::Probable))
+    );
     assert_eq!(units("SPE_E3", 0, 100, 100, 100), None);
     assert_eq!(units("SPE_E3", 0, 100, 110, 110), None);
-    assert_eq!(units("SPE_E3", 25, 100, 90, 90), None, "what is left is a trial's");
+    assert_eq!(
+        units("SPE_E3", 25, 100, 90, 90),
+        None,
+        "what is left is a trial's"
+    );
     for free in ["FLOW_FREE", "OFFICE_PROPLUS_DEVICE1", "MDATP_Server"] {
         assert_eq!(units(free, 0, 100, 0, 0), None, "{free}");
     }
@@ -287,11 +320,28 @@ fn a_record_names_what_it_rests_on() {
     let found = of_user(&holder(&["EMS", "SPE_E3"]), &products);
     let (key, finding) = record::record("t", Some("u"), found[0].clone());
     assert_eq!(key, format!("included_sku!{low}!u"));
-    assert_eq!((finding.units, finding.confidence.as_str()), (1, "probable"));
+    assert_eq!(
+        (finding.units, finding.confidence.as_str()),
+        (1, "probable")
+    );
     assert_eq!(finding.beside_sku_ids, [high.clone()]);
-    assert!(finding.reasons.contains(&"Microsoft Intune".to_owned()), "{:?}", finding.reasons);
-    let evidence: Vec<_> = finding.evidence.iter().map(|e| (e.kind.as_str(), e.key.as_str())).collect();
-    let expected = [("user", "u"), ("subscribed_sku", &low), ("subscribed_sku", &high)];
+    assert!(
+        finding
+            .reasons
+            .contains(&"Microsoft Entra ID P1".to_owned()),
+        "{:?}",
+        finding.reasons
+    );
+    let evidence: Vec<_> = finding
+        .evidence
+        .iter()
+        .map(|e| (e.kind.as_str(), e.key.as_str()))
+        .collect();
+    let expected = [
+        ("user", "u"),
+        ("subscribed_sku", &low),
+        ("subscribed_sku", &high),
+    ];
     assert_eq!(evidence, expected);
     assert!(crate::map::is_key(&key) && !finding.disproved_by.is_empty());
 }

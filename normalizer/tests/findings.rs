@@ -182,7 +182,7 @@ async fn history(seed: u64) -> (World, Tenant) {
 async fn by_and_by_is_what_all_at_once_is() {
     let mut seen = BTreeMap::<String, usize>::new();
     for seed in 1..13 {
-        let (mut w, tenant) = history(seed * 0x9e37_79b9_7f4a_7c15).await;
+        let (mut w, tenant) = history(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed)).await;
         let mut fresh = World::new().await;
         let mut datasets = ["users", "subscribedSkus", "subscriptions"];
         datasets.rotate_left(usize::try_from(seed).unwrap() % 3);

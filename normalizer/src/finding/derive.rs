@@ -65,7 +65,7 @@ impl Findings {
     }
 
     /// A user is no longer this.
-    pub fn old(&mut self, user: &Holder) {
+    pub fn was(&mut self, user: &Holder) {
         for found in of_user(user, &self.products) {
             let key = record::key(found.rule, &found.product.sku_id, Some(&user.user_id));
             self.wanted.insert(key, None);
@@ -73,7 +73,7 @@ impl Findings {
     }
 
     /// A user is this now.
-    pub fn new(&mut self, user: &Holder) {
+    pub fn is(&mut self, user: &Holder) {
         for found in of_user(user, &self.products) {
             let (key, finding) = record::record(&self.tenant_id, Some(&user.user_id), found);
             let body = Bytes::from(finding.encode_to_vec());
@@ -89,7 +89,7 @@ impl Findings {
                 self.wanted.insert(key, None);
             }
         }
-        self.new(user);
+        self.is(user);
     }
 
     /// A position is this now, or there is none.

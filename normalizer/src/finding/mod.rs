@@ -1,7 +1,7 @@
 //! What a SAM manager should look at: findings, derived from users, products and positions.
 //!
 //! [`rule`] decides and touches nothing; [`product`], [`kind`], [`ladder`] and [`plans`] hold what is known of products;
-//! [`derive`] and [`settle`] keep the records of a tenant what the rules make of the records beside them.
+//! the files `derive` and `settle` keep the records of a tenant what the rules make of the records beside them.
 
 pub(crate) mod derive;
 pub mod kind;

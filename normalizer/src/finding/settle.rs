@@ -121,7 +121,7 @@ async fn users(c: &mut Connection, run: &Shared, findings: &mut Findings) -> Res
             let skus = user.skus();
             if skus.iter().any(|sku| findings.changed.contains(*sku)) {
                 match first {
-                    true => findings.new(&user),
+                    true => findings.is(&user),
                     false => findings.anew(&user),
                 }
             }

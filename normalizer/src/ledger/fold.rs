@@ -165,7 +165,7 @@ impl Fold {
                 let user =
                     Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })?;
                 count::add(&mut self.licences, &user, -1);
-                self.findings.old(&user);
+                self.findings.was(&user);
             }
         }
         Ok(())
@@ -180,7 +180,7 @@ impl Fold {
                         what: "page of the inbox",
                     })?;
                     count::add(&mut self.licences, &user, 1);
-                    self.findings.new(&user);
+                    self.findings.is(&user);
                 }
                 RecordKind::SubscribedSku => {
                     self.products.insert(r.key.clone());

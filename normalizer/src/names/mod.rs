@@ -3,7 +3,7 @@
 //! From Microsoft's table "Product names and service plan identifiers for licensing" that the operator has downloaded,
 //! else from what this release knows of it. They are looked up where positions and findings are derived, so that every
 //! sink has them; what a new table names differently is derived anew by the next run of each tenant, because the name
-//! is part of what `finding::update::settle` compares.
+//! is part of what `finding::settle` compares.
 
 mod table;
 

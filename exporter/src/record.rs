@@ -4,7 +4,7 @@ use prost::Message as _;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
 use proto::inventory::v1::{
-    DeletedUser, DetectedApp, Device, Domain, Group, GroupMember, LicenseAssignment,
+    DeletedUser, DetectedApp, Device, Domain, Finding, Group, GroupMember, LicenseAssignment,
     LicensePosition, MailboxPurpose, ManagedDevice, Organization, ReportSettings, SignInActivity,
     SubscribedSku, Subscription, Usage, User,
 };
@@ -79,6 +79,7 @@ bodies! {
     DetectedApp: DetectedApp,
     ReportSettings: ReportSettings,
     Usage: OfficeActivation | OfficeActiveUser | M365AppUsage | TeamsActivity | EmailActivity | MailboxUsage | OnedriveUsage | OnedriveActivity | SharepointActivity | CopilotUsage,
+    Finding: Finding,
 }
 
 /// The kinds that a sink shows: those of the ledger, and the projection.

@@ -62,6 +62,8 @@ enum Command {
     Run(cmd::run::Run),
     /// The licence position: what there is, what is used, how, and what is left.
     Position(Output),
+    /// What to look at: licences on disabled accounts, in error, held twice, and units that nobody holds.
+    Findings(cmd::findings::Findings),
     /// What the services are doing, what waits, what is held.
     Status(Output),
     /// Readings of datasets, and removals that are held.
@@ -138,6 +140,7 @@ impl Cli {
             Command::Sync(sync) => sync.run(&config).await,
             Command::Run(run) => run.run(&config).await,
             Command::Position(output) => cmd::position::run(&config, output.output).await,
+            Command::Findings(findings) => findings.run(&config).await,
             Command::Status(output) => cmd::status::run(&config, output.output).await,
             Command::Runs(runs) => runs.run(&config).await,
             Command::Setaside(setaside) => setaside.run(&config).await,

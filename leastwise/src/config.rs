@@ -66,6 +66,7 @@ impl Settings for Config {
     fn resolve(&mut self, base: &Path) {
         below(base, &mut self.data_dir);
         self.outbound.resolve(base);
+        self.normalizer.resolve(base);
         self.tenants.iter_mut().for_each(|t| t.resolve(base));
         for sink in &mut self.sinks {
             sink.resolve(base);
@@ -107,7 +108,9 @@ impl Settings for Config {
     fn inspect(&self) -> Result<Vec<String>, Problem> {
         let now = runtime::Clock::system().micros() / 1_000_000;
         self.registry().check_credentials(now)?;
-        Ok(vec!["each tenant's credentials can be used".to_owned()])
+        let mut fine = vec!["each tenant's credentials can be used".to_owned()];
+        fine.extend(self.normalizer.inspect()?);
+        Ok(fine)
     }
 }
 

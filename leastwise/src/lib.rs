@@ -12,6 +12,7 @@ mod cmd {
     pub mod credentials;
     #[cfg(feature = "demo")]
     pub mod demo;
+    pub mod findings;
     pub mod init;
     pub mod kill;
     pub mod position;
@@ -27,6 +28,7 @@ mod cmd {
 }
 mod config;
 mod connect;
+mod ledger;
 mod output;
 mod progress;
 mod stack;

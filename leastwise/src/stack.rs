@@ -207,7 +207,7 @@ impl Stack {
                 clock: clock.clone(),
                 at_rest,
             },
-        );
+        )?;
         let feed = grpc::local(normalizer.feed());
         let exporter = Exporter::new(
             config.exporter(),

@@ -1,4 +1,5 @@
-//! How many users a CPU-second takes from a page in the queue to the ledger, its positions and its feed.
+//! How many users a CPU-second takes from a page in the queue to the ledger, its positions, findings and its feed. Every
+//! tenth account is disabled, so there are two findings for each five users.
 //!
 //! `cargo run --release -p normalizer --example ledger_throughput -- [users]`
 
@@ -17,24 +18,29 @@ use runtime::{CancellationToken, Clock};
 use tokio::task::JoinSet;
 
 const PAGE: usize = 999;
+const SKUS: [(&str, &str); 2] = [
+    ("06ebc4ee-1bb5-47dd-8120-11324bc54e06", "SPE_E5"),
+    (
+        "639dec6b-bb19-468b-871c-c5c441c4b0cb",
+        "Microsoft_365_Copilot",
+    ),
+];
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
 fn user(i: usize, city: &str) -> String {
     // Spread like Graph's ids: the ledger's index sees keys in random order.
     let id = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let (a, b) = (
-        "06ebc4ee-1bb5-47dd-8120-11324bc54e06",
-        "639dec6b-bb19-468b-871c-c5c441c4b0cb",
-    );
+    let [(a, _), (b, _)] = SKUS;
     let state = |sku, group| {
         format!(
             r#"{{"skuId":"{sku}","disabledPlans":[],"assignedByGroup":{group},"state":"Active","error":"None","lastUpdatedDateTime":"2026-01-01T00:00:00Z"}}"#
         )
     };
     format!(
-        r#"{{"id":"{:08x}-1111-4222-8333-{:012x}","userPrincipalName":"person{i}@contoso.example","displayName":"Person {i}","givenName":"Person","surname":"Number {i}","mail":"person{i}@contoso.example","accountEnabled":true,"userType":"Member","employeeId":"{i}","employeeType":null,"department":"Department {}","companyName":"Contoso","jobTitle":"Engineer","officeLocation":"{}","city":"{city}","country":"Germany","usageLocation":"DE","createdDateTime":"2024-02-03T04:05:06Z","onPremisesSyncEnabled":null,"assignedLicenses":[{{"skuId":"{a}","disabledPlans":[]}},{{"skuId":"{b}","disabledPlans":["0feaeb32-d00e-4d66-bd5a-43b5b83db82c"]}}],"licenseAssignmentStates":[{},{}]}}"#,
+        r#"{{"id":"{:08x}-1111-4222-8333-{:012x}","userPrincipalName":"person{i}@contoso.example","displayName":"Person {i}","givenName":"Person","surname":"Number {i}","mail":"person{i}@contoso.example","accountEnabled":{},"userType":"Member","employeeId":"{i}","employeeType":null,"department":"Department {}","companyName":"Contoso","jobTitle":"Engineer","officeLocation":"{}","city":"{city}","country":"Germany","usageLocation":"DE","createdDateTime":"2024-02-03T04:05:06Z","onPremisesSyncEnabled":null,"assignedLicenses":[{{"skuId":"{a}","disabledPlans":[]}},{{"skuId":"{b}","disabledPlans":["0feaeb32-d00e-4d66-bd5a-43b5b83db82c"]}}],"licenseAssignmentStates":[{},{}]}}"#,
         id >> 32,
         id & 0xffff_ffff,
+        !i.is_multiple_of(10),
         i % 40,
         i % 100,
         state(a, "null"),
@@ -45,29 +51,25 @@ fn user(i: usize, city: &str) -> String {
 /// Where user number n lives.
 type City = fn(usize) -> &'static str;
 
-fn messages(users: usize, run: u64, now: u64, city: City) -> Vec<Body> {
-    let pages = users.div_ceil(PAGE);
-    let mut out: Vec<Body> = (0..pages)
-        .map(|p| {
-            let of = p * PAGE..users.min((p + 1) * PAGE);
-            let objects: Vec<String> = of.map(|i| user(i, city(i))).collect();
-            let json = format!("{{\"value\":[{}]}}", objects.join(","));
-            Body::Page(PageFetched {
-                tenant_id: TENANT.into(),
-                dataset: "users".into(),
-                run,
-                attempt: 1,
-                sequence: u32::try_from(p).unwrap_or_default(),
-                mode: RunMode::Full.into(),
-                body: zstd::bulk::compress(json.as_bytes(), 1).unwrap_or_default(),
-                objects: u32::try_from(objects.len()).unwrap_or_default(),
-                ..PageFetched::default()
-            })
-        })
-        .collect();
-    out.push(Body::Sealed(RunSealed {
+fn page(dataset: &str, run: u64, sequence: usize, objects: &[String]) -> Body {
+    let json = format!("{{\"value\":[{}]}}", objects.join(","));
+    Body::Page(PageFetched {
         tenant_id: TENANT.into(),
-        dataset: "users".into(),
+        dataset: dataset.into(),
+        run,
+        attempt: 1,
+        sequence: u32::try_from(sequence).unwrap_or_default(),
+        mode: RunMode::Full.into(),
+        body: zstd::bulk::compress(json.as_bytes(), 1).unwrap_or_default(),
+        objects: u32::try_from(objects.len()).unwrap_or_default(),
+        ..PageFetched::default()
+    })
+}
+
+fn sealed(dataset: &str, run: u64, now: u64, pages: usize, objects: usize) -> Body {
+    Body::Sealed(RunSealed {
+        tenant_id: TENANT.into(),
+        dataset: dataset.into(),
         run,
         attempt: 1,
         mode: RunMode::Full.into(),
@@ -76,12 +78,39 @@ fn messages(users: usize, run: u64, now: u64, city: City) -> Vec<Body> {
             first: 0,
             last: u32::try_from(pages).unwrap_or_default() - 1,
         }],
-        objects: users as u64,
+        objects: objects as u64,
         started_at: now,
         sealed_at: now,
         pool: "p".into(),
         ..RunSealed::default()
-    }));
+    })
+}
+
+/// The products that the users hold.
+fn products(run: u64, now: u64) -> Vec<Body> {
+    let product = |(id, part_number): (&str, &str)| {
+        format!(
+            r#"{{"skuId":"{id}","skuPartNumber":"{part_number}","appliesTo":"User","consumedUnits":0,"prepaidUnits":{{"enabled":100}},"servicePlans":[]}}"#
+        )
+    };
+    let objects = SKUS.map(product);
+    let dataset = "subscribedSkus";
+    vec![
+        page(dataset, run, 0, &objects),
+        sealed(dataset, run, now, 1, objects.len()),
+    ]
+}
+
+fn messages(users: usize, run: u64, now: u64, city: City) -> Vec<Body> {
+    let pages = users.div_ceil(PAGE);
+    let mut out: Vec<Body> = (0..pages)
+        .map(|p| {
+            let of = p * PAGE..users.min((p + 1) * PAGE);
+            let objects: Vec<String> = of.map(|i| user(i, city(i))).collect();
+            page("users", run, p, &objects)
+        })
+        .collect();
+    out.push(sealed("users", run, now, pages, users));
     out
 }
 
@@ -134,7 +163,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             clock: clock.clone(),
             at_rest: None,
         },
-    );
+    )?;
 
     let (tell, mut verdicts) = tokio::sync::mpsc::unbounded_channel();
     let stop = CancellationToken::new();
@@ -159,14 +188,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     let now = clock.micros();
-    let runs: [(&str, City); 3] = [
-        ("first load", |_| "Bonn"),
-        ("unchanged", |_| "Bonn"),
-        ("1 % changed", |i| if i % 100 == 0 { "Ulm" } else { "Bonn" }),
+    let runs: [(&str, Option<City>); 4] = [
+        ("products", None),
+        ("first load", Some(|_| "Bonn")),
+        ("unchanged", Some(|_| "Bonn")),
+        (
+            "1 % changed",
+            Some(|i| if i % 100 == 0 { "Ulm" } else { "Bonn" }),
+        ),
     ];
     for (n, (name, city)) in runs.into_iter().enumerate() {
         let run = now + n as u64;
-        let messages = messages(users, run, now, city);
+        let messages = match city {
+            Some(city) => messages(users, run, now, city),
+            None => products(run, now),
+        };
         // Everything is in the queue before the clock starts: sealing it is not the normalizer's work, opening it is.
         for body in &messages {
             bus.publish(body).await?;

@@ -1,9 +1,13 @@
 //! Settings.
 
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use runtime::Problem;
 use serde::{Deserialize, Serialize};
+
+use crate::names::Names;
 
 /// Settings of the normalizer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,9 +24,30 @@ pub struct Config {
     pub residual: Residual,
     /// How long is kept what is no longer the newest state.
     pub retention: Retention,
+    /// Microsoft's table of product names; without it the names that this release knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<NamesFile>,
 }
 
 impl Config {
+    /// Makes paths relative to the directory of the configuration.
+    pub fn resolve(&mut self, base: &Path) {
+        if let Some(names) = &mut self.names {
+            runtime::config::below(base, &mut names.file);
+        }
+    }
+
+    /// Looks at the files that it names, and says which of them are fine.
+    ///
+    /// # Errors
+    /// When one can't be used.
+    pub fn inspect(&self) -> Result<Vec<String>, Problem> {
+        Names::load(self.names.as_ref())?;
+        let names = self.names.iter();
+        let fine = names.map(|n| format!("product names in {}", n.file.display()));
+        Ok(fine.collect())
+    }
+
     /// How late Graph's replicas may be.
     pub fn lateness(&self) -> Duration {
         Duration::from_secs(self.lateness_seconds)
@@ -37,6 +62,7 @@ impl Default for Config {
             guard: Guard::default(),
             residual: Residual::default(),
             retention: Retention::default(),
+            names: None,
         }
     }
 }
@@ -115,4 +141,14 @@ impl Default for Retention {
             set_aside_days: MONTH,
         }
     }
+}
+
+/// Microsoft's table "Product names and service plan identifiers for licensing", as downloaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamesFile {
+    /// The CSV file.
+    pub file: PathBuf,
+    /// Its SHA-256 in hexadecimal: a file that changed by itself is not taken.
+    pub sha256: String,
 }

@@ -1,5 +1,5 @@
 //! The normalizer: takes pages and seals from the queue, keeps the ledger of every tenant, derives licence positions
-//! and serves the feed that sinks are filled from.
+//! and findings, and serves the feed that sinks are filled from.
 //!
 //! It knows nothing of Microsoft Graph's protocol, tokens or sinks. Entry point: [`Normalizer`].
 
@@ -9,10 +9,12 @@ mod called;
 pub mod config;
 mod error;
 mod feed;
+pub mod finding;
 mod inbox;
 mod intake;
 pub mod ledger;
 pub mod map;
+pub mod names;
 mod outbox;
 pub mod position;
 mod retention;
@@ -29,10 +31,12 @@ use std::sync::{Arc, Mutex};
 
 use bus::Bus;
 use proto::ids::Timestamp;
-use runtime::Clock;
 use runtime::db::{Db, Migrations};
 use runtime::seal::Ring;
+use runtime::{Clock, Problem};
 use tokio::sync::Notify;
+
+use names::Names;
 
 pub use aside::source::AtRest;
 pub use config::Config;
@@ -43,11 +47,13 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &[
         (1, include_str!("../migrations/sqlite/0001_ledger.sql")),
         (2, include_str!("../migrations/sqlite/0002_asked.sql")),
+        (3, include_str!("../migrations/sqlite/0003_findings.sql")),
         (4, include_str!("../migrations/sqlite/0004_aside.sql")),
     ],
     // PostgreSQL came with version 2.
     postgres: &[
         (2, include_str!("../migrations/postgres/0002_ledger.sql")),
+        (3, include_str!("../migrations/postgres/0003_findings.sql")),
         (4, include_str!("../migrations/postgres/0004_aside.sql")),
     ],
 };
@@ -71,6 +77,7 @@ pub struct Normalizer(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    names: Names,
     bus: Bus,
     db: Db,
     clock: Clock,
@@ -87,7 +94,11 @@ struct Inner {
 
 impl Normalizer {
     /// A normalizer; nothing happens before [`Normalizer::run`].
-    pub fn new(config: Config, deps: Deps) -> Normalizer {
+    ///
+    /// # Errors
+    /// When the table of names that the configuration names can't be used.
+    pub fn new(config: Config, deps: Deps) -> Result<Normalizer, Problem> {
+        let names = Names::load(config.names.as_ref())?;
         let Deps {
             bus,
             db,
@@ -97,8 +108,9 @@ impl Normalizer {
         let (arrived, troubles) = (Mutex::default(), Mutex::default());
         let unpublished = Mutex::default();
         let (apply, publish) = (Notify::new(), Notify::new());
-        Normalizer(Arc::new(Inner {
+        Ok(Normalizer(Arc::new(Inner {
             config,
+            names,
             bus,
             db,
             clock,
@@ -108,7 +120,7 @@ impl Normalizer {
             unpublished,
             apply,
             publish,
-        }))
+        })))
     }
 
     /// The feed's server.

@@ -218,7 +218,7 @@ mod tests {
             clock: Clock::starting_at(1),
             at_rest: None,
         };
-        Normalizer::new(Config::default(), deps)
+        Normalizer::new(Config::default(), deps).unwrap()
     }
 
     async fn sql(n: &Normalizer, sql: &'static str) {

@@ -68,6 +68,7 @@ impl config::Settings for Settings {
         }
         self.bus.resolve(base);
         self.db.resolve(base);
+        self.normalizer.resolve(base);
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -93,16 +94,15 @@ impl config::Settings for Settings {
             }
             None => "without [at_rest] only reasons of set-aside objects are kept",
         };
-        Ok(vec![
-            format!("keys of the queue in {keys}"),
-            at_rest.to_owned(),
-        ])
+        let mut fine = vec![format!("keys of the queue in {keys}"), at_rest.to_owned()];
+        fine.extend(self.normalizer.inspect()?);
+        Ok(fine)
     }
 }
 
 impl Service for Settings {
     const NAME: &'static str = "normalizer";
-    const ABOUT: &'static str = "Keeps the ledger of every tenant, derives licence positions and serves the feed of changes";
+    const ABOUT: &'static str = "Keeps the ledger of every tenant, derives licence positions and findings, and serves the feed of changes";
 
     fn sections(&self) -> Sections<'_> {
         Sections {
@@ -138,7 +138,7 @@ impl Service for Settings {
                 clock: process.clock.clone(),
                 at_rest: at_rest.map(Arc::new),
             },
-        );
+        )?;
         let routes = Routes::new(normalizer.admin()).add_service(normalizer.feed());
         let stop = process.stop.child_token();
         let work = async move { normalizer.run(stop).await };

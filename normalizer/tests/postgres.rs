@@ -10,6 +10,8 @@
 mod aside;
 #[path = "feed.rs"]
 mod feed;
+#[path = "findings.rs"]
+mod findings;
 #[path = "guard.rs"]
 mod guard;
 #[path = "ledger.rs"]

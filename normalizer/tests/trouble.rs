@@ -61,7 +61,11 @@ async fn what_fails_again_and_again_is_read_again() {
     w.sql(MEND).await;
     send(&w, 20).await;
     assert!(w.verdict().await.complete);
-    assert_eq!(w.records().await.len(), 2, "the product and its position");
+    assert_eq!(
+        w.records().await.len(),
+        3,
+        "the product, its position and its units that nobody holds"
+    );
     w.stop().await;
 }
 

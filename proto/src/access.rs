@@ -26,7 +26,7 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/leastwise.admin.v1.TokenBrokerAdmin/SignIn", "security"),
     ("/leastwise.admin.v1.TokenBrokerAdmin/Kill", "security"),
     ("/leastwise.admin.v1.TokenBrokerAdmin/Revive", "security"),
-    // What a sink gets is what `leastwise position` prints.
+    // What a sink gets is what `leastwise position` and `findings` print.
     ("/leastwise.feed.v1.Feed/Heads", "caller or viewer"),
     ("/leastwise.feed.v1.Feed/Follow", "caller"),
     ("/leastwise.feed.v1.Feed/Snapshot", "caller or viewer"),

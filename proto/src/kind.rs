@@ -20,7 +20,7 @@ macro_rules! kinds {
     };
 }
 
-kinds! { 25:
+kinds! { 26:
     Organization "organization",
     SubscribedSku "subscribed_sku",
     Subscription "subscription",
@@ -46,6 +46,7 @@ kinds! { 25:
     OnedriveActivity "onedrive_activity",
     SharepointActivity "sharepoint_activity",
     CopilotUsage "copilot_usage",
+    Finding "finding",
 }
 
 impl RecordKind {

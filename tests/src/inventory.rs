@@ -12,13 +12,14 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 pub type Records = BTreeMap<String, Value>;
 
 /// Every kind that the files sink writes.
-pub const KINDS: [&str; 6] = [
+pub const KINDS: [&str; 7] = [
     "organization",
     "subscribed_sku",
     "subscription",
     "user",
     "license_assignment",
     "license_position",
+    "finding",
 ];
 
 /// The properties that make a record's key.
@@ -27,6 +28,7 @@ fn key_of(kind: &str) -> &'static [&'static str] {
         "organization" => &["tenantId"],
         "subscribed_sku" | "license_position" => &["tenantId", "skuId"],
         "subscription" => &["tenantId", "id"],
+        "finding" => &["tenantId", "rule", "skuId", "userId"],
         "user" => &["tenantId", "userId"],
         "license_assignment" => &[
             "tenantId",

@@ -8,6 +8,7 @@ pub mod compared;
 pub mod contract;
 pub mod desk;
 pub mod dev;
+mod expected_findings;
 mod ground;
 pub mod inventory;
 pub mod killed;

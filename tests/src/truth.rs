@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use graph_sim::Sim;
 use serde_json::{Map, Value, json};
 
+use crate::expected_findings::{From, findings};
 use crate::inventory::{Records, by_key};
 
 /// A moment of all tenants, as records.
@@ -73,6 +74,7 @@ impl Truth {
                 by_key(kind, users.flat_map(assignments))
             }
             "license_position" => by_key(kind, self.positions()),
+            "finding" => by_key(kind, self.findings()),
             kind => self.records[kind].clone(),
         }
     }
@@ -91,6 +93,15 @@ impl Truth {
             }
         }
         (self, unnamed)
+    }
+
+    fn findings(&self) -> Vec<Value> {
+        findings(&From {
+            users: &self.records["user"],
+            skus: &self.records["subscribed_sku"],
+            subscriptions: &self.records["subscription"],
+            positions: &self.positions(),
+        })
     }
 
     fn positions(&self) -> Vec<Value> {

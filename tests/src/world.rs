@@ -19,6 +19,7 @@ use proto::admin::v1::{ApproveRequest, MakeDueRequest, RejectRequest, WatchReque
 use runtime::{Clock, Problem};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::expected_findings::explained;
 use crate::ground::Ground;
 pub use crate::ground::Setting;
 use crate::inventory::{self, KINDS, Records};
@@ -426,9 +427,7 @@ impl World {
     pub fn is(&self, truth: &Truth) {
         for kind in KINDS {
             let mut actual = self.inventory(kind);
-            if kind == "license_position" {
-                actual.values_mut().for_each(name_taken);
-            }
+            actual.values_mut().for_each(|r| name_taken(kind, r));
             inventory::same(kind, &truth.records(kind), &actual);
         }
         self.sqlite_shows_the_same();
@@ -485,7 +484,12 @@ pub fn exit(outcome: &Outcome) -> String {
 }
 
 /// Names for people come from a table of the product's; here it is enough that there is one.
-pub(crate) fn name_taken(position: &mut serde_json::Value) {
-    let name = position.as_object_mut().unwrap().remove("productName");
-    assert!(name.is_some_and(|n| n.as_str().is_some_and(|n| !n.is_empty())));
+pub(crate) fn name_taken(kind: &str, record: &mut serde_json::Value) {
+    if kind == "license_position" || kind == "finding" {
+        let name = record.as_object_mut().unwrap().remove("productName");
+        assert!(name.is_some_and(|n| n.as_str().is_some_and(|n| !n.is_empty())));
+    }
+    if kind == "finding" {
+        explained(record);
+    }
 }

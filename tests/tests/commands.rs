@@ -23,6 +23,27 @@ fn a_tenant_of_ones_own_is_read_and_shows_what_the_demo_shows() {
             .any(|p| p["assigned"].as_i64() > Some(0))
     );
 
+    let found = |args: &[&str]| -> Vec<Value> {
+        let args = ["findings", "--output", "json"].iter().chain(args);
+        serde_json::from_str(&home.works(args.copied())).unwrap()
+    };
+    let (all, blocked) = (found(&[]), found(&["--rule", "disabled_account"]));
+    assert!(!blocked.is_empty() && blocked.len() < all.len());
+    assert!(blocked.iter().all(|f| f["rule"] == "disabled_account"));
+    let e3 = found(&["--rule", "unassigned", "--sku", "spe_e3"]);
+    assert_eq!(e3.len(), 1, "{e3:?}");
+    assert_eq!(e3[0]["skuPartNumber"], "SPE_E3");
+    assert!(found(&["--tenant", "nobody"]).is_empty());
+    let table = home.works(["findings"]);
+    assert!(
+        table.contains(&format!("{} findings", all.len())),
+        "{table}"
+    );
+    assert!(
+        table.contains("disabled_account") && !table.contains("FLOW"),
+        "{table}"
+    );
+
     let demo = tempfile::tempdir().unwrap();
     let mut command = program("leastwise");
     command
@@ -35,6 +56,11 @@ fn a_tenant_of_ones_own_is_read_and_shows_what_the_demo_shows() {
         shown.status.success(),
         "{}",
         String::from_utf8_lossy(&shown.stderr)
+    );
+    let text = String::from_utf8_lossy(&shown.stdout);
+    assert!(
+        text.contains(&format!("{} findings: ", all.len())),
+        "{text}"
     );
     let (mine, demos) = (
         inventory(&home.path("inventory")),

@@ -199,7 +199,8 @@ fn two() -> Two {
             clock: clock.clone(),
             at_rest: None,
         },
-    );
+    )
+    .unwrap();
     Two {
         first,
         second,

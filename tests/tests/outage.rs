@@ -169,7 +169,8 @@ impl Installation {
                 clock: world.clock.clone(),
                 at_rest: None,
             },
-        );
+        )
+        .unwrap();
         let admin = CollectorAdminClient::new(local(collector.admin()));
         let mut tasks = JoinSet::new();
         // They end with the value.

@@ -13,9 +13,10 @@ use tokio::net::TcpListener;
 
 use super::stats::Stats;
 use super::sync::Pass;
-use super::{init::Init, position};
+use super::{findings, init::Init, position};
 use crate::cli::Format;
 use crate::config::Config;
+use crate::ledger;
 use crate::output::{self, thousands};
 use crate::stack::{Options, Stack};
 
@@ -105,9 +106,15 @@ impl Demo {
             .await?;
         }
         output::write("\nLicence position\n\n")?;
-        let tenants = position::tenants(config, clients.feed.clone()).await?;
+        let tenants = ledger::tenants(config, clients.feed.clone()).await?;
         let positions = position::read(&tenants, clients.feed.clone()).await?;
         position::print(&tenants, &positions, Format::Table)?;
+        let found = findings::read(&tenants, clients.feed.clone(), |_| true).await?;
+        output::write(&format!(
+            "\n{}: `leastwise findings --config {}`\n",
+            findings::line(&found),
+            out.join("leastwise.toml").display(),
+        ))?;
         output::write(&format!(
             "\nInventory files: {}\n\nTry next:\n  leastwise position --config {toml} --output csv\n  leastwise init            # for a tenant of your own\n",
             out.join("inventory").display(),

@@ -2,17 +2,15 @@
 
 use std::process::ExitCode;
 
-use prost::Message as _;
-use proto::feed::v1::feed_client::FeedClient;
-use proto::feed::v1::{HeadsRequest, SnapshotRequest};
 use proto::inventory::v1::LicensePosition;
 use proto::kind::RecordKind;
 use runtime::Problem;
 use runtime::grpc::Channel;
 
 use crate::cli::Format;
-use crate::config::{Config, Source};
-use crate::connect::{Services, refused};
+use crate::config::Source;
+use crate::connect::Services;
+use crate::ledger::{self, Tenant};
 use crate::output::{self, Column, thousands};
 
 /// Prints the position of every tenant.
@@ -21,7 +19,7 @@ pub async fn run(source: &Source, format: Format) -> Result<ExitCode, Problem> {
     let services = Services::find(&config, "").await?;
     let printed = async {
         let feed = services.clients().feed.clone();
-        let tenants = tenants(&config, feed.clone()).await?;
+        let tenants = ledger::tenants(&config, feed.clone()).await?;
         let positions = read(&tenants, feed).await?;
         if positions.is_empty() && format == Format::Table {
             return output::write(
@@ -35,68 +33,18 @@ pub async fn run(source: &Source, format: Format) -> Result<ExitCode, Problem> {
     printed.map(|()| ExitCode::SUCCESS)
 }
 
-/// A tenant whose position is shown.
-pub struct Tenant {
-    id: String,
-    name: String,
-}
-
-/// The configured tenants; where the services are in other processes, all that the ledger has.
-pub async fn tenants(config: &Config, feed: Channel) -> Result<Vec<Tenant>, Problem> {
-    if !config.tenants.is_empty() {
-        let known = config.tenants.iter().map(|t| Tenant {
-            id: t.id.to_string(),
-            name: t.name.clone().unwrap_or_else(|| t.id.to_string()),
-        });
-        return Ok(known.collect());
-    }
-    let heads = FeedClient::new(feed)
-        .heads(HeadsRequest {})
-        .await
-        .map_err(refused)?;
-    let heads = heads.into_inner().heads.into_iter();
-    Ok(heads
-        .map(|h| Tenant {
-            name: h.tenant_id.clone(),
-            id: h.tenant_id,
-        })
-        .collect())
-}
-
 /// The positions of these tenants, the most used products first.
 pub async fn read(tenants: &[Tenant], feed: Channel) -> Result<Vec<LicensePosition>, Problem> {
-    let mut client = FeedClient::new(feed);
     let mut positions = Vec::new();
     for tenant in tenants {
-        let kinds = vec![RecordKind::LicensePosition.name().to_owned()];
-        let request = SnapshotRequest {
-            tenant_id: tenant.id.clone(),
-            kinds,
-        };
-        let mut batches = match client.snapshot(request).await {
-            Ok(batches) => batches.into_inner(),
-            Err(status) if status.code() == tonic::Code::NotFound => continue,
-            Err(status) => return Err(refused(status)),
-        };
-        let first = positions.len();
-        while let Some(batch) = batches.message().await.map_err(refused)? {
-            for record in batch.records {
-                positions.push(
-                    LicensePosition::decode(record.body.as_slice()).map_err(|e| {
-                        Problem::new(
-                            "LW-5090",
-                            format!("a licence position can't be read: {e}."),
-                            "report it",
-                        )
-                    })?,
-                );
-            }
-        }
-        positions[first..].sort_by(|a, b| {
+        let kind = RecordKind::LicensePosition;
+        let mut found = ledger::records(tenant, kind, feed.clone(), |_| true).await?;
+        found.sort_by(|a: &LicensePosition, b| {
             b.assigned
                 .cmp(&a.assigned)
                 .then_with(|| a.product_name.cmp(&b.product_name))
         });
+        positions.append(&mut found);
     }
     Ok(positions)
 }

@@ -8,7 +8,7 @@ use runtime::row;
 
 use super::absence::{Judgement, Keys, judge};
 use super::admit::{self, Admission, Mode, admit};
-use super::bulk as rows;
+use super::bulk::{self as rows, Shared};
 use super::close::{self, Closed};
 use super::fold::Fold;
 use super::gaps::Gaps;
@@ -16,7 +16,9 @@ use super::pages::{Named, number};
 use super::suspects::{self, Suspects};
 use crate::config::Config;
 use crate::error::Error;
+use crate::finding::derive::Findings;
 use crate::map::Sums;
+use crate::names::Names;
 use crate::position::update;
 use crate::{inbox, store};
 
@@ -55,7 +57,7 @@ pub(crate) struct Applied {
 /// Applies the run of a seal, or says why not. All pages are there, or the seal is a dead letter.
 pub(crate) async fn apply(
     w: &mut Write,
-    config: &Config,
+    (config, names): (&Config, &Names),
     waiting: &Waiting,
     now: Timestamp,
 ) -> Result<Applied, Error> {
@@ -117,6 +119,7 @@ pub(crate) async fn apply(
         (Admission::Apply, Some(dataset)) => {
             let run = Run {
                 config,
+                names,
                 waiting,
                 dataset,
                 mode,
@@ -137,6 +140,7 @@ const READ: &str = "read the state of a dataset";
 
 struct Run<'a> {
     config: &'a Config,
+    names: &'a Names,
     waiting: &'a Waiting,
     dataset: &'static Declaration,
     mode: Mode,
@@ -175,7 +179,15 @@ impl Run<'_> {
         let suspects = suspects::load(c, tenant, self.dataset.name).await?;
 
         rows::widen(c).await.map_err(Error::db("begin to apply"))?;
-        let mut fold = Fold::new(tenant, kind, closing, self.fresh);
+        let source = None;
+        let shared = Shared {
+            tenant,
+            kind,
+            closing,
+            source,
+        };
+        let findings = Findings::begin(c, &shared, &seal.tenant_id, self.names).await?;
+        let mut fold = Fold::new(shared, self.fresh, findings);
         let mut said = self.pages(c, &mut fold, &suspects).await?;
         // The collector knows what a page can't show: that objects are missing which Graph has counted.
         let complete = said.gaps.count() == 0 && seal.gaps.is_empty() && !dead;
@@ -216,15 +228,7 @@ impl Run<'_> {
             fold.remove(c, &outcome.remove).await?;
         }
         suspects::store(c, (tenant, self.dataset.name), &suspects, &outcome.suspects).await?;
-        let positions = update::update(
-            c,
-            &fold.shared,
-            &seal.tenant_id,
-            &fold.licences,
-            &fold.products,
-            &self.config.residual,
-        )
-        .await?;
+        let derived = update::update(c, &mut fold, &seal.tenant_id, &self.config.residual).await?;
 
         let held = outcome
             .suspects
@@ -250,7 +254,7 @@ impl Run<'_> {
             fold.changed() + fold.removed,
         )
         .await?;
-        let changed_records = fold.changed() + fold.removed + positions;
+        let changed_records = fold.changed() + fold.removed + derived;
         close::advance(c, (tenant, closing, changed_records > 0), seal).await?;
         close::clear(c, tenant, seal, true).await?;
         let (now, pages, suspects) = (self.now, said.pages, &outcome.suspects);

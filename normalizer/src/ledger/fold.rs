@@ -1,6 +1,6 @@
 //! Folds the pages of a run into the records of its dataset, writing only what differs.
 
-use proto::ids::Closing;
+use prost::Message as _;
 use proto::kind::RecordKind;
 use roaring::RoaringTreemap;
 use runtime::db::Connection;
@@ -8,8 +8,9 @@ use runtime::db::Connection;
 use super::absence::Keys;
 use super::bulk::{self, Existing, Shared, row_number};
 use crate::error::Error;
+use crate::finding::derive::Findings;
 use crate::map::Mapped;
-use crate::position::count::{self, BySku};
+use crate::position::count::{self, BySku, Holder};
 
 /// What a run did to the records of its dataset.
 pub(crate) struct Fold {
@@ -30,20 +31,17 @@ pub(crate) struct Fold {
     pub licences: BySku,
     /// Products that changed.
     pub products: Keys,
+    /// What is found about users.
+    pub findings: Findings,
 }
 
 const COMPARE: &str = "compare records";
 const WRITE: &str = "write records";
 
 impl Fold {
-    pub fn new(tenant: i64, kind: RecordKind, closing: Closing, fresh: bool) -> Fold {
+    pub fn new(shared: Shared, fresh: bool, findings: Findings) -> Fold {
         Fold {
-            shared: Shared {
-                tenant,
-                kind,
-                closing,
-                source: None,
-            },
+            shared,
             fresh,
             seen: RoaringTreemap::new(),
             applied: 0,
@@ -54,6 +52,7 @@ impl Fold {
             removed: 0,
             licences: BySku::new(),
             products: Keys::new(),
+            findings,
         }
     }
 
@@ -69,6 +68,11 @@ impl Fold {
 
     /// Takes a page: sorted by key, each key once.
     pub async fn page(&mut self, c: &mut Connection, page: &[Mapped]) -> Result<(), Error> {
+        self.take(c, page).await?;
+        self.findings.flush(c, &self.shared).await
+    }
+
+    async fn take(&mut self, c: &mut Connection, page: &[Mapped]) -> Result<(), Error> {
         if self.fresh {
             let all: Vec<&Mapped> = page.iter().collect();
             let new = bulk::insert_new(c, self.shared, &all)
@@ -151,28 +155,32 @@ impl Fold {
         self.note(&write)
     }
 
-    /// Takes away what the old state of users counted.
+    /// Takes away what followed from the old state of users.
     async fn forget(&mut self, c: &mut Connection, ids: &[i64]) -> Result<(), Error> {
         if self.shared.kind == RecordKind::User && !ids.is_empty() {
             for body in bulk::bodies(c, ids)
                 .await
                 .map_err(Error::db("read users"))?
             {
-                count::add(&mut self.licences, &body, -1)
-                    .map_err(|_| Error::Damaged { what: "record" })?;
+                let user =
+                    Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })?;
+                count::add(&mut self.licences, &user, -1);
+                self.findings.was(&user);
             }
         }
         Ok(())
     }
 
-    /// Notes what positions follow from the written records.
+    /// Notes what positions and findings follow from the written records.
     fn note(&mut self, written: &[&Mapped]) -> Result<(), Error> {
         for r in written {
             match self.shared.kind {
                 RecordKind::User => {
-                    count::add(&mut self.licences, &r.body, 1).map_err(|_| Error::Damaged {
+                    let user = Holder::decode(&r.body[..]).map_err(|_| Error::Damaged {
                         what: "page of the inbox",
-                    })?
+                    })?;
+                    count::add(&mut self.licences, &user, 1);
+                    self.findings.is(&user);
                 }
                 RecordKind::SubscribedSku => {
                     self.products.insert(r.key.clone());
@@ -226,6 +234,7 @@ impl Fold {
             let live: Vec<_> = rows.into_iter().filter(|r| !r.removed).collect();
             let ids: Vec<i64> = live.iter().map(|r| r.id).collect();
             self.forget(c, &ids).await?;
+            self.findings.flush(c, &self.shared).await?;
             bulk::remove(c, self.shared, &ids)
                 .await
                 .map_err(Error::db("remove records"))?;

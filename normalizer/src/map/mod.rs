@@ -114,7 +114,7 @@ pub fn page(kind: RecordKind, tenant: &str, json: &str) -> Result<Objects, Strin
         | Kind::OnedriveActivity
         | Kind::SharepointActivity
         | Kind::CopilotUsage => read::<usage::Rows>,
-        Kind::LicensePosition | Kind::Unspecified => {
+        Kind::LicensePosition | Kind::Finding | Kind::Unspecified => {
             return Err("no dataset writes this kind".into());
         }
     };

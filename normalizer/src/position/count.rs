@@ -7,10 +7,13 @@ use std::collections::HashMap;
 
 use prost::Message;
 
-/// The properties of `inventory.v1.User` that count. The others are skipped unread: this runs for every user of a
-/// first load.
+/// The properties of `inventory.v1.User` that positions and findings follow from. The others are skipped unread: this
+/// runs for every user of a first load.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Holder {
+    /// Graph's id of the user.
+    #[prost(string, tag = "2")]
+    pub user_id: String,
     /// Whether sign-in is allowed.
     #[prost(bool, optional, tag = "8")]
     pub account_enabled: Option<bool>,
@@ -31,6 +34,9 @@ pub struct Held {
     /// GUID of the product.
     #[prost(string, tag = "1")]
     pub sku_id: String,
+    /// Service plans switched off for the user.
+    #[prost(string, repeated, tag = "2")]
+    pub disabled_plans: Vec<String>,
 }
 
 /// The part of `LicenseAssignmentState` that counts.
@@ -45,6 +51,21 @@ pub struct Way {
     /// Active, ActiveWithError, Disabled or Error.
     #[prost(string, tag = "3")]
     pub state: String,
+    /// Why the state is an error.
+    #[prost(string, optional, tag = "4")]
+    pub error: Option<String>,
+}
+
+impl Holder {
+    /// Every product that the user has or should have, each once.
+    pub fn skus(&self) -> Vec<&str> {
+        let held = self.assigned_licenses.iter().map(|l| l.sku_id.as_str());
+        let ways = self.license_assignment_states.iter();
+        let mut skus: Vec<&str> = held.chain(ways.map(|w| w.sku_id.as_str())).collect();
+        skus.sort_unstable();
+        skus.dedup();
+        skus
+    }
 }
 
 /// Users of one product, as `inventory.v1.LicensePosition` defines each number; or a difference of such numbers.
@@ -80,38 +101,15 @@ impl Counts {
 /// Counters, or differences, by product.
 pub type BySku = HashMap<String, Counts>;
 
-/// Adds `sign` times what this user (an encoded `inventory.v1.User`) counts.
-///
-/// # Errors
-/// When the bytes are no user.
-pub fn add(to: &mut BySku, user: &[u8], sign: i64) -> Result<(), prost::DecodeError> {
-    let user = Holder::decode(user)?;
-    for (sku, counts) in of(&user) {
+/// Adds `sign` times what this user counts.
+pub fn add(to: &mut BySku, user: &Holder, sign: i64) {
+    for sku in user.skus() {
+        let counts = count(user, sku);
         match to.get_mut(sku) {
             Some(sum) => sum.add(&counts, sign),
             None => to.entry(sku.to_owned()).or_default().add(&counts, sign),
         }
     }
-    Ok(())
-}
-
-/// What a user counts, by product. Both lists of a user are sorted by product.
-fn of(user: &Holder) -> Vec<(&str, Counts)> {
-    let mut skus: Vec<&str> = user
-        .assigned_licenses
-        .iter()
-        .map(|l| l.sku_id.as_str())
-        .collect();
-    skus.extend(
-        user.license_assignment_states
-            .iter()
-            .map(|w| w.sku_id.as_str()),
-    );
-    skus.sort_unstable();
-    skus.dedup();
-    skus.into_iter()
-        .map(|sku| (sku, count(user, sku)))
-        .collect()
 }
 
 fn count(user: &Holder, sku: &str) -> Counts {
@@ -139,7 +137,7 @@ fn count(user: &Holder, sku: &str) -> Counts {
 }
 
 /// Whether a way in this state gives the user the product.
-pub(super) fn works(state: &str) -> bool {
+pub(crate) fn works(state: &str) -> bool {
     matches!(state, "Active" | "ActiveWithError")
 }
 

@@ -3,8 +3,8 @@
 use proto::inventory::v1::{LicensePosition, SubscribedSku};
 
 use super::count::Counts;
-use super::names;
 use crate::config::Residual;
+use crate::names::Names;
 
 /// The position of a product: there is one if the tenant has the product or a user consumes it.
 pub fn position(
@@ -13,6 +13,7 @@ pub fn position(
     sku: Option<&SubscribedSku>,
     counts: &Counts,
     limit: &Residual,
+    names: &Names,
 ) -> Option<LicensePosition> {
     if sku.is_none() && counts.assigned == 0 {
         return None;
@@ -27,7 +28,8 @@ pub fn position(
         tenant_id: tenant.to_owned(),
         sku_id: sku_id.to_owned(),
         sku_part_number: has.sku_part_number.clone(),
-        product_name: names::name(sku_id)
+        product_name: names
+            .product(sku_id)
             .unwrap_or(&has.sku_part_number)
             .to_owned(),
         applies_to: has.applies_to.clone(),
@@ -75,7 +77,8 @@ mod tests {
                 direct: assigned,
                 ..Default::default()
             };
-            position("t", "s", Some(&sku), &counts, &Residual::default()).unwrap()
+            let names = Names::built_in();
+            position("t", "s", Some(&sku), &counts, &Residual::default(), &names).unwrap()
         };
         let p = make(990);
         assert_eq!(
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn exists_while_the_product_is_owned_or_consumed() {
-        let limit = Residual::default();
+        let (limit, names) = (Residual::default(), Names::built_in());
         assert_eq!(
             position(
                 "t",
@@ -99,7 +102,8 @@ mod tests {
                     in_error: 1,
                     ..Default::default()
                 },
-                &limit
+                &limit,
+                &names,
             ),
             None
         );
@@ -113,6 +117,7 @@ mod tests {
                 ..Default::default()
             },
             &limit,
+            &names,
         )
         .unwrap();
         assert_eq!((p.provisioned, p.available, p.reconciled), (0, -5, true));
@@ -122,7 +127,8 @@ mod tests {
                 "s",
                 Some(&SubscribedSku::default()),
                 &Counts::default(),
-                &limit
+                &limit,
+                &names,
             )
             .is_some()
         );

@@ -2,6 +2,5 @@
 
 pub mod count;
 pub mod derive;
-pub mod names;
 pub mod paths;
 pub(crate) mod update;

@@ -1,6 +1,6 @@
-//! Brings the stored counters and positions up to what a run changed.
+//! Brings the stored counters, positions and what is found about them up to what a run changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use prost::Message as _;
 use proto::inventory::v1::SubscribedSku;
@@ -12,79 +12,52 @@ use super::count::{BySku, Counts};
 use super::derive::position;
 use crate::config::Residual;
 use crate::error::Error;
-use crate::ledger::bulk::{self as rows, Shared};
-use crate::map::{self, Mapped};
+use crate::ledger::derived::{self, Wanted};
+use crate::ledger::fold::Fold;
 
-/// Writes the positions that follow from changed counters and products, and says how many records that changed.
+/// Writes the positions and findings that follow from the records of a run, and says how many records that changed.
 pub(crate) async fn update(
     c: &mut Connection,
-    run: &Shared,
+    fold: &mut Fold,
     tenant_id: &str,
-    licences: &BySku,
-    products: &BTreeSet<String>,
     limit: &Residual,
 ) -> Result<u64, Error> {
-    let mut skus = products.clone();
+    let run = fold.shared;
+    fold.findings.end(c, &run).await?;
+    let mut skus = fold.products.clone();
+    skus.extend(fold.findings.changed.iter().cloned());
     skus.extend(
-        licences
+        fold.licences
             .iter()
             .filter(|(_, d)| **d != Counts::default())
             .map(|(sku, _)| sku.clone()),
     );
     let skus: Vec<&str> = skus.iter().map(String::as_str).collect();
     if skus.is_empty() {
-        return Ok(0);
+        return Ok(fold.findings.written);
     }
     let mut counts = counters(c, run.tenant, &skus).await?;
-    for (sku, difference) in licences.iter().filter(|(_, d)| **d != Counts::default()) {
+    let differences = fold.licences.iter();
+    for (sku, difference) in differences.filter(|(_, d)| **d != Counts::default()) {
         let sum = counts.entry(sku.clone()).or_default();
         sum.add(difference, 1);
         store(c, run.tenant, sku, sum).await?;
     }
 
     let owned = products_of(c, run.tenant, &skus).await?;
-    let kind = RecordKind::LicensePosition;
-    let stored = rows::existing(c, (run.tenant, kind), &skus)
-        .await
-        .map_err(Error::db(READ))?;
-    let stored: HashMap<&str, _> = stored.iter().map(|r| (r.key.as_str(), r)).collect();
-    let (mut write, mut remove) = (Vec::new(), Vec::new());
+    let findings = &mut fold.findings;
+    let mut wanted = Wanted::new();
     for sku in skus {
         let count = counts.get(sku).copied().unwrap_or_default();
-        let before = stored.get(sku).filter(|r| !r.removed);
-        match (
-            position(tenant_id, sku, owned.get(sku), &count, limit),
-            before,
-        ) {
-            (Some(p), before) => {
-                let body = bytes::Bytes::from(p.encode_to_vec());
-                let hash = map::hash(kind, &body);
-                if before.is_none_or(|r| r.hash != hash) {
-                    write.push(Mapped {
-                        key: sku.to_owned(),
-                        hash,
-                        body,
-                    });
-                }
-            }
-            (None, Some(before)) => remove.push(before.id),
-            (None, None) => {}
-        }
+        let has = owned.get(sku);
+        let position = position(tenant_id, sku, has, &count, limit, &findings.names);
+        findings.position(sku, position.as_ref());
+        let body = position.map(|p| bytes::Bytes::from(p.encode_to_vec()));
+        wanted.insert(sku.to_owned(), body);
     }
-    let shared = Shared {
-        kind,
-        source: None,
-        ..*run
-    };
-    rows::upsert(c, shared, &write.iter().collect::<Vec<_>>())
-        .await
-        .map_err(Error::db("write positions"))?;
-    if !remove.is_empty() {
-        rows::remove(c, shared, &remove)
-            .await
-            .map_err(Error::db("remove positions"))?;
-    }
-    Ok((write.len() + remove.len()) as u64)
+    let positions = derived::bring(c, &run, RecordKind::LicensePosition, &wanted).await?;
+    findings.flush(c, &run).await?;
+    Ok(positions + findings.written)
 }
 
 const READ: &str = "read what positions follow from";

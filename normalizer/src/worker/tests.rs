@@ -21,7 +21,7 @@ fn of(db: Db) -> Normalizer {
         clock: Clock::starting_at(1_800_000_000_000_000),
         at_rest: None,
     };
-    Normalizer::new(Config::default(), deps)
+    Normalizer::new(Config::default(), deps).unwrap()
 }
 
 async fn alone(dir: &Path) -> Normalizer {

@@ -77,7 +77,7 @@ impl World {
             clock: clock.clone(),
             at_rest: at_rest(dir.path()),
         };
-        let normalizer = Normalizer::new(config.clone(), deps);
+        let normalizer = Normalizer::new(config.clone(), deps).unwrap();
         let (stop, tasks) = (CancellationToken::new(), JoinSet::new());
         let mut world = World {
             dir,
@@ -138,7 +138,7 @@ impl World {
             clock: self.clock.clone(),
             at_rest: at_rest(self.dir.path()),
         };
-        self.normalizer = Normalizer::new(self.config.clone(), deps);
+        self.normalizer = Normalizer::new(self.config.clone(), deps).unwrap();
         self.start();
     }
 

@@ -123,6 +123,62 @@ pub struct Domain {
     #[prost(string, repeated, tag = "7")]
     pub supported_services: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// Something about licences that somebody should look at, and the records that show it. Derived in the transaction that
+/// applies its inputs; gone as soon as it is no longer true. Company-wide, trial and free products have none.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Finding {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Which rule found it: disabled_account, unassigned, in_error, lower_sku or included_sku.
+    #[prost(string, tag = "2")]
+    pub rule: ::prost::alloc::string::String,
+    /// GUID of the product (SKU) whose units it is about.
+    #[prost(string, tag = "3")]
+    pub sku_id: ::prost::alloc::string::String,
+    /// Microsoft's short name of the product, for example SPE_E3.
+    #[prost(string, tag = "4")]
+    pub sku_part_number: ::prost::alloc::string::String,
+    /// Name a person knows, for example Microsoft 365 E3; the short name when none is known.
+    #[prost(string, tag = "5")]
+    pub product_name: ::prost::alloc::string::String,
+    /// Graph's id of the user; absent where it is about units that nobody holds.
+    #[prost(string, optional, tag = "6")]
+    pub user_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Units it is about: those that could go, and for in_error those that were wanted and not delivered.
+    #[prost(int32, tag = "7")]
+    pub units: i32,
+    /// certain: what was read proves it; probable: there are exceptions that can't be seen in what was read.
+    #[prost(string, tag = "8")]
+    pub confidence: ::prost::alloc::string::String,
+    /// GUIDs of the products beside which this one gives nothing more, sorted.
+    #[prost(string, repeated, tag = "9")]
+    pub beside_sku_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why: the errors that Graph names (in_error), or the services of the product that the others give as well
+    /// (included_sku), sorted.
+    #[prost(string, repeated, tag = "10")]
+    pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The records that show it.
+    #[prost(message, repeated, tag = "11")]
+    pub evidence: ::prost::alloc::vec::Vec<Evidence>,
+    /// What would disprove it.
+    #[prost(string, tag = "12")]
+    pub disproved_by: ::prost::alloc::string::String,
+}
+/// A record that a finding rests on.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Evidence {
+    /// Kind of the record in snake_case, for example user.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Its key within kind and tenant.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+}
 /// A group. Dataset groups. Source: Graph resource type group.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -208,6 +264,7 @@ pub enum RecordKind {
     OnedriveActivity = 23,
     SharepointActivity = 24,
     CopilotUsage = 25,
+    Finding = 26,
 }
 impl RecordKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -242,6 +299,7 @@ impl RecordKind {
             Self::OnedriveActivity => "RECORD_KIND_ONEDRIVE_ACTIVITY",
             Self::SharepointActivity => "RECORD_KIND_SHAREPOINT_ACTIVITY",
             Self::CopilotUsage => "RECORD_KIND_COPILOT_USAGE",
+            Self::Finding => "RECORD_KIND_FINDING",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -273,6 +331,7 @@ impl RecordKind {
             "RECORD_KIND_ONEDRIVE_ACTIVITY" => Some(Self::OnedriveActivity),
             "RECORD_KIND_SHAREPOINT_ACTIVITY" => Some(Self::SharepointActivity),
             "RECORD_KIND_COPILOT_USAGE" => Some(Self::CopilotUsage),
+            "RECORD_KIND_FINDING" => Some(Self::Finding),
             _ => None,
         }
     }

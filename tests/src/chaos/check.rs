@@ -113,9 +113,7 @@ impl Results<'_> {
                 ),
                 ("postgres", self.in_postgres(kind).await?),
             ] {
-                if kind == "license_position" {
-                    shown.values_mut().for_each(name_taken);
-                }
+                shown.values_mut().for_each(|r| name_taken(kind, r));
                 wrong.extend(inventory::difference(
                     &format!("{sink}, {kind}"),
                     &expected,

@@ -69,7 +69,7 @@ impl Product {
 
     /// Changes when something of the product, or a rule, changes from which findings follow.
     pub fn fingerprint(&self) -> Vec<u8> {
-        let mut hash = Sha256::new_with_prefix(&*tsv::VERSION);
+        let mut hash = Sha256::new_with_prefix(*tsv::VERSION);
         hash.update(format!("{self:?}"));
         hash.finalize()[..16].to_vec()
     }

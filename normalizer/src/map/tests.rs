@@ -295,7 +295,7 @@ proptest! {
         let text = serde_json::json!({ "value": objects }).to_string();
         for kind in RecordKind::ALL {
             let Ok(out) = page(kind, TENANT, &text) else {
-                prop_assert_eq!(kind, RecordKind::LicensePosition);
+                prop_assert!(matches!(kind, RecordKind::LicensePosition | RecordKind::Finding));
                 continue;
             };
             prop_assert_eq!(out.records.len() + out.set_aside.len(), objects.len());

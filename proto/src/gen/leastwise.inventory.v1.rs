@@ -147,7 +147,7 @@ pub struct Finding {
     /// Graph's id of the user; absent where it is about units that nobody holds.
     #[prost(string, optional, tag = "6")]
     pub user_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Units it is about: those that could go, and for in_error those that were wanted and not delivered.
+    /// Units it is about: those that could go, and for in_error those that were wanted and not delivered. Unit: licences.
     #[prost(int32, tag = "7")]
     pub units: i32,
     /// certain: what was read proves it; probable: there are exceptions that can't be seen in what was read.

@@ -132,7 +132,10 @@ fn a_licence_in_error() {
         let reasons = reasons.iter().map(|r| (*r).to_owned()).collect();
         vec![(Rule::InError, Confidence::Certain, reasons)]
     };
-    assert_eq!(find(&[failed.clone()]), one(&["CountViolation"]));
+    assert_eq!(
+        find(std::slice::from_ref(&failed)),
+        one(&["CountViolation"])
+    );
     assert_eq!(find(&twice), one(&["CountViolation", "Other"]));
     let delivered = [failed, way("SPE_E3", "ActiveWithError", None, None)];
     assert_eq!(find(&delivered), [], "another way works");
@@ -324,7 +327,7 @@ fn a_record_names_what_it_rests_on() {
         (finding.units, finding.confidence.as_str()),
         (1, "probable")
     );
-    assert_eq!(finding.beside_sku_ids, [high.clone()]);
+    assert_eq!(finding.beside_sku_ids, std::slice::from_ref(&high));
     assert!(
         finding
             .reasons

@@ -64,6 +64,8 @@ enum Command {
     Position(Output),
     /// What to look at: licences on disabled accounts, in error, held twice, and units that nobody holds.
     Findings(cmd::findings::Findings),
+    /// Where a record, or a number, comes from.
+    Why(cmd::why::Why),
     /// What the services are doing, what waits, what is held.
     Status(Output),
     /// Readings of datasets, and removals that are held.
@@ -141,6 +143,7 @@ impl Cli {
             Command::Run(run) => run.run(&config).await,
             Command::Position(output) => cmd::position::run(&config, output.output).await,
             Command::Findings(findings) => findings.run(&config).await,
+            Command::Why(why) => why.run(&config).await,
             Command::Status(output) => cmd::status::run(&config, output.output).await,
             Command::Runs(runs) => runs.run(&config).await,
             Command::Setaside(setaside) => setaside.run(&config).await,

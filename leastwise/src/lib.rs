@@ -25,6 +25,7 @@ mod cmd {
     pub mod status;
     pub mod sync;
     pub mod tenants;
+    pub mod why;
 }
 mod config;
 mod connect;

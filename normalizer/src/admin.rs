@@ -1,14 +1,16 @@
 //! What operators see and decide.
 
 mod aside;
+mod explain;
 mod run;
 
 use proto::admin::v1::normalizer_admin_server::NormalizerAdmin;
 use proto::admin::v1::{
-    ApproveRequest, ApproveResponse, KindCount, ListRunsRequest, ListRunsResponse,
-    ListSetAsideRequest, ListSetAsideResponse, NormalizerStatus, NormalizerStatusRequest,
-    RejectRequest, RejectResponse, ReplaySetAsideRequest, ReplaySetAsideResponse, ShowRunRequest,
-    ShowRunResponse, ShowSetAsideRequest, ShowSetAsideResponse,
+    ApproveRequest, ApproveResponse, ExplainRequest, ExplainResponse, KindCount, ListRunsRequest,
+    ListRunsResponse, ListSetAsideRequest, ListSetAsideResponse, NormalizerStatus,
+    NormalizerStatusRequest, RejectRequest, RejectResponse, ReplaySetAsideRequest,
+    ReplaySetAsideResponse, ShowRunRequest, ShowRunResponse, ShowSetAsideRequest,
+    ShowSetAsideResponse,
 };
 use proto::kind::RecordKind;
 use proto::message::Body;
@@ -54,6 +56,13 @@ impl NormalizerAdmin for Normalizer {
         request: Request<ShowRunRequest>,
     ) -> Result<Response<ShowRunResponse>, Status> {
         self.details(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
+        self.explained(request.get_ref()).await.map(Response::new)
     }
 
     async fn list_set_aside(

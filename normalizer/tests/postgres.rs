@@ -8,6 +8,8 @@
 
 #[path = "aside.rs"]
 mod aside;
+#[path = "explain.rs"]
+mod explain;
 #[path = "feed.rs"]
 mod feed;
 #[path = "findings.rs"]

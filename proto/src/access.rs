@@ -37,6 +37,7 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/leastwise.admin.v1.NormalizerAdmin/ListRuns", "viewer"),
     ("/leastwise.admin.v1.NormalizerAdmin/Status", "viewer"),
     ("/leastwise.admin.v1.NormalizerAdmin/ShowRun", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/Explain", "viewer"),
     ("/leastwise.admin.v1.NormalizerAdmin/ListSetAside", "viewer"),
     // What Graph sent, whole: properties of a person that no record shows may be in it.
     (

@@ -44,6 +44,25 @@ fn a_tenant_of_ones_own_is_read_and_shows_what_the_demo_shows() {
         "{table}"
     );
 
+    let why = home.works(["why", "position", "spe_e3"]);
+    for part in [
+        "Assigned ",
+        "It follows from",
+        "subscribed_sku",
+        "Users hold it by",
+    ] {
+        assert!(why.contains(part), "{why}");
+    }
+    let user = blocked[0]["userId"].as_str().unwrap();
+    let why: Value =
+        serde_json::from_str(&home.works(["why", "user", user, "--output", "json"])).unwrap();
+    let page = &why[0]["record"]["page"];
+    assert_eq!(page["sha256"].as_str().unwrap().len(), 64, "{why}");
+    assert!(!page["requestId"].as_str().unwrap().is_empty(), "{why}");
+    let nobody = home.run(["why", "user", "nobody"]);
+    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    assert!(nobody.err.contains("has no user"), "{nobody:?}");
+
     let demo = tempfile::tempdir().unwrap();
     let mut command = program("leastwise");
     command

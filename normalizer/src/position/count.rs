@@ -3,7 +3,7 @@
 //! Counters change by differences: what the old state of a user added is taken away, what the new one adds is added,
 //! so that a run costs what it changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use prost::Message;
 
@@ -65,6 +65,26 @@ impl Holder {
         skus.sort_unstable();
         skus.dedup();
         skus
+    }
+
+    /// The ways by which the user holds a product, as license_assignment.proto names them, with the group; none where the
+    /// user doesn't.
+    pub fn ways(&self, sku: &str) -> BTreeSet<(&'static str, Option<String>)> {
+        if !self.assigned_licenses.iter().any(|l| l.sku_id == sku) {
+            return BTreeSet::new();
+        }
+        let states = self.license_assignment_states.iter();
+        let working = states.filter(|w| w.sku_id == sku && works(&w.state));
+        let mut ways: BTreeSet<_> = working
+            .map(|w| match &w.assigned_by_group {
+                Some(group) => ("group", Some(group.clone())),
+                None => ("direct", None),
+            })
+            .collect();
+        if ways.is_empty() {
+            ways.insert(("unknown", None));
+        }
+        ways
     }
 }
 

@@ -880,6 +880,113 @@ pub struct ReviveRequest {
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReviveResponse {}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
+    /// Directory (tenant) id; empty means any.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Kind of the record in snake_case, for example license_position.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Its key within kind and tenant: of positions the GUID of the product.
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainResponse {
+    /// One for each tenant that has such a record.
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<Explained>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Explained {
+    #[prost(message, optional, tag = "1")]
+    pub record: ::core::option::Option<Origin>,
+    /// What a derived record follows from, users aside.
+    #[prost(message, repeated, tag = "2")]
+    pub follows_from: ::prost::alloc::vec::Vec<Origin>,
+    /// Of a position: the ways by which users hold the product, the most used first.
+    #[prost(message, repeated, tag = "3")]
+    pub ways: ::prost::alloc::vec::Vec<AssignmentWay>,
+}
+/// Where the present state of a record comes from.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Origin {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Kind in snake_case.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Key within kind and tenant.
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+    /// What people call it, where the record has such a name.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// It is no longer in the inventory.
+    #[prost(bool, tag = "5")]
+    pub removed: bool,
+    /// The closing that last changed it; 0 where the ledger has no such record.
+    #[prost(uint64, tag = "6")]
+    pub closing: u64,
+    /// When that was, microseconds since 1970 UTC; 0 where the closing is no longer kept.
+    #[prost(uint64, tag = "7")]
+    pub changed_at: u64,
+    /// The dataset and the run that were applied then; empty and 0 where the closing is no longer kept.
+    #[prost(string, tag = "8")]
+    pub dataset: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "9")]
+    pub run: u64,
+    /// full or some; empty where the closing is no longer kept.
+    #[prost(string, tag = "10")]
+    pub mode: ::prost::alloc::string::String,
+    /// The page, where it comes from one: a removal and a derived record don't.
+    #[prost(message, optional, tag = "11")]
+    pub page: ::core::option::Option<OriginPage>,
+}
+/// An answer of Graph's.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OriginPage {
+    #[prost(uint64, tag = "1")]
+    pub attempt: u64,
+    #[prost(uint32, tag = "2")]
+    pub sequence: u32,
+    /// SHA-256 of the answer as Graph sent it, in hexadecimal.
+    #[prost(string, tag = "3")]
+    pub sha256: ::prost::alloc::string::String,
+    /// Graph's `request-id`, by which Microsoft's support finds it.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// A way by which users hold a product.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AssignmentWay {
+    /// direct, group, or unknown where Graph lists the product but no working way.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// The group, if one assigns.
+    #[prost(string, optional, tag = "2")]
+    pub group_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Its name, where groups are read.
+    #[prost(string, tag = "3")]
+    pub group_name: ::prost::alloc::string::String,
+    /// Users; one with several ways is counted in each.
+    #[prost(uint64, tag = "4")]
+    pub users: u64,
+}
 /// Generated client implementations.
 pub mod collector_admin_client {
     #![allow(
@@ -1580,6 +1687,26 @@ pub mod normalizer_admin_client {
             ));
             self.inner.unary(req, path, codec).await
         }
+        /// Where the present state of a record comes from: the run, the page and the request of the answer that last changed it.
+        /// For what is derived, the records that it follows from, each with its own.
+        /// Errors: INVALID_ARGUMENT (no such kind), NOT_FOUND (no such record).
+        pub async fn explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.NormalizerAdmin/Explain");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "Explain",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1640,6 +1767,13 @@ pub mod normalizer_admin_server {
             &self,
             request: tonic::Request<super::ReplaySetAsideRequest>,
         ) -> std::result::Result<tonic::Response<super::ReplaySetAsideResponse>, tonic::Status>;
+        /// Where the present state of a record comes from: the run, the page and the request of the answer that last changed it.
+        /// For what is derived, the records that it follows from, each with its own.
+        /// Errors: INVALID_ARGUMENT (no such kind), NOT_FOUND (no such record).
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct NormalizerAdminServer<T> {
@@ -2021,6 +2155,45 @@ pub mod normalizer_admin_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReplaySetAsideSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/Explain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::ExplainRequest> for ExplainSvc<T> {
+                        type Response = super::ExplainResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -43,6 +43,22 @@ pub async fn tenants(config: &Config, feed: Channel) -> Result<Vec<Tenant>, Prob
         .collect())
 }
 
+/// As [`tenants`]; of those only the one with this id or name, if one is wanted.
+///
+/// # Errors
+/// As [`tenants`].
+pub async fn tenants_called(
+    config: &Config,
+    feed: Channel,
+    wanted: Option<&str>,
+) -> Result<Vec<Tenant>, Problem> {
+    let mut all = tenants(config, feed).await?;
+    if let Some(wanted) = wanted {
+        all.retain(|t| t.name == wanted || t.id.eq_ignore_ascii_case(wanted));
+    }
+    Ok(all)
+}
+
 /// The records of a kind that a tenant has and that are wanted.
 ///
 /// # Errors

@@ -1,9 +1,15 @@
 //! Small statements that several files share.
 
+use prost::Message as _;
 use proto::ids::TenantId;
+use proto::kind::RecordKind;
 use runtime::db::{Connection, query};
 
 use crate::error::Error;
+use crate::position::count::Holder;
+
+/// Users that are read at a time.
+const HOLDERS: u32 = 1_000;
 
 /// The number of a tenant, if the ledger knows it.
 pub(crate) async fn tenant(c: &mut Connection, tenant: &str) -> Result<Option<i64>, Error> {
@@ -36,6 +42,27 @@ pub(crate) async fn tenant_or_new(c: &mut Connection, id: TenantId) -> Result<i6
     // If not by this statement, then by another process's, which it has waited for.
     let q = query("SELECT id FROM tenant WHERE tenant = ?").bind(&id);
     q.fetch_one(c).await.map_err(Error::db(failed))
+}
+
+/// The next live users of a tenant by key, behind `after`, which becomes the last one's; none when there are no more.
+pub(crate) async fn holders(
+    c: &mut Connection,
+    tenant: i64,
+    after: &mut String,
+) -> Result<Vec<Holder>, Error> {
+    let sql =
+        "SELECT key, body FROM record WHERE tenant = ? AND kind = ? AND key > ? AND removed = 0
+        ORDER BY key LIMIT ?";
+    let q = query(sql).bind(tenant).bind(RecordKind::User as i32);
+    let q = q.bind(&*after).bind(HOLDERS);
+    let users: Vec<(String, Vec<u8>)> = q.fetch_all(c).await.map_err(Error::db("read users"))?;
+    if let Some((last, _)) = users.last() {
+        after.clone_from(last);
+    }
+    let read = |(_, body): (String, Vec<u8>)| {
+        Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })
+    };
+    users.into_iter().map(read).collect()
 }
 
 /// Keeps other processes from changing what the ledger knows of a tenant, until the transaction ends.

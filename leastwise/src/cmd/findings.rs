@@ -44,11 +44,8 @@ impl Findings {
         let services = Services::find(&config, "").await?;
         let printed = async {
             let feed = services.clients().feed.clone();
-            let mut tenants = ledger::tenants(&config, feed.clone()).await?;
-            if let Some(wanted) = &self.tenant {
-                let is = |t: &Tenant| t.name == *wanted || t.id.eq_ignore_ascii_case(wanted);
-                tenants.retain(is);
-            }
+            let wanted = self.tenant.as_deref();
+            let tenants = ledger::tenants_called(&config, feed.clone(), wanted).await?;
             let findings = read(&tenants, feed, |f| self.wants(f)).await?;
             self.print(&findings)
         };

@@ -15,7 +15,7 @@ use crate::cli::{Format, Output};
 use crate::cmd::position;
 use crate::config::Source;
 use crate::connect::{Services, refused};
-use crate::ledger::{self, Tenant};
+use crate::ledger;
 use crate::output::{self, Column, printable, table, thousands};
 
 /// Where a record, or a number, comes from: the run, the page and the request of the answer that last changed it.
@@ -45,10 +45,8 @@ impl Why {
         let services = Services::find(&config, "").await?;
         let printed = async {
             let feed = services.clients().feed.clone();
-            let mut tenants = ledger::tenants(&config, feed.clone()).await?;
-            if let Some(wanted) = &self.tenant {
-                tenants.retain(|t: &Tenant| t.name == *wanted || t.id.eq_ignore_ascii_case(wanted));
-            }
+            let wanted = self.tenant.as_deref();
+            let tenants = ledger::tenants_called(&config, feed.clone(), wanted).await?;
             let positions = match self.is_of_a_product() {
                 true => position::read(&tenants, feed).await?,
                 false => Vec::new(),

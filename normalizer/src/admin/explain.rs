@@ -8,7 +8,6 @@ use proto::admin::v1::{
 };
 use proto::inventory::v1::Finding;
 use proto::kind::RecordKind;
-use proto::pages::v1::RunMode;
 use runtime::db::{Connection, query};
 use runtime::row;
 use tonic::Status;
@@ -16,11 +15,7 @@ use tonic::Status;
 use super::READ;
 use crate::error::Error;
 use crate::feed::unsigned;
-use crate::position::count::Holder;
-use crate::{Normalizer, called};
-
-/// Users that are looked at at a time.
-const USERS: u32 = 1_000;
+use crate::{Normalizer, called, store};
 
 row! {
     struct Found {
@@ -129,11 +124,7 @@ async fn origin(c: &mut Connection, kind: RecordKind, found: &Found) -> Result<O
         ..Origin::default()
     };
     if let Some((dataset, run, mode, at)) = closing {
-        let mode = match mode == RunMode::Some as i32 {
-            true => "some",
-            false => "full",
-        };
-        origin.mode = mode.to_owned();
+        origin.mode = super::run::mode(mode);
         (origin.dataset, origin.run, origin.changed_at) = (dataset, unsigned(run), unsigned(at));
     }
     Ok(origin)
@@ -159,19 +150,12 @@ async fn ways(c: &mut Connection, tenant: i64, sku: &str) -> Result<Vec<Assignme
     let mut counted: BTreeMap<(&'static str, Option<String>), u64> = BTreeMap::new();
     let mut after = String::new();
     loop {
-        let sql =
-            "SELECT key, body FROM record WHERE tenant = ? AND kind = ? AND key > ? AND removed = 0
-            ORDER BY key LIMIT ?";
-        let q = query(sql).bind(tenant).bind(RecordKind::User as i32);
-        let q = q.bind(&after).bind(USERS);
-        let users: Vec<(String, Vec<u8>)> = q.fetch_all(c).await.map_err(Error::db(READ))?;
-        let Some((last, _)) = users.last() else { break };
-        after.clone_from(last);
-        for (_, body) in &users {
-            let user = Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })?;
-            for way in user.ways(sku) {
-                *counted.entry(way).or_default() += 1;
-            }
+        let users = store::holders(c, tenant, &mut after).await?;
+        if users.is_empty() {
+            break;
+        }
+        for way in users.iter().flat_map(|user| user.ways(sku)) {
+            *counted.entry(way).or_default() += 1;
         }
     }
     let mut ways = Vec::new();

@@ -102,12 +102,7 @@ fn run(r: &RunRow) -> Result<Run, Error> {
         tenant_id: r.tenant.clone(),
         dataset: r.dataset.clone(),
         run: unsigned(r.run),
-        mode: if r.mode == RunMode::Some as i32 {
-            "some"
-        } else {
-            "full"
-        }
-        .into(),
+        mode: mode(r.mode),
         closing: unsigned(r.closing),
         complete: verdict.complete,
         pages: u32::try_from(r.pages).unwrap_or(u32::MAX),
@@ -125,6 +120,14 @@ fn run(r: &RunRow) -> Result<Run, Error> {
         requests: r.requests,
         unfamiliar: verdict.unfamiliar.into_iter().map(unfamiliar).collect(),
     })
+}
+
+/// How people call a stored mode.
+pub(super) fn mode(stored: i32) -> String {
+    match stored == RunMode::Some as i32 {
+        true => "some".to_owned(),
+        false => "full".to_owned(),
+    }
 }
 
 fn unfamiliar(u: proto::pages::v1::Unfamiliar) -> Unfamiliar {

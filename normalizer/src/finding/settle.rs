@@ -14,13 +14,10 @@ use super::derive::Findings;
 use super::product::{Product, Products};
 use crate::error::Error;
 use crate::ledger::bulk::Shared;
-use crate::position::count::Holder;
+use crate::store;
 
 const READ: &str = "read what findings follow from";
 const STORE: &str = "store what findings follow from";
-
-/// Users that are read at a time.
-const USERS: u32 = 1_000;
 
 /// Brings the findings about users to the products of now.
 pub(super) async fn settle(
@@ -108,21 +105,16 @@ async fn users(c: &mut Connection, run: &Shared, findings: &mut Findings) -> Res
     let first = !has_any(c, run.tenant).await?;
     let mut after = String::new();
     loop {
-        let sql =
-            "SELECT key, body FROM record WHERE tenant = ? AND kind = ? AND key > ? AND removed = 0
-            ORDER BY key LIMIT ?";
-        let q = query(sql).bind(run.tenant).bind(RecordKind::User as i32);
-        let q = q.bind(&after).bind(USERS);
-        let users: Vec<(String, Vec<u8>)> = q.fetch_all(c).await.map_err(Error::db(READ))?;
-        let Some((last, _)) = users.last() else { break };
-        after.clone_from(last);
-        for (_, body) in &users {
-            let user = Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })?;
+        let users = store::holders(c, run.tenant, &mut after).await?;
+        if users.is_empty() {
+            break;
+        }
+        for user in &users {
             let skus = user.skus();
             if skus.iter().any(|sku| findings.changed.contains(*sku)) {
                 match first {
-                    true => findings.is(&user),
-                    false => findings.anew(&user),
+                    true => findings.is(user),
+                    false => findings.anew(user),
                 }
             }
         }

@@ -49,12 +49,17 @@ pub const MIGRATIONS: Migrations = Migrations {
         (2, include_str!("../migrations/sqlite/0002_asked.sql")),
         (3, include_str!("../migrations/sqlite/0003_findings.sql")),
         (4, include_str!("../migrations/sqlite/0004_aside.sql")),
+        (8, include_str!("../migrations/sqlite/0008_counted.sql")),
     ],
     // PostgreSQL came with version 2.
     postgres: &[
         (2, include_str!("../migrations/postgres/0002_ledger.sql")),
         (3, include_str!("../migrations/postgres/0003_findings.sql")),
         (4, include_str!("../migrations/postgres/0004_aside.sql")),
+        (
+            8,
+            include_str!("../migrations/postgres/0008_partitions.sql"),
+        ),
     ],
 };
 

@@ -6,7 +6,7 @@ use proto::kind::RecordKind;
 use runtime::db::{Connection, query};
 
 use crate::error::Error;
-use crate::position::count::Holder;
+use crate::position::count::{COUNTING, Holder};
 
 /// Users that are read at a time.
 const HOLDERS: u32 = 1_000;
@@ -36,8 +36,8 @@ pub(crate) async fn tenant_or_new(c: &mut Connection, id: TenantId) -> Result<i6
         return Ok(number);
     }
     let failed = "note a tenant";
-    let q = query("INSERT INTO tenant (tenant) VALUES (?) ON CONFLICT (tenant) DO NOTHING");
-    let new = q.bind(&id).execute(c).await;
+    let sql = "INSERT INTO tenant (tenant, counted) VALUES (?, ?) ON CONFLICT (tenant) DO NOTHING";
+    let new = query(sql).bind(&id).bind(COUNTING).execute(c).await;
     new.map_err(Error::db(failed))?;
     // If not by this statement, then by another process's, which it has waited for.
     let q = query("SELECT id FROM tenant WHERE tenant = ?").bind(&id);

@@ -14,6 +14,8 @@ mod explain;
 mod feed;
 #[path = "findings.rs"]
 mod findings;
+#[path = "formats.rs"]
+mod formats;
 #[path = "guard.rs"]
 mod guard;
 #[path = "ledger.rs"]

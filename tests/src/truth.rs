@@ -134,6 +134,11 @@ impl Truth {
                 add("disabled", ways().any(|s| s["state"] == "Disabled"));
                 add("assignedBlocked", holds && user["accountEnabled"] == false);
                 add("assignedGuests", holds && user["userType"] == "Guest");
+                let off = |held: &Value| {
+                    held["skuId"] == sku.as_str() && held["disabledPlans"] != json!([])
+                };
+                let held = user["assignedLicenses"].as_array().unwrap();
+                add("withDisabledPlans", held.iter().any(off));
             }
         }
         for (key, count) in &counts {
@@ -187,7 +192,7 @@ impl Truth {
     }
 }
 
-const COUNTED: [&str; 9] = [
+const COUNTED: [&str; 10] = [
     "assigned",
     "direct",
     "byGroup",
@@ -197,6 +202,7 @@ const COUNTED: [&str; 9] = [
     "disabled",
     "assignedBlocked",
     "assignedGuests",
+    "withDisabledPlans",
 ];
 
 /// A user without what a delta doesn't track.

@@ -140,6 +140,10 @@ fn note(p: &LicensePosition) -> String {
     if !p.reconciled {
         notes.push(format!("Microsoft counts {}", thousands(p.consumed_units)));
     }
+    if p.with_disabled_plans > 0 {
+        let users = thousands(p.with_disabled_plans);
+        notes.push(format!("{users} with a plan switched off"));
+    }
     if p.warning > 0 {
         notes.push(format!("{} in grace", thousands(p.warning)));
     }

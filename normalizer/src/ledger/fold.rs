@@ -158,7 +158,7 @@ impl Fold {
     /// Takes away what followed from the old state of users.
     async fn forget(&mut self, c: &mut Connection, ids: &[i64]) -> Result<(), Error> {
         if self.shared.kind == RecordKind::User && !ids.is_empty() {
-            for body in bulk::bodies(c, ids)
+            for body in bulk::bodies(c, self.shared.tenant, ids)
                 .await
                 .map_err(Error::db("read users"))?
             {

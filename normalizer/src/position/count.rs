@@ -101,7 +101,12 @@ pub struct Counts {
     pub disabled: i64,
     pub assigned_blocked: i64,
     pub assigned_guests: i64,
+    pub with_disabled_plans: i64,
 }
+
+/// Number of the way in which users are counted. A ledger that was counted in another way is counted anew: raise it
+/// with every change of what [`Counts`] hold.
+pub const COUNTING: i64 = 1;
 
 impl Counts {
     /// Adds `sign` times `other`.
@@ -115,6 +120,7 @@ impl Counts {
         self.disabled += sign * other.disabled;
         self.assigned_blocked += sign * other.assigned_blocked;
         self.assigned_guests += sign * other.assigned_guests;
+        self.with_disabled_plans += sign * other.with_disabled_plans;
     }
 }
 
@@ -138,7 +144,8 @@ fn count(user: &Holder, sku: &str) -> Counts {
             .iter()
             .filter(|w| w.sku_id == sku)
     };
-    let assigned = user.assigned_licenses.iter().any(|l| l.sku_id == sku);
+    let held = user.assigned_licenses.iter().find(|l| l.sku_id == sku);
+    let assigned = held.is_some();
     let by = |group: bool| {
         assigned && ways().any(|w| works(&w.state) && w.assigned_by_group.is_some() == group)
     };
@@ -153,6 +160,7 @@ fn count(user: &Holder, sku: &str) -> Counts {
         disabled: ways().any(|w| w.state == "Disabled").into(),
         assigned_blocked: (assigned && user.account_enabled == Some(false)).into(),
         assigned_guests: (assigned && user.user_type.as_deref() == Some("Guest")).into(),
+        with_disabled_plans: held.is_some_and(|l| !l.disabled_plans.is_empty()).into(),
     }
 }
 

@@ -47,6 +47,7 @@ pub fn position(
         disabled: clamp(counts.disabled),
         assigned_blocked: clamp(counts.assigned_blocked),
         assigned_guests: clamp(counts.assigned_guests),
+        with_disabled_plans: clamp(counts.with_disabled_plans),
         available: clamp(provisioned - counts.assigned),
         consumed_units: has.consumed_units,
         residual: clamp(residual),

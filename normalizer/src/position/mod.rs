@@ -3,4 +3,5 @@
 pub mod count;
 pub mod derive;
 pub mod paths;
+mod recount;
 pub(crate) mod update;

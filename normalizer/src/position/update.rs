@@ -10,6 +10,7 @@ use runtime::row;
 
 use super::count::{BySku, Counts};
 use super::derive::position;
+use super::recount;
 use crate::config::Residual;
 use crate::error::Error;
 use crate::ledger::derived::{self, Wanted};
@@ -32,16 +33,20 @@ pub(crate) async fn update(
             .filter(|(_, d)| **d != Counts::default())
             .map(|(sku, _)| sku.clone()),
     );
+    let recounted = recount::if_needed(c, run.tenant).await?;
+    skus.extend(recounted.iter().flatten().cloned());
     let skus: Vec<&str> = skus.iter().map(String::as_str).collect();
     if skus.is_empty() {
         return Ok(fold.findings.written);
     }
     let mut counts = counters(c, run.tenant, &skus).await?;
-    let differences = fold.licences.iter();
-    for (sku, difference) in differences.filter(|(_, d)| **d != Counts::default()) {
-        let sum = counts.entry(sku.clone()).or_default();
-        sum.add(difference, 1);
-        store(c, run.tenant, sku, sum).await?;
+    if recounted.is_none() {
+        let differences = fold.licences.iter();
+        for (sku, difference) in differences.filter(|(_, d)| **d != Counts::default()) {
+            let sum = counts.entry(sku.clone()).or_default();
+            sum.add(difference, 1);
+            store(c, run.tenant, sku, sum).await?;
+        }
     }
 
     let owned = products_of(c, run.tenant, &skus).await?;
@@ -74,12 +79,13 @@ row! {
         disabled: i64,
         assigned_blocked: i64,
         assigned_guests: i64,
+        with_disabled_plans: i64,
     }
 }
 
 async fn counters(c: &mut Connection, tenant: i64, skus: &[&str]) -> Result<BySku, Error> {
-    let sql = "SELECT sku, assigned, direct, by_group, \"both\", unknown, in_error, disabled, assigned_blocked, assigned_guests
-        FROM license_count WHERE tenant = ? AND sku IN (??)";
+    let sql = "SELECT sku, assigned, direct, by_group, \"both\", unknown, in_error, disabled, assigned_blocked, assigned_guests,
+        with_disabled_plans FROM license_count WHERE tenant = ? AND sku IN (??)";
     let found: Vec<Row> = query(sql)
         .bind(tenant)
         .bind(skus)
@@ -98,6 +104,7 @@ async fn counters(c: &mut Connection, tenant: i64, skus: &[&str]) -> Result<BySk
             disabled,
             assigned_blocked,
             assigned_guests,
+            with_disabled_plans,
         } = r;
         (
             sku,
@@ -111,19 +118,26 @@ async fn counters(c: &mut Connection, tenant: i64, skus: &[&str]) -> Result<BySk
                 disabled,
                 assigned_blocked,
                 assigned_guests,
+                with_disabled_plans,
             },
         )
     };
     Ok(found.into_iter().map(counts).collect())
 }
 
-async fn store(c: &mut Connection, tenant: i64, sku: &str, n: &Counts) -> Result<(), Error> {
+pub(super) async fn store(
+    c: &mut Connection,
+    tenant: i64,
+    sku: &str,
+    n: &Counts,
+) -> Result<(), Error> {
     let sql = "INSERT INTO license_count (tenant, sku, assigned, direct, by_group, \"both\", unknown, in_error,
-        disabled, assigned_blocked, assigned_guests) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        disabled, assigned_blocked, assigned_guests, with_disabled_plans)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (tenant, sku) DO UPDATE SET assigned = excluded.assigned, direct = excluded.direct,
         by_group = excluded.by_group, \"both\" = excluded.\"both\", unknown = excluded.unknown,
         in_error = excluded.in_error, disabled = excluded.disabled, assigned_blocked = excluded.assigned_blocked,
-        assigned_guests = excluded.assigned_guests";
+        assigned_guests = excluded.assigned_guests, with_disabled_plans = excluded.with_disabled_plans";
     let q = query(sql)
         .bind(tenant)
         .bind(sku)
@@ -136,7 +150,8 @@ async fn store(c: &mut Connection, tenant: i64, sku: &str, n: &Counts) -> Result
         .bind(n.in_error)
         .bind(n.disabled)
         .bind(n.assigned_blocked)
-        .bind(n.assigned_guests);
+        .bind(n.assigned_guests)
+        .bind(n.with_disabled_plans);
     q.execute(c)
         .await
         .map(drop)

@@ -75,11 +75,11 @@ pub(super) struct Step {
 
 /// The oldest removed records.
 macro_rules! removed_records {
-    ($start:literal, $column:literal, $end:literal) => {
+    ($start:literal, $columns:literal, $end:literal) => {
         concat!(
             $start,
-            "SELECT r.",
-            $column,
+            "SELECT ",
+            $columns,
             " FROM record r WHERE r.tenant = ? AND r.removed = 1 AND r.closing < ?
             ORDER BY r.closing, r.id LIMIT ?",
             $end
@@ -132,10 +132,14 @@ pub(super) const STEPS: &[Step] = &[
         rows: CHUNK,
         before: Some(removed_records!(
             "UPDATE tenant SET horizon = COALESCE((SELECT max(x.closing) FROM (",
-            "closing",
+            "r.closing",
             ") AS x), horizon) WHERE id = ?"
         )),
-        remove: removed_records!("DELETE FROM record WHERE id IN (", "id", ")"),
+        remove: removed_records!(
+            "DELETE FROM record WHERE (tenant, id) IN (",
+            "r.tenant, r.id",
+            ")"
+        ),
     },
     // Where nothing was applied there is no number. What is not published yet, and what holds a removal, is still needed.
     Step {

@@ -6,14 +6,16 @@
     reason = "a test's helpers; each file uses its part"
 )]
 
+mod database;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus::memory::Memory;
 use bus::{Bus, ConsumeOptions, Keys, Outcome, Topology};
-use normalizer::{AtRest, Config, Deps, MIGRATIONS, Normalizer};
+pub use database::{open, open_as};
+use normalizer::{AtRest, Config, Deps, Normalizer};
 use prost::Message as _;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
 use proto::admin::v1::{NormalizerStatus, NormalizerStatusRequest};
@@ -24,7 +26,7 @@ use proto::feed::v1::{
 use proto::inventory::v1::LicensePosition;
 use proto::message::{Body, Queue};
 use proto::pages::v1::{PageFetched, PageRange, RunClosed, RunMode, RunSealed};
-use runtime::db::{Db, Durability, Options, query};
+use runtime::db::{Db, query};
 use runtime::grpc::{Channel, local};
 use runtime::{CancellationToken, Clock};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -323,50 +325,6 @@ fn at_rest(dir: &std::path::Path) -> Option<Arc<runtime::seal::Ring>> {
     let old = dir.join("old.key");
     at_rest.old_key_files.extend(old.exists().then_some(old));
     Some(Arc::new(at_rest.open().unwrap()))
-}
-
-/// The tests that are run once more by `postgres.rs` have PostgreSQL below them.
-fn on_postgres() -> bool {
-    module_path!().starts_with("postgres::")
-}
-
-/// A database of its own on a server that all tests of this process share.
-async fn postgres(dir: &std::path::Path) -> Db {
-    static SERVER: OnceLock<servers::Postgres> = OnceLock::new();
-    static DATABASES: AtomicU64 = AtomicU64::new(0);
-    let server = SERVER.get_or_init(|| servers::Postgres::start(&Default::default()).unwrap());
-    let (name, password) = (dir.join("database"), dir.join("password"));
-    if !name.exists() {
-        let database = format!("ledger{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        server.create_database(&database).unwrap();
-        std::fs::write(&password, server.password()).unwrap();
-        std::fs::write(&name, database).unwrap();
-    }
-    let database = std::fs::read_to_string(name).unwrap();
-    let url = format!("postgres://postgres@127.0.0.1:{}/{database}", server.port());
-    let config = runtime::db::Config {
-        password_file: Some(password),
-        ..runtime::db::Config::new(url)
-    };
-    Db::migrate(&config, &MIGRATIONS, "normalizer")
-        .await
-        .unwrap();
-    let stop = CancellationToken::new();
-    Db::connect(&config, &MIGRATIONS, "normalizer", &stop)
-        .await
-        .unwrap()
-}
-
-pub async fn open(dir: &std::path::Path, brake: bool) -> Db {
-    if on_postgres() {
-        return postgres(dir).await;
-    }
-    let options = Options {
-        path: dir.join("ledger.db"),
-        durability: Durability::Normal,
-        brake,
-    };
-    Db::open(&options, &MIGRATIONS).await.unwrap()
 }
 
 /// A run as a collector publishes it.

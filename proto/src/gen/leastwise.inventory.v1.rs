@@ -446,6 +446,9 @@ pub struct LicensePosition {
     /// False when the residual is larger than the limit: the two countings don't agree.
     #[prost(bool, tag = "23")]
     pub reconciled: bool,
+    /// Assigned users for whom at least one service plan of the product is switched off. Unit: users.
+    #[prost(int32, tag = "24")]
+    pub with_disabled_plans: i32,
 }
 /// What a mailbox is for, of users who can't sign in and hold a licence. Dataset userPurpose. Source: Graph,
 /// mailboxSettings/userPurpose.

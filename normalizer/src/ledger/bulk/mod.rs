@@ -87,13 +87,15 @@ pub(crate) async fn upsert(c: &mut Connection, s: Shared, rows: &[&Mapped]) -> R
 
 /// Removes records: what stays is a row without content, for the feed.
 pub(crate) async fn remove(c: &mut Connection, s: Shared, ids: &[i64]) -> Result<(), Error> {
-    let sql = "UPDATE record SET closing = ?, source = ?, removed = 1, hash = ?, body = ? WHERE id IN (??)";
+    let sql = "UPDATE record SET closing = ?, source = ?, removed = 1, hash = ?, body = ?
+        WHERE tenant = ? AND id IN (??)";
     let nothing: &[u8] = &[];
     query(sql)
         .bind(s.closing.to_db())
         .bind(s.source)
         .bind(nothing)
         .bind(nothing)
+        .bind(s.tenant)
         .bind(ids)
         .execute(c)
         .await
@@ -101,9 +103,13 @@ pub(crate) async fn remove(c: &mut Connection, s: Shared, ids: &[i64]) -> Result
 }
 
 /// The bodies of records.
-pub(crate) async fn bodies(c: &mut Connection, ids: &[i64]) -> Result<Vec<Vec<u8>>, Error> {
-    let sql = "SELECT body FROM record WHERE id IN (??)";
-    query(sql).bind(ids).fetch_all(c).await
+pub(crate) async fn bodies(
+    c: &mut Connection,
+    tenant: i64,
+    ids: &[i64],
+) -> Result<Vec<Vec<u8>>, Error> {
+    let sql = "SELECT body FROM record WHERE tenant = ? AND id IN (??)";
+    query(sql).bind(tenant).bind(ids).fetch_all(c).await
 }
 
 /// Keys of live records that `seen` lacks and that no closing up from `closing` changed.

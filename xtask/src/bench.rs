@@ -6,6 +6,7 @@ mod collector;
 mod demo;
 mod distributed;
 mod figures;
+mod normalizer;
 mod sim;
 mod told;
 
@@ -46,7 +47,7 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 9] = [
+const BENCHES: [(&str, Bench, Json); 10] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
@@ -54,6 +55,7 @@ const BENCHES: [(&str, Bench, Json); 9] = [
     ("first-read", collector::first_read, Json::Alone),
     ("incremental", collector::incremental, Json::Alone),
     ("memory", collector::memory, Json::Alone),
+    ("normalizer", normalizer::run, Json::Alone),
     ("sim", sim::run, Json::Below),
     ("throttle", collector::throttle, Json::Alone),
 ];

@@ -1,11 +1,12 @@
 //! What the distributed setting costs: over the embedded one, over the fastest bulk statement, and at rest; and what the
-//! token-broker costs alone.
+//! token-broker, the collector and the normalizer cost alone.
 #![allow(clippy::unwrap_used, reason = "a bench's support")]
 
 mod apply;
 pub mod broker;
 pub mod collector;
 mod idle;
+pub mod normalizer;
 mod share;
 mod takeover;
 mod usage;

@@ -32,6 +32,8 @@ enum Task {
     /// What the collector costs and how fast it is, without the other services
     #[command(subcommand)]
     BenchCollector(tests::bench::collector::Task),
+    /// What the normalizer costs on both databases, without the other services
+    BenchNormalizer(tests::bench::normalizer::Args),
     /// A year of daily readings: what has to be done by hand for it
     Year(tests::year::Args),
     /// Kill a reader in the middle of a full read, again and again: what is read twice, and that nothing is lost
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Contract(args) => tests::contract::run(&args),
         Task::BenchBroker(args) => tests::bench::broker::run(&args),
         Task::BenchCollector(task) => tests::bench::collector::run(&task),
+        Task::BenchNormalizer(args) => tests::bench::normalizer::run(&args),
         Task::Year(args) => tests::year::run(&args),
         Task::Killed(args) => tests::killed::run(&args),
         Task::Reclamations(args) => tests::reclamations::run(&args),

@@ -74,10 +74,8 @@ async fn users_that_were_counted_in_another_way_are_counted_anew() {
     w.sql("UPDATE tenant SET counted = 0").await;
     w.sql("UPDATE license_count SET assigned = 3, direct = 3")
         .await;
-    w.sql(
-        "INSERT INTO license_count SELECT id, 'gone', 1, 1, 0, 0, 0, 0, 0, 0, 0, 0 FROM tenant",
-    )
-    .await;
+    w.sql("INSERT INTO license_count SELECT id, 'gone', 1, 1, 0, 0, 0, 0, 0, 0, 0, 0 FROM tenant")
+        .await;
     let off = user("u0003", "Bonn").replace("\"disabledPlans\":[]", "\"disabledPlans\":[\"p\"]");
     let page = Page {
         objects: vec![off],

@@ -49,7 +49,7 @@ pub(crate) async fn bring(
                         });
                     }
                 }
-                (None, Some(before)) => remove.push(before.id),
+                (None, Some(_)) => remove.push(*key),
                 (None, None) => {}
             }
         }

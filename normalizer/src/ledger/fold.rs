@@ -235,10 +235,11 @@ impl Fold {
             let ids: Vec<i64> = live.iter().map(|r| r.id).collect();
             self.forget(c, &ids).await?;
             self.findings.flush(c, &self.shared).await?;
-            bulk::remove(c, self.shared, &ids)
+            let keys: Vec<&str> = live.iter().map(|r| r.key.as_str()).collect();
+            bulk::remove(c, self.shared, &keys)
                 .await
                 .map_err(Error::db("remove records"))?;
-            self.removed += ids.len() as u64;
+            self.removed += keys.len() as u64;
             if self.shared.kind == RecordKind::SubscribedSku {
                 self.products.extend(live.into_iter().map(|r| r.key));
             }

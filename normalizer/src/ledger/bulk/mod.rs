@@ -47,9 +47,10 @@ pub(crate) async fn existing(
     (tenant, kind): (i64, RecordKind),
     keys: &[&str],
 ) -> Result<Vec<Existing>, Error> {
-    let sql = "SELECT id, key, hash, closing, removed, source FROM record
-        WHERE tenant = ? AND kind = ? AND key IN (??)";
-    let q = query(sql).bind(tenant).bind(kind as i32).bind(keys);
+    let q = match c.is_postgres() {
+        true => postgres::existing((tenant, kind), keys),
+        false => sqlite::existing((tenant, kind), keys),
+    };
     let mut out = Vec::with_capacity(keys.len());
     q.each(c, |row| out.push(row)).await?;
     Ok(out)
@@ -58,6 +59,8 @@ pub(crate) async fn existing(
 const NEW: &str = " ON CONFLICT (tenant, kind, key) DO NOTHING";
 const ANY: &str = " ON CONFLICT (tenant, kind, key) DO UPDATE SET closing = excluded.closing,
     source = excluded.source, removed = 0, hash = excluded.hash, body = excluded.body";
+const GONE: &str = " ON CONFLICT (tenant, kind, key) DO UPDATE SET closing = excluded.closing,
+    source = excluded.source, removed = 1, hash = excluded.hash, body = excluded.body";
 
 async fn insert(
     c: &mut Connection,
@@ -86,20 +89,14 @@ pub(crate) async fn upsert(c: &mut Connection, s: Shared, rows: &[&Mapped]) -> R
 }
 
 /// Removes records: what stays is a row without content, for the feed.
-pub(crate) async fn remove(c: &mut Connection, s: Shared, ids: &[i64]) -> Result<(), Error> {
-    let sql = "UPDATE record SET closing = ?, source = ?, removed = 1, hash = ?, body = ?
-        WHERE tenant = ? AND id IN (??)";
-    let nothing: &[u8] = &[];
-    query(sql)
-        .bind(s.closing.to_db())
-        .bind(s.source)
-        .bind(nothing)
-        .bind(nothing)
-        .bind(s.tenant)
-        .bind(ids)
-        .execute(c)
-        .await
-        .map(drop)
+pub(crate) async fn remove(c: &mut Connection, s: Shared, keys: &[&str]) -> Result<(), Error> {
+    let gone = |key: &&str| Mapped {
+        key: (*key).to_owned(),
+        ..Mapped::default()
+    };
+    let gone: Vec<Mapped> = keys.iter().map(gone).collect();
+    let rows: Vec<&Mapped> = gone.iter().collect();
+    insert(c, s, &rows, GONE).await.map(drop)
 }
 
 /// The bodies of records.
@@ -108,8 +105,11 @@ pub(crate) async fn bodies(
     tenant: i64,
     ids: &[i64],
 ) -> Result<Vec<Vec<u8>>, Error> {
-    let sql = "SELECT body FROM record WHERE tenant = ? AND id IN (??)";
-    query(sql).bind(tenant).bind(ids).fetch_all(c).await
+    let q = match c.is_postgres() {
+        true => postgres::bodies(tenant, ids),
+        false => sqlite::bodies(tenant, ids),
+    };
+    q.fetch_all(c).await
 }
 
 /// Keys of live records that `seen` lacks and that no closing up from `closing` changed.

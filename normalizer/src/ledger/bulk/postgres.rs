@@ -1,6 +1,10 @@
-//! For PostgreSQL: arrays as parameters, so that one prepared statement serves any number of rows.
+//! For PostgreSQL: arrays as parameters, so that one prepared statement serves any number of rows. Rows are looked up one
+//! by one, each by all columns of an index. For `key = ANY (…)` the planner may read the whole range of the other columns
+//! instead, as it does where the table was empty when the statement was prepared: then each page of a first load costs
+//! as much as all before it.
 
-use runtime::db::{AssertSqlSafe, Connection, Error, Value, query};
+use proto::kind::RecordKind;
+use runtime::db::{AssertSqlSafe, Connection, Error, Query, Value, query};
 
 use super::Shared;
 use crate::map::Mapped;
@@ -33,4 +37,19 @@ pub(super) async fn insert(
             .await?;
     }
     Ok(affected)
+}
+
+const EXISTING: &str = "SELECT found.* FROM unnest(?::text[]) AS each (key) CROSS JOIN LATERAL
+    (SELECT id, key, hash, closing, removed, source FROM record
+    WHERE tenant = ? AND kind = ? AND key = each.key LIMIT 1) AS found";
+
+pub(super) fn existing<'q>((tenant, kind): (i64, RecordKind), keys: &'q [&'q str]) -> Query<'q> {
+    query(EXISTING).bind(keys).bind(tenant).bind(kind as i32)
+}
+
+const BODIES: &str = "SELECT found.body FROM unnest(?::bigint[]) AS each (id) CROSS JOIN LATERAL
+    (SELECT body FROM record WHERE tenant = ? AND id = each.id LIMIT 1) AS found";
+
+pub(super) fn bodies(tenant: i64, ids: &[i64]) -> Query<'_> {
+    query(BODIES).bind(ids).bind(tenant)
 }

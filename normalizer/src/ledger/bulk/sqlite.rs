@@ -1,6 +1,7 @@
 //! For SQLite: each statement is a round trip to its thread, so one serves many rows.
 
-use runtime::db::{AssertSqlSafe, Connection, Error, query};
+use proto::kind::RecordKind;
+use runtime::db::{AssertSqlSafe, Connection, Error, Query, query};
 
 use super::Shared;
 use crate::map::Mapped;
@@ -47,4 +48,17 @@ pub(super) async fn insert(
         affected += q.execute(c).await?;
     }
     Ok(affected)
+}
+
+const EXISTING: &str = "SELECT id, key, hash, closing, removed, source FROM record
+    WHERE tenant = ? AND kind = ? AND key IN (??)";
+
+pub(super) fn existing<'q>((tenant, kind): (i64, RecordKind), keys: &'q [&'q str]) -> Query<'q> {
+    query(EXISTING).bind(tenant).bind(kind as i32).bind(keys)
+}
+
+const BODIES: &str = "SELECT body FROM record WHERE tenant = ? AND id IN (??)";
+
+pub(super) fn bodies(tenant: i64, ids: &[i64]) -> Query<'_> {
+    query(BODIES).bind(tenant).bind(ids)
 }

@@ -79,7 +79,8 @@ pub fn measure(args: &Args) -> Result<Figures> {
     let without = arrange("without", true, false)?;
     let alone = arrange("alone", false, true)?;
     let together = arrange("together", true, true)?;
-    let (calm, busy) = (quantile(&without.late)?, quantile(&together.late)?);
+    let calm = quantile(&without.late).context("without the large tenant")?;
+    let busy = quantile(&together.late).context("beside the large tenant")?;
     let large = |seen: &Seen| seen.large.context("the large tenant was not read");
     let (alone, beside) = (large(&alone)?, large(&together)?);
     Ok(BTreeMap::from([

@@ -16,6 +16,10 @@ mod feed;
 mod findings;
 #[path = "guard.rs"]
 mod guard;
+#[path = "history.rs"]
+mod history;
+#[path = "holders.rs"]
+mod holders;
 #[path = "ledger.rs"]
 mod ledger;
 #[path = "retention.rs"]

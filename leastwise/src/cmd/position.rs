@@ -30,7 +30,7 @@ pub struct Position {
     #[arg(long)]
     trend: bool,
     /// How many days, today included.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=400))]
+    #[arg(long, requires = "trend", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=400))]
     days: u32,
     /// For each value of a property of the users, for example department, country or companyName.
     #[arg(long, value_name = "PROPERTY", conflicts_with = "trend")]

@@ -40,7 +40,7 @@ fn holder(n: usize, department: &str, ways: &[(&str, &str, &str)]) -> String {
     format!(
         r#"{{"id":"user-{n:05}","displayName":"User {n}","department":{department:?},"accountEnabled":{},
         "assignedLicenses":[{}],"licenseAssignmentStates":[{}]}}"#,
-        n % 3 != 0,
+        !n.is_multiple_of(3),
         held.join(","),
         states.collect::<Vec<_>>().join(",")
     )

@@ -30,6 +30,8 @@ fn tenant() -> (Simulator, Installation, String) {
     let text = std::fs::read_to_string(home.path("leastwise.toml")).unwrap();
     let text = text
         .replace("# lateness_seconds = 600", "lateness_seconds = 0")
+        // One dataset after the other, so that positions come about in the same steps each time.
+        .replace("[collector]\n", "[collector]\nconcurrent_datasets = 1\n")
         .replace("# datasets = [", "datasets = [\"groups\", ");
     home.write("leastwise.toml", &text);
     home.works(["sync"]);

@@ -1,6 +1,7 @@
 //! Former states, read back.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use proto::admin::v1::Change;
 use proto::kind::RecordKind;
@@ -104,13 +105,16 @@ impl Closings {
         was_there: bool,
     ) -> Result<Change, Error> {
         let closing = state.closing;
-        if !self.0.contains_key(&closing) {
-            let sql =
-                "SELECT dataset, run, closed_at FROM closing WHERE tenant = ? AND closing = ?";
-            let q = query(sql).bind(tenant).bind(closing);
-            let found = q.fetch_optional(c).await.map_err(Error::db(READ))?;
-            self.0.insert(closing, found);
-        }
+        let known = match self.0.entry(closing) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let sql =
+                    "SELECT dataset, run, closed_at FROM closing WHERE tenant = ? AND closing = ?";
+                let q = query(sql).bind(tenant).bind(closing);
+                let found = q.fetch_optional(c).await.map_err(Error::db(READ))?;
+                new.insert(found)
+            }
+        };
         let what = match (state.removed, was_there) {
             (true, _) => "removed",
             (false, true) => "changed",
@@ -118,8 +122,7 @@ impl Closings {
         };
         // The number of a closing is the time of it, unless several fall into a microsecond or the clock went back.
         let unknown = (String::new(), 0, closing);
-        let known = self.0.get(&closing).cloned().flatten();
-        let (dataset, run, at) = known.unwrap_or(unknown);
+        let (dataset, run, at) = known.clone().unwrap_or(unknown);
         Ok(Change {
             what: what.to_owned(),
             changed_at: unsigned(at),

@@ -61,11 +61,17 @@ enum Command {
     /// Run all four services in this process until stopped.
     Run(cmd::run::Run),
     /// The licence position: what there is, what is used, how, and what is left.
-    Position(Output),
+    Position(cmd::position::Position),
+    /// Who holds a product, by which ways, whose assignment fails and why, and who holds another product beside it.
+    Holders(cmd::holders::Holders),
     /// What to look at: licences on disabled accounts, in error, held twice, and units that nobody holds.
     Findings(cmd::findings::Findings),
     /// Where a record, or a number, comes from.
     Why(cmd::why::Why),
+    /// What changed when of a record.
+    History(cmd::history::History),
+    /// How the inventory differs from what it was at a moment.
+    Changes(cmd::changes::Changes),
     /// What the services are doing, what waits, what is held.
     Status(Output),
     /// Readings of datasets, and removals that are held.
@@ -141,9 +147,12 @@ impl Cli {
             Command::Init(init) => init.run(&config.path),
             Command::Sync(sync) => sync.run(&config).await,
             Command::Run(run) => run.run(&config).await,
-            Command::Position(output) => cmd::position::run(&config, output.output).await,
+            Command::Position(position) => position.run(&config).await,
+            Command::Holders(holders) => holders.run(&config).await,
             Command::Findings(findings) => findings.run(&config).await,
             Command::Why(why) => why.run(&config).await,
+            Command::History(history) => history.run(&config).await,
+            Command::Changes(changes) => changes.run(&config).await,
             Command::Status(output) => cmd::status::run(&config, output.output).await,
             Command::Runs(runs) => runs.run(&config).await,
             Command::Setaside(setaside) => setaside.run(&config).await,

@@ -7,12 +7,17 @@
     reason = "this is what people read"
 )]
 
+mod ask;
+mod changed;
 mod cli;
 mod cmd {
+    pub mod changes;
     pub mod credentials;
     #[cfg(feature = "demo")]
     pub mod demo;
     pub mod findings;
+    pub mod history;
+    pub mod holders;
     pub mod init;
     pub mod kill;
     pub mod position;
@@ -32,6 +37,8 @@ mod connect;
 mod ledger;
 mod output;
 mod progress;
+mod rows;
+mod since;
 mod stack;
 
 use std::process::ExitCode;

@@ -28,7 +28,7 @@ pub fn print<T: Serialize>(
     let text = match format {
         Format::Table => table(rows, columns),
         Format::Json => serde_json::to_string_pretty(rows).map_err(failed)? + "\n",
-        Format::Csv => csv(rows).map_err(failed)?,
+        Format::Csv => csv(rows, true).map_err(failed)?,
     };
     write(&text)
 }
@@ -98,7 +98,11 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
-fn csv<T: Serialize>(rows: &[T]) -> Result<String, std::io::Error> {
+/// The rows as comma-separated values, below their header if that is wanted.
+///
+/// # Errors
+/// When a row can't be written so.
+pub fn csv<T: Serialize>(rows: &[T], header: bool) -> Result<String, std::io::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let rows: Vec<serde_json::Map<String, serde_json::Value>> = rows
         .iter()
@@ -107,7 +111,7 @@ fn csv<T: Serialize>(rows: &[T]) -> Result<String, std::io::Error> {
             _ => None,
         })
         .collect();
-    if let Some(first) = rows.first() {
+    if let Some(first) = rows.first().filter(|_| header) {
         writer.write_record(first.keys())?;
     }
     for row in &rows {
@@ -185,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_name_is_no_formula() {
-        assert_eq!(csv(&ROWS).unwrap().lines().nth(1), Some("'=cmd|x,1"));
+        assert_eq!(csv(&ROWS, true).unwrap().lines().nth(1), Some("'=cmd|x,1"));
     }
 
     #[test]

@@ -1,16 +1,22 @@
 //! What operators see and decide.
 
 mod aside;
+mod breakdown;
+mod changes;
 mod explain;
+mod history;
+mod holders;
 mod run;
+mod trend;
 
 use proto::admin::v1::normalizer_admin_server::NormalizerAdmin;
 use proto::admin::v1::{
-    ApproveRequest, ApproveResponse, ExplainRequest, ExplainResponse, KindCount, ListRunsRequest,
-    ListRunsResponse, ListSetAsideRequest, ListSetAsideResponse, NormalizerStatus,
-    NormalizerStatusRequest, RejectRequest, RejectResponse, ReplaySetAsideRequest,
-    ReplaySetAsideResponse, ShowRunRequest, ShowRunResponse, ShowSetAsideRequest,
-    ShowSetAsideResponse,
+    ApproveRequest, ApproveResponse, BreakdownRequest, BreakdownResponse, ChangesRequest,
+    ChangesResponse, ExplainRequest, ExplainResponse, HistoryRequest, HistoryResponse,
+    HoldersBatch, HoldersRequest, KindCount, ListRunsRequest, ListRunsResponse,
+    ListSetAsideRequest, ListSetAsideResponse, NormalizerStatus, NormalizerStatusRequest,
+    RejectRequest, RejectResponse, ReplaySetAsideRequest, ReplaySetAsideResponse, ShowRunRequest,
+    ShowRunResponse, ShowSetAsideRequest, ShowSetAsideResponse, TrendRequest, TrendResponse,
 };
 use proto::kind::RecordKind;
 use proto::message::Body;
@@ -23,7 +29,7 @@ use tonic::{Request, Response, Status};
 
 use crate::Normalizer;
 use crate::error::Error;
-use crate::feed::unsigned;
+use crate::feed::{Batches, unsigned};
 use crate::ledger::absence::State;
 use crate::ledger::pages::number;
 
@@ -43,6 +49,8 @@ row! {
 
 #[tonic::async_trait]
 impl NormalizerAdmin for Normalizer {
+    type HoldersStream = Batches<HoldersBatch>;
+
     async fn list_runs(
         &self,
         request: Request<ListRunsRequest>,
@@ -63,6 +71,45 @@ impl NormalizerAdmin for Normalizer {
         request: Request<ExplainRequest>,
     ) -> Result<Response<ExplainResponse>, Status> {
         self.explained(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn history(
+        &self,
+        request: Request<HistoryRequest>,
+    ) -> Result<Response<HistoryResponse>, Status> {
+        self.history_of(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn changes(
+        &self,
+        request: Request<ChangesRequest>,
+    ) -> Result<Response<ChangesResponse>, Status> {
+        let changes = self.changes_since(request.get_ref()).await;
+        changes.map(Response::new)
+    }
+
+    async fn trend(
+        &self,
+        request: Request<TrendRequest>,
+    ) -> Result<Response<TrendResponse>, Status> {
+        let trend = self.trend_of(request.get_ref()).await?;
+        Ok(Response::new(trend))
+    }
+
+    async fn breakdown(
+        &self,
+        request: Request<BreakdownRequest>,
+    ) -> Result<Response<BreakdownResponse>, Status> {
+        let broken_down = self.broken_down(request.get_ref()).await;
+        broken_down.map(Response::new)
+    }
+
+    async fn holders(
+        &self,
+        request: Request<HoldersRequest>,
+    ) -> Result<Response<Self::HoldersStream>, Status> {
+        let stream = holders::stream(self.0.db.clone(), request.into_inner());
+        Ok(Response::new(stream))
     }
 
     async fn list_set_aside(
@@ -192,6 +239,15 @@ impl NormalizerAdmin for Normalizer {
             failures,
         }))
     }
+}
+
+/// The kind of this name.
+fn kind_called(name: &str) -> Result<RecordKind, Status> {
+    RecordKind::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = RecordKind::ALL.iter().map(|k| k.name()).collect();
+        let known = known.join(", ");
+        Status::invalid_argument(format!("there is no kind {name:?}; there are {known}"))
+    })
 }
 
 /// How many rows somebody gets who asks for `wanted`, or doesn't say.

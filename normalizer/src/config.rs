@@ -125,6 +125,8 @@ pub struct Retention {
     pub suspects_days: NonZeroU32,
     /// Objects that could not be read, with their sources.
     pub set_aside_days: NonZeroU32,
+    /// Former states of records.
+    pub history_days: NonZeroU32,
 }
 
 impl Default for Retention {
@@ -139,6 +141,7 @@ impl Default for Retention {
             removed_days: QUARTER,
             suspects_days: QUARTER,
             set_aside_days: MONTH,
+            history_days: QUARTER,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod config;
 mod error;
 mod feed;
 pub mod finding;
+mod history;
 mod inbox;
 mod intake;
 pub mod ledger;
@@ -49,6 +50,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (2, include_str!("../migrations/sqlite/0002_asked.sql")),
         (3, include_str!("../migrations/sqlite/0003_findings.sql")),
         (4, include_str!("../migrations/sqlite/0004_aside.sql")),
+        (6, include_str!("../migrations/sqlite/0006_history.sql")),
         (8, include_str!("../migrations/sqlite/0008_counted.sql")),
     ],
     // PostgreSQL came with version 2.
@@ -56,6 +58,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (2, include_str!("../migrations/postgres/0002_ledger.sql")),
         (3, include_str!("../migrations/postgres/0003_findings.sql")),
         (4, include_str!("../migrations/postgres/0004_aside.sql")),
+        (6, include_str!("../migrations/postgres/0006_history.sql")),
         (
             8,
             include_str!("../migrations/postgres/0008_partitions.sql"),

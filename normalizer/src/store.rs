@@ -1,6 +1,6 @@
 //! Small statements that several files share.
 
-use prost::Message as _;
+use prost::Message;
 use proto::ids::TenantId;
 use proto::kind::RecordKind;
 use runtime::db::{Connection, query};
@@ -45,11 +45,11 @@ pub(crate) async fn tenant_or_new(c: &mut Connection, id: TenantId) -> Result<i6
 }
 
 /// The next live users of a tenant by key, behind `after`, which becomes the last one's; none when there are no more.
-pub(crate) async fn holders(
+pub(crate) async fn users(
     c: &mut Connection,
     tenant: i64,
     after: &mut String,
-) -> Result<Vec<Holder>, Error> {
+) -> Result<Vec<Vec<u8>>, Error> {
     let sql =
         "SELECT key, body FROM record WHERE tenant = ? AND kind = ? AND key > ? AND removed = 0
         ORDER BY key LIMIT ?";
@@ -59,10 +59,22 @@ pub(crate) async fn holders(
     if let Some((last, _)) = users.last() {
         after.clone_from(last);
     }
-    let read = |(_, body): (String, Vec<u8>)| {
-        Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })
-    };
-    users.into_iter().map(read).collect()
+    Ok(users.into_iter().map(|(_, body)| body).collect())
+}
+
+/// The same, as far as positions and findings follow from them.
+pub(crate) async fn holders(
+    c: &mut Connection,
+    tenant: i64,
+    after: &mut String,
+) -> Result<Vec<Holder>, Error> {
+    let users = users(c, tenant, after).await?;
+    users.iter().map(|body| read(body)).collect()
+}
+
+/// A stored record.
+pub(crate) fn read<M: Message + Default>(body: &[u8]) -> Result<M, Error> {
+    M::decode(body).map_err(|_| Error::Damaged { what: "record" })
 }
 
 /// Keeps other processes from changing what the ledger knows of a tenant, until the transaction ends.

@@ -18,6 +18,10 @@ mod findings;
 mod formats;
 #[path = "guard.rs"]
 mod guard;
+#[path = "history.rs"]
+mod history;
+#[path = "holders.rs"]
+mod holders;
 #[path = "ledger.rs"]
 mod ledger;
 #[path = "retention.rs"]

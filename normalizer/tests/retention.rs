@@ -211,3 +211,45 @@ async fn many_rows_go_in_several_small_transactions() {
     assert_eq!(number(&w, "SELECT count(*) FROM set_aside").await, 0);
     w.stop().await;
 }
+
+#[tokio::test]
+async fn former_states_go_after_their_time_and_their_pages_with_them() {
+    let mut w = World::new().await;
+    let mut base = w.run(full(&w, users(0..30))).await.run;
+    let moved = |id: &str, city: &str| Page {
+        objects: vec![user(id, city)],
+        ..Page::default()
+    };
+    w.minutes(1);
+    base = w.run(some(&w, base, moved("u0003", "Ulm"))).await.run;
+    w.minutes(50 * DAY);
+    base = w.run(some(&w, base, moved("u0003", "Essen"))).await.run;
+    swept(&mut w).await;
+    let history = "SELECT count(*) FROM record_history";
+    let from = "SELECT history_from FROM tenant";
+    assert_eq!((number(&w, history).await, number(&w, from).await), (2, 0));
+    // The page that said Ulm: no record comes from it any more, but a former state.
+    let pages = "SELECT count(*) FROM page_source";
+    w.minutes(45 * DAY);
+    w.run(some(&w, base, moved("u0004", "Ulm"))).await;
+    swept(&mut w).await;
+    assert_eq!(number(&w, history).await, 2, "one of u0003, one of u0004");
+    let horizon = number(&w, from).await;
+    assert!(horizon > i64::try_from(START).unwrap());
+    assert_eq!(number(&w, pages).await, 4);
+    let mut admin = NormalizerAdminClient::new(local(w.normalizer.admin()));
+    let request = proto::admin::v1::HistoryRequest {
+        kind: "user".into(),
+        key: "u0003".into(),
+        ..Default::default()
+    };
+    let told = admin.history(request).await.unwrap().into_inner();
+    let record = &told.records[0];
+    assert_eq!(record.changes.len(), 1);
+    assert_eq!(record.known_from, u64::try_from(horizon).unwrap());
+    w.minutes(95 * DAY);
+    swept(&mut w).await;
+    assert_eq!(number(&w, history).await, 0);
+    assert_eq!(number(&w, pages).await, 3, "that of Ulm has gone");
+    w.stop().await;
+}

@@ -38,6 +38,12 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/leastwise.admin.v1.NormalizerAdmin/Status", "viewer"),
     ("/leastwise.admin.v1.NormalizerAdmin/ShowRun", "viewer"),
     ("/leastwise.admin.v1.NormalizerAdmin/Explain", "viewer"),
+    // What sinks get or got of the same records.
+    ("/leastwise.admin.v1.NormalizerAdmin/History", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/Changes", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/Trend", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/Breakdown", "viewer"),
+    ("/leastwise.admin.v1.NormalizerAdmin/Holders", "viewer"),
     ("/leastwise.admin.v1.NormalizerAdmin/ListSetAside", "viewer"),
     // What Graph sent, whole: properties of a person that no record shows may be in it.
     (

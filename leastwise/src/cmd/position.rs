@@ -1,36 +1,74 @@
 //! `leastwise position`: the licence position, from the ledger.
 
+mod by;
+mod trend;
+
 use std::process::ExitCode;
 
+use clap::Args;
 use proto::inventory::v1::LicensePosition;
 use proto::kind::RecordKind;
 use runtime::Problem;
 use runtime::grpc::Channel;
 
-use crate::cli::Format;
+use crate::ask::{Ledger, ask};
+use crate::cli::{Format, Output};
 use crate::config::Source;
-use crate::connect::Services;
 use crate::ledger::{self, Tenant};
 use crate::output::{self, Column, thousands};
 
-/// Prints the position of every tenant.
-pub async fn run(source: &Source, format: Format) -> Result<ExitCode, Problem> {
-    let config = source.load()?;
-    let services = Services::find(&config, "").await?;
-    let printed = async {
-        let feed = services.clients().feed.clone();
-        let tenants = ledger::tenants(&config, feed.clone()).await?;
-        let positions = read(&tenants, feed).await?;
-        if positions.is_empty() && format == Format::Table {
-            return output::write(
-                "There is no position yet: `leastwise sync` reads the tenants.\n",
-            );
-        }
-        print(&tenants, &positions, format)
-    };
-    let printed = printed.await;
-    services.close().await;
-    printed.map(|()| ExitCode::SUCCESS)
+/// The licence position: what there is, what is used, how, and what is left.
+///
+/// With --trend it is shown day by day, with --by for each value of a property of the users.
+#[derive(Args)]
+pub struct Position {
+    /// Of this product only: its part number, for example SPE_E5, or its GUID.
+    sku: Option<String>,
+    #[command(flatten)]
+    output: Output,
+    /// As it was at the end of each day (UTC).
+    #[arg(long)]
+    trend: bool,
+    /// How many days, today included.
+    #[arg(long, requires = "trend", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=400))]
+    days: u32,
+    /// For each value of a property of the users, for example department, country or companyName.
+    #[arg(long, value_name = "PROPERTY", conflicts_with = "trend")]
+    by: Option<String>,
+    /// Of this tenant only: its directory (tenant) id or its configured name.
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<String>,
+}
+
+impl Position {
+    /// Prints the position of every tenant.
+    ///
+    /// # Errors
+    /// When the ledger can't be asked, or there is no such product or property.
+    pub async fn run(self, source: &Source) -> Result<ExitCode, Problem> {
+        let format = self.output.output;
+        let answer = async |mut ledger: Ledger| {
+            let sku_id = match &self.sku {
+                Some(sku) => ledger.products.find(sku)?,
+                None => String::new(),
+            };
+            if ledger.products.0.is_empty() && format == Format::Table {
+                return output::write(
+                    "There is no position yet: `leastwise sync` reads the tenants.\n",
+                );
+            }
+            if let Some(property) = &self.by {
+                return by::run(ledger, property, &sku_id, format).await;
+            }
+            if self.trend {
+                return trend::run(ledger, self.days, &sku_id, format).await;
+            }
+            let positions = &mut ledger.products.0;
+            positions.retain(|p| sku_id.is_empty() || p.sku_id == sku_id);
+            print(&ledger.tenants, positions, format)
+        };
+        ask(source, self.tenant.as_deref(), answer).await
+    }
 }
 
 /// The positions of these tenants, the most used products first.

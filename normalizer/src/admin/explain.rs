@@ -12,7 +12,7 @@ use runtime::db::{Connection, query};
 use runtime::row;
 use tonic::Status;
 
-use super::READ;
+use super::{READ, kind_called};
 use crate::error::Error;
 use crate::feed::unsigned;
 use crate::{Normalizer, called, store};
@@ -37,14 +37,7 @@ impl Normalizer {
         &self,
         request: &ExplainRequest,
     ) -> Result<ExplainResponse, Status> {
-        let Some(kind) = RecordKind::from_name(&request.kind) else {
-            let known: Vec<&str> = RecordKind::ALL.iter().map(|k| k.name()).collect();
-            return Err(Status::invalid_argument(format!(
-                "there is no kind {:?}; there are {}",
-                request.kind,
-                known.join(", ")
-            )));
-        };
+        let kind = kind_called(&request.kind)?;
         let mut moment = self.0.db.snapshot().await.map_err(Error::db(READ))?;
         let found = find(&mut moment, &request.tenant_id, kind, &request.key).await?;
         if found.is_empty() {
@@ -175,7 +168,12 @@ async fn ways(c: &mut Connection, tenant: i64, sku: &str) -> Result<Vec<Assignme
     Ok(ways)
 }
 
-async fn group_name(c: &mut Connection, tenant: i64, id: &str) -> Result<Option<String>, Error> {
+/// What a tenant calls a group, where groups are read.
+pub(super) async fn group_name(
+    c: &mut Connection,
+    tenant: i64,
+    id: &str,
+) -> Result<Option<String>, Error> {
     let kind = RecordKind::Group;
     let sql = "SELECT body FROM record WHERE tenant = ? AND kind = ? AND key = ?";
     let q = query(sql).bind(tenant).bind(kind as i32).bind(id);

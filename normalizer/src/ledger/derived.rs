@@ -8,6 +8,7 @@ use runtime::db::Connection;
 
 use super::bulk::{self, Shared};
 use crate::error::Error;
+use crate::history;
 use crate::map::{self, Mapped};
 
 /// By key: the body of the record, or that there is none.
@@ -31,17 +32,16 @@ pub(crate) async fn bring(
         let stored = bulk::existing(c, (run.tenant, kind), keys)
             .await
             .map_err(Error::db("read derived records"))?;
-        let stored: HashMap<&str, _> = stored
-            .iter()
-            .filter(|r| !r.removed)
-            .map(|r| (r.key.as_str(), r))
-            .collect();
-        let (mut write, mut remove) = (Vec::new(), Vec::new());
+        let stored: HashMap<&str, _> = stored.iter().map(|r| (r.key.as_str(), r)).collect();
+        let (mut write, mut remove, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
         for key in keys {
-            match (wanted.get(*key).and_then(Option::as_ref), stored.get(key)) {
+            let row = stored.get(key);
+            let before = row.filter(|r| !r.removed);
+            match (wanted.get(*key).and_then(Option::as_ref), before) {
                 (Some(body), before) => {
                     let hash = map::hash(kind, body);
                     if before.is_none_or(|r| r.hash != hash) {
+                        replaced.extend(row.map(|r| r.id));
                         write.push(Mapped {
                             key: (*key).to_owned(),
                             hash,
@@ -49,10 +49,14 @@ pub(crate) async fn bring(
                         });
                     }
                 }
-                (None, Some(_)) => remove.push(*key),
+                (None, Some(before)) => {
+                    replaced.push(before.id);
+                    remove.push(*key);
+                }
                 (None, None) => {}
             }
         }
+        history::keep(c, &shared, &replaced).await?;
         bulk::upsert(c, shared, &write.iter().collect::<Vec<_>>())
             .await
             .map_err(Error::db("write derived records"))?;

@@ -9,6 +9,7 @@ use super::absence::Keys;
 use super::bulk::{self, Existing, Shared, row_number};
 use crate::error::Error;
 use crate::finding::derive::Findings;
+use crate::history;
 use crate::map::Mapped;
 use crate::position::count::{self, BySku, Holder};
 
@@ -117,7 +118,7 @@ impl Fold {
     ) -> Result<(), Error> {
         let mut new = vec![true; page.len()];
         let mut differs = vec![false; page.len()];
-        let mut old_bodies = Vec::new();
+        let (mut replaced, mut old_bodies) = (Vec::new(), Vec::new());
         for row in &rows {
             let Ok(at) = page.binary_search_by(|r| r.key.as_str().cmp(&row.key)) else {
                 continue;
@@ -139,12 +140,14 @@ impl Fold {
                 self.updated += u64::from(row.closing != self.shared.closing.to_db());
                 old_bodies.push(row.id);
             }
+            replaced.push(row.id);
             differs[at] = true;
         }
         let inserted = new.iter().filter(|n| **n).count() as u64;
         self.inserted += inserted;
         self.applied += inserted;
         self.forget(c, &old_bodies).await?;
+        history::keep(c, &self.shared, &replaced).await?;
         let write: Vec<&Mapped> = (0..page.len())
             .filter(|at| new[*at] || differs[*at])
             .map(|at| &page[at])
@@ -235,6 +238,7 @@ impl Fold {
             let ids: Vec<i64> = live.iter().map(|r| r.id).collect();
             self.forget(c, &ids).await?;
             self.findings.flush(c, &self.shared).await?;
+            history::keep(c, &self.shared, &ids).await?;
             let keys: Vec<&str> = live.iter().map(|r| r.key.as_str()).collect();
             bulk::remove(c, self.shared, &keys)
                 .await

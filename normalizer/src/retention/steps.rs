@@ -25,6 +25,7 @@ pub(super) struct Limits {
     sources: i64,
     suspects: i64,
     set_aside: i64,
+    history: i64,
     /// Closings from this one on are kept, and removed records from that one on.
     closings: i64,
     removed: i64,
@@ -45,6 +46,7 @@ impl Limits {
             sources: before(retention.closings_days),
             suspects: before(retention.suspects_days),
             set_aside: before(retention.set_aside_days),
+            history: before(retention.history_days),
             closings: change_before(c, tenant, before(retention.closings_days)).await?,
             removed: change_before(c, tenant, before(retention.removed_days)).await?,
         })
@@ -141,6 +143,20 @@ pub(super) const STEPS: &[Step] = &[
             ")"
         ),
     },
+    // Of a closing some may go first: from the next one on the history is whole.
+    Step {
+        table: "record_history",
+        limit: |l| l.history,
+        rows: CHUNK,
+        before: Some(
+            "UPDATE tenant SET history_from = COALESCE((SELECT max(x.replaced) + 1 FROM
+            (SELECT replaced FROM record_history WHERE tenant = ? AND replaced < ? ORDER BY replaced LIMIT ?) AS x),
+            history_from) WHERE id = ?",
+        ),
+        remove: "DELETE FROM record_history WHERE (tenant, replaced, kind, key) IN
+            (SELECT tenant, replaced, kind, key FROM record_history WHERE tenant = ? AND replaced < ?
+            ORDER BY replaced, kind, key LIMIT ?)",
+    },
     // Where nothing was applied there is no number. What is not published yet, and what holds a removal, is still needed.
     Step {
         table: "closing",
@@ -179,8 +195,8 @@ impl Normalizer {
         Ok(Some(removed))
     }
 
-    /// Removes pages that no record names any more. A page that none names is never named again, so it is enough to
-    /// look once, without the tenant's lock.
+    /// Removes pages that no record and no former state names any more. A page that none names is never named again: a
+    /// former state takes the page over from its record. So it is enough to look once, without the tenant's lock.
     pub(super) async fn forget_sources(
         &self,
         tenant: i64,
@@ -199,13 +215,17 @@ impl Normalizer {
         if unnamed.is_empty() {
             return Ok(true);
         }
-        let named = "SELECT source FROM record WHERE tenant = ? AND source IS NOT NULL";
-        let q = query(named).bind(tenant);
-        q.each(&mut read, |id: i64| {
-            unnamed.remove(row_number(id));
-        })
-        .await
-        .map_err(Error::db(SWEEP))?;
+        for named in [
+            "SELECT source FROM record WHERE tenant = ? AND source IS NOT NULL",
+            "SELECT source FROM record_history WHERE tenant = ? AND source IS NOT NULL",
+        ] {
+            let q = query(named).bind(tenant);
+            q.each(&mut read, |id: i64| {
+                unnamed.remove(row_number(id));
+            })
+            .await
+            .map_err(Error::db(SWEEP))?;
+        }
         drop(read);
         let ids: Vec<i64> = unnamed.iter().map(number).collect();
         for chunk in ids.chunks(CHUNK as usize) {

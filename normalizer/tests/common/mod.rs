@@ -1,6 +1,7 @@
 //! A normalizer with a memory bus and a real database, seen from the collector's and the exporter's side.
 #![allow(
     dead_code,
+    unused_imports,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test's helpers; each file uses its part"

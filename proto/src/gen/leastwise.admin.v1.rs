@@ -2,6 +2,343 @@
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HistoryRequest {
+    /// Directory (tenant) id; empty means any.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Kind of the record in snake_case, for example license_position.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Its key within kind and tenant: of positions the GUID of the product.
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+    /// What changed at this moment or later, microseconds since 1970 UTC; 0 means all that is kept.
+    #[prost(uint64, tag = "4")]
+    pub since: u64,
+    /// How many changes of a record, the newest; 0 means 100.
+    #[prost(uint32, tag = "5")]
+    pub limit: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HistoryResponse {
+    /// One for each tenant that has or had such a record.
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<RecordHistory>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordHistory {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Kind in snake_case.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Key within kind and tenant.
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+    /// What people call it, where the record has such a name.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// Newest first.
+    #[prost(message, repeated, tag = "5")]
+    pub changes: ::prost::alloc::vec::Vec<Change>,
+    /// What changed before is not known: it was too long ago, or an earlier release did not keep it. Microseconds since
+    /// 1970 UTC; 0 where nothing is missing.
+    #[prost(uint64, tag = "6")]
+    pub known_from: u64,
+    /// There are older changes than the wanted number.
+    #[prost(bool, tag = "7")]
+    pub more: bool,
+    /// Former states of this kind are kept; else only the newest change is known.
+    #[prost(bool, tag = "8")]
+    pub kept: bool,
+}
+/// From one state of a record to another.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Change {
+    /// added, changed or removed.
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    /// When it was applied, microseconds since 1970 UTC.
+    #[prost(uint64, tag = "2")]
+    pub changed_at: u64,
+    /// The closing that did it.
+    #[prost(uint64, tag = "3")]
+    pub closing: u64,
+    /// The dataset and the run that were applied then; empty and 0 where the closing is no longer kept.
+    #[prost(string, tag = "4")]
+    pub dataset: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "5")]
+    pub run: u64,
+    /// Graph's `request-id` of the page that said so; empty for what is derived or no longer kept.
+    #[prost(string, tag = "6")]
+    pub request_id: ::prost::alloc::string::String,
+    /// What differs, of a changed record.
+    #[prost(message, repeated, tag = "7")]
+    pub fields: ::prost::alloc::vec::Vec<FieldChange>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FieldChange {
+    /// The field in lowerCamelCase.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// What it said before, as text or JSON; of a list, what it no longer holds. Absent where there was nothing.
+    #[prost(string, optional, tag = "2")]
+    pub from: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it says after; of a list, what it did not hold before. Absent where there is nothing.
+    #[prost(string, optional, tag = "3")]
+    pub to: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangesRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Since this moment, microseconds since 1970 UTC.
+    #[prost(uint64, tag = "2")]
+    pub since: u64,
+    /// Kind in snake_case; empty means all.
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    /// How many records are shown; 0 means 100.
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangesResponse {
+    /// The moment that the present is compared with: the wanted one, or a later one from which on changes are known.
+    #[prost(uint64, tag = "1")]
+    pub since: u64,
+    /// Kinds of which something changed.
+    #[prost(message, repeated, tag = "2")]
+    pub kinds: ::prost::alloc::vec::Vec<KindChanges>,
+    /// The records that changed last, newest first.
+    #[prost(message, repeated, tag = "3")]
+    pub records: ::prost::alloc::vec::Vec<RecordChange>,
+    /// There are more than the wanted number.
+    #[prost(bool, tag = "4")]
+    pub more: bool,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KindChanges {
+    /// Kind in snake_case.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Records that were not there then.
+    #[prost(uint64, tag = "2")]
+    pub added: u64,
+    /// Records that were there and were otherwise.
+    #[prost(uint64, tag = "3")]
+    pub changed: u64,
+    /// Records that were there.
+    #[prost(uint64, tag = "4")]
+    pub removed: u64,
+    /// Of kinds whose former states are not kept: added or changed, nobody knows which.
+    #[prost(uint64, tag = "5")]
+    pub written: u64,
+}
+/// How a record differs from what it was at a moment.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordChange {
+    /// Kind in snake_case.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Key within kind and tenant.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// What people call it, where the record has such a name.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Its last change, with all that differs from the moment.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<Change>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrendRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// How many days, today's included; at most 400, 0 means 30.
+    #[prost(uint32, tag = "2")]
+    pub days: u32,
+    /// GUID of a product; empty means all.
+    #[prost(string, tag = "3")]
+    pub sku_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrendResponse {
+    /// By product, and of each by day. A day without a position of a product has none.
+    #[prost(message, repeated, tag = "1")]
+    pub points: ::prost::alloc::vec::Vec<TrendPoint>,
+    /// Before it positions are known as far as they are still the present ones. Microseconds since 1970 UTC; 0 where
+    /// nothing is missing.
+    #[prost(uint64, tag = "2")]
+    pub known_from: u64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrendPoint {
+    /// YYYY-MM-DD, UTC.
+    #[prost(string, tag = "1")]
+    pub day: ::prost::alloc::string::String,
+    /// The position at the end of the day; of today the present one.
+    #[prost(message, optional, tag = "2")]
+    pub position: ::core::option::Option<super::super::inventory::v1::LicensePosition>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BreakdownRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// A single-valued property of User in lowerCamelCase, for example department.
+    #[prost(string, tag = "2")]
+    pub property: ::prost::alloc::string::String,
+    /// GUID of a product; empty means all.
+    #[prost(string, tag = "3")]
+    pub sku_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BreakdownResponse {
+    /// By product and value.
+    #[prost(message, repeated, tag = "1")]
+    pub rows: ::prost::alloc::vec::Vec<BreakdownRow>,
+    /// The property as it is spelt.
+    #[prost(string, tag = "2")]
+    pub property: ::prost::alloc::string::String,
+}
+/// Users of a product with one value of the property. Each number adds up to that of LicensePosition over all values.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BreakdownRow {
+    /// GUID of the product (SKU).
+    #[prost(string, tag = "1")]
+    pub sku_id: ::prost::alloc::string::String,
+    /// The value; absent for users without one.
+    #[prost(string, optional, tag = "2")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+    /// Users that consume a unit, each once.
+    #[prost(uint64, tag = "3")]
+    pub assigned: u64,
+    /// Of these, users with a working direct assignment.
+    #[prost(uint64, tag = "4")]
+    pub direct: u64,
+    /// Of these, users with a working assignment by a group.
+    #[prost(uint64, tag = "5")]
+    pub by_group: u64,
+    /// Of these, users with both.
+    #[prost(uint64, tag = "6")]
+    pub both: u64,
+    /// Of these, users for whom Graph names no working way.
+    #[prost(uint64, tag = "7")]
+    pub unknown: u64,
+    /// Users with a way in state Error; such a way consumes nothing.
+    #[prost(uint64, tag = "8")]
+    pub in_error: u64,
+    /// Users with a way in state Disabled.
+    #[prost(uint64, tag = "9")]
+    pub disabled: u64,
+    /// Assigned users whose sign-in is blocked.
+    #[prost(uint64, tag = "10")]
+    pub assigned_blocked: u64,
+    /// Assigned users that are guests.
+    #[prost(uint64, tag = "11")]
+    pub assigned_guests: u64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldersRequest {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// GUID of the product.
+    #[prost(string, tag = "2")]
+    pub sku_id: ::prost::alloc::string::String,
+    /// Only ways by this group: its id or its name.
+    #[prost(string, tag = "3")]
+    pub group: ::prost::alloc::string::String,
+    /// Ways in state Error instead of those that stand behind a consumed unit.
+    #[prost(bool, tag = "4")]
+    pub in_error: bool,
+    /// Only users that consume this product too: its GUID.
+    #[prost(string, tag = "5")]
+    pub also_sku_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HoldersBatch {
+    #[prost(message, repeated, tag = "1")]
+    pub holders: ::prost::alloc::vec::Vec<LicenseHolder>,
+}
+/// A user and a way by which a product was assigned.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LicenseHolder {
+    /// Graph's id of the user.
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Sign-in name.
+    #[prost(string, optional, tag = "2")]
+    pub user_principal_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name as address books show it.
+    #[prost(string, optional, tag = "3")]
+    pub display_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Department as the organization writes it.
+    #[prost(string, optional, tag = "4")]
+    pub department: ::core::option::Option<::prost::alloc::string::String>,
+    /// False: sign-in is blocked.
+    #[prost(bool, optional, tag = "5")]
+    pub account_enabled: ::core::option::Option<bool>,
+    /// direct, group, or unknown where Graph lists the product but no working way.
+    #[prost(string, tag = "6")]
+    pub path: ::prost::alloc::string::String,
+    /// The group when path is group.
+    #[prost(string, optional, tag = "7")]
+    pub group_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Its name, where groups are read.
+    #[prost(string, tag = "8")]
+    pub group_name: ::prost::alloc::string::String,
+    /// Active, ActiveWithError, Disabled or Error; absent when path is unknown.
+    #[prost(string, optional, tag = "9")]
+    pub state: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why the state is an error, for example CountViolation.
+    #[prost(string, optional, tag = "10")]
+    pub error: ::core::option::Option<::prost::alloc::string::String>,
+    /// The ways by which the user holds the other product: direct, unknown, or the group's name or id.
+    #[prost(string, repeated, tag = "11")]
+    pub also_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MakeDueRequest {
     /// Directory (tenant) ids; empty means all.
     #[prost(string, repeated, tag = "1")]
@@ -1707,6 +2044,103 @@ pub mod normalizer_admin_client {
             ));
             self.inner.unary(req, path, codec).await
         }
+        /// What changed when of a record, as far back as that is kept.
+        /// Errors: INVALID_ARGUMENT (no such kind), NOT_FOUND (no such record).
+        pub async fn history(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HistoryRequest>,
+        ) -> std::result::Result<tonic::Response<super::HistoryResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.NormalizerAdmin/History");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "History",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How the records of a tenant differ from what they were at a moment, the newest changes first.
+        /// Errors: INVALID_ARGUMENT (no such kind).
+        pub async fn changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChangesResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.NormalizerAdmin/Changes");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "Changes",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The licence positions of a tenant at the end of each of the last days (UTC).
+        pub async fn trend(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TrendRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrendResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.NormalizerAdmin/Trend");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "Trend",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The licence positions of a tenant by the values of a property of its users.
+        /// Errors: INVALID_ARGUMENT (no such property), FAILED_PRECONDITION (it has too many values).
+        pub async fn breakdown(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BreakdownRequest>,
+        ) -> std::result::Result<tonic::Response<super::BreakdownResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.NormalizerAdmin/Breakdown",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "Breakdown",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Who holds a product and by which ways, in the order of users' ids.
+        pub async fn holders(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HoldersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::HoldersBatch>>,
+            tonic::Status,
+        > {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.NormalizerAdmin/Holders");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "Holders",
+            ));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1774,6 +2208,39 @@ pub mod normalizer_admin_server {
             &self,
             request: tonic::Request<super::ExplainRequest>,
         ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
+        /// What changed when of a record, as far back as that is kept.
+        /// Errors: INVALID_ARGUMENT (no such kind), NOT_FOUND (no such record).
+        async fn history(
+            &self,
+            request: tonic::Request<super::HistoryRequest>,
+        ) -> std::result::Result<tonic::Response<super::HistoryResponse>, tonic::Status>;
+        /// How the records of a tenant differ from what they were at a moment, the newest changes first.
+        /// Errors: INVALID_ARGUMENT (no such kind).
+        async fn changes(
+            &self,
+            request: tonic::Request<super::ChangesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChangesResponse>, tonic::Status>;
+        /// The licence positions of a tenant at the end of each of the last days (UTC).
+        async fn trend(
+            &self,
+            request: tonic::Request<super::TrendRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrendResponse>, tonic::Status>;
+        /// The licence positions of a tenant by the values of a property of its users.
+        /// Errors: INVALID_ARGUMENT (no such property), FAILED_PRECONDITION (it has too many values).
+        async fn breakdown(
+            &self,
+            request: tonic::Request<super::BreakdownRequest>,
+        ) -> std::result::Result<tonic::Response<super::BreakdownResponse>, tonic::Status>;
+        /// Server streaming response type for the Holders method.
+        type HoldersStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::HoldersBatch, tonic::Status>,
+            > + std::marker::Send
+            + 'static;
+        /// Who holds a product and by which ways, in the order of users' ids.
+        async fn holders(
+            &self,
+            request: tonic::Request<super::HoldersRequest>,
+        ) -> std::result::Result<tonic::Response<Self::HoldersStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct NormalizerAdminServer<T> {
@@ -2205,6 +2672,205 @@ pub mod normalizer_admin_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/History" => {
+                    #[allow(non_camel_case_types)]
+                    struct HistorySvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::HistoryRequest> for HistorySvc<T> {
+                        type Response = super::HistoryResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HistoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::history(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HistorySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/Changes" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangesSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::ChangesRequest> for ChangesSvc<T> {
+                        type Response = super::ChangesResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::changes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/Trend" => {
+                    #[allow(non_camel_case_types)]
+                    struct TrendSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::TrendRequest> for TrendSvc<T> {
+                        type Response = super::TrendResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TrendRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut =
+                                async move { <T as NormalizerAdmin>::trend(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TrendSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/Breakdown" => {
+                    #[allow(non_camel_case_types)]
+                    struct BreakdownSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::BreakdownRequest> for BreakdownSvc<T> {
+                        type Response = super::BreakdownResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BreakdownRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::breakdown(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BreakdownSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/Holders" => {
+                    #[allow(non_camel_case_types)]
+                    struct HoldersSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin>
+                        tonic::server::ServerStreamingService<super::HoldersRequest>
+                        for HoldersSvc<T>
+                    {
+                        type Response = super::HoldersBatch;
+                        type ResponseStream = T::HoldersStream;
+                        type Future =
+                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HoldersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::holders(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HoldersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

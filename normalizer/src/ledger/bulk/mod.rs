@@ -112,6 +112,16 @@ pub(crate) async fn bodies(
     q.fetch_all(c).await
 }
 
+/// Copies the present state of records, which the run of `s` is about to replace, to the former ones; not what it has
+/// written itself.
+pub(crate) async fn keep(c: &mut Connection, s: &Shared, ids: &[i64]) -> Result<(), Error> {
+    let q = match c.is_postgres() {
+        true => postgres::keep(s, ids),
+        false => sqlite::keep(s, ids),
+    };
+    q.execute(c).await.map(drop)
+}
+
 /// Keys of live records that `seen` lacks and that no closing up from `closing` changed.
 pub(crate) async fn unseen(
     c: &mut Connection,

@@ -53,3 +53,15 @@ const BODIES: &str = "SELECT found.body FROM unnest(?::bigint[]) AS each (id) CR
 pub(super) fn bodies(tenant: i64, ids: &[i64]) -> Query<'_> {
     query(BODIES).bind(ids).bind(tenant)
 }
+
+const KEEP: &str = "INSERT INTO record_history (tenant, replaced, kind, key, closing, source, removed, body)
+    SELECT ?, ?, now.kind, now.key, now.closing, now.source, now.removed, now.body
+    FROM unnest(?::bigint[]) AS each (id) CROSS JOIN LATERAL
+    (SELECT kind, key, closing, source, removed, body FROM record WHERE tenant = ? AND id = each.id LIMIT 1) AS now
+    WHERE now.closing < ?";
+
+pub(super) fn keep<'q>(s: &Shared, ids: &'q [i64]) -> Query<'q> {
+    let closing = s.closing.to_db();
+    let q = query(KEEP).bind(s.tenant).bind(closing).bind(ids);
+    q.bind(s.tenant).bind(closing)
+}

@@ -62,3 +62,14 @@ const BODIES: &str = "SELECT body FROM record WHERE tenant = ? AND id IN (??)";
 pub(super) fn bodies(tenant: i64, ids: &[i64]) -> Query<'_> {
     query(BODIES).bind(tenant).bind(ids)
 }
+
+const KEEP: &str =
+    "INSERT INTO record_history (tenant, replaced, kind, key, closing, source, removed, body)
+    SELECT tenant, ?, kind, key, closing, source, removed, body FROM record
+    WHERE tenant = ? AND id IN (??) AND closing < ?";
+
+pub(super) fn keep<'q>(s: &Shared, ids: &'q [i64]) -> Query<'q> {
+    let closing = s.closing.to_db();
+    let q = query(KEEP).bind(closing).bind(s.tenant).bind(ids);
+    q.bind(closing)
+}

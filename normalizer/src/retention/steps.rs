@@ -126,6 +126,7 @@ pub(super) const STEPS: &[Step] = &[
             JOIN dataset_state d ON d.tenant = s.tenant AND d.dataset = s.dataset
             WHERE s.tenant = ? AND d.read_end < ? AND s.state = 0 LIMIT ?)",
     },
+    // An erasure may have raised the horizon higher.
     Step {
         table: "record",
         limit: |l| l.removed,
@@ -133,7 +134,7 @@ pub(super) const STEPS: &[Step] = &[
         before: Some(removed_records!(
             "UPDATE tenant SET horizon = COALESCE((SELECT max(x.closing) FROM (",
             "closing",
-            ") AS x), horizon) WHERE id = ?"
+            ") AS x WHERE x.closing > horizon), horizon) WHERE id = ?"
         )),
         remove: removed_records!("DELETE FROM record WHERE id IN (", "id", ")"),
     },

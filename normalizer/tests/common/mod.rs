@@ -326,7 +326,7 @@ fn at_rest(dir: &std::path::Path) -> Option<Arc<runtime::seal::Ring>> {
 }
 
 /// The tests that are run once more by `postgres.rs` have PostgreSQL below them.
-fn on_postgres() -> bool {
+pub fn on_postgres() -> bool {
     module_path!().starts_with("postgres::")
 }
 

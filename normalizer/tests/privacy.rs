@@ -40,7 +40,9 @@ fn row(name: &str) -> String {
 }
 
 fn device(id: &str, owner: &str, name: &str) -> String {
-    format!(r#"{{"id":"{id}","deviceName":"{name}","userId":"{owner}","model":"X1"}}"#)
+    format!(
+        r#"{{"id":"{id}","deviceName":"{name}","userId":"{owner}","model":"X1","azureADDeviceId":"e{id}"}}"#
+    )
 }
 
 /// Everything that a tenant has of Ann and of others, as one reading after the other brings it.
@@ -70,6 +72,13 @@ async fn read(w: &mut World, name: &str) -> Vec<RunClosed> {
             vec![
                 device("d1", ann_id, "ANN-CANARY-PC"),
                 device("d2", "u0001", "PC"),
+            ],
+        ),
+        (
+            "devices",
+            vec![
+                r#"{"id":"o1","deviceId":"ed1","displayName":"ANN-CANARY-PC"}"#.to_owned(),
+                r#"{"id":"o2","deviceId":"ed2","displayName":"PC"}"#.to_owned(),
             ],
         ),
         ("signInActivity", vec![malformed, signed_in("u0001")]),
@@ -217,6 +226,7 @@ async fn whoever_is_erased_goes_from_everything_and_does_not_come_back() {
         "teams_activity",
         "office_activation",
         "managed_device",
+        "device",
         "license_position",
     ] {
         assert!(kinds.contains(&(kind, 1)), "{kind}: {kinds:?}");
@@ -244,6 +254,7 @@ async fn whoever_is_erased_goes_from_everything_and_does_not_come_back() {
         ("teams", 1),
         ("groupMembers", 1),
         ("managedDevices", 2),
+        ("devices", 2),
     ] {
         assert!(
             live(&w).await.contains(&(dataset.to_owned(), n)),

@@ -89,7 +89,9 @@ impl Normalizer {
         }
         erasing.users(&mut w, self).await?;
         erasing.forget(&mut w, &gone).await?;
-        erasing.owners(&mut w).await?;
+        for kind in [RecordKind::ManagedDevice, RecordKind::Device] {
+            erasing.owners(&mut w, kind).await?;
+        }
 
         let mut known = Vec::new();
         for person in &people {
@@ -240,13 +242,12 @@ impl Erasing<'_> {
     }
 
     /// Their things stay, without them.
-    async fn owners(&mut self, c: &mut Connection) -> Result<(), Error> {
-        let kind = RecordKind::ManagedDevice;
+    async fn owners(&mut self, c: &mut Connection, kind: RecordKind) -> Result<(), Error> {
         let mut things = Vec::new();
         self.each(c, kind, |key, _, body| things.push((key, body)))
             .await?;
         let left = |(key, body): (String, Vec<u8>)| {
-            let body = bytes::Bytes::from(without_owner(&body)?);
+            let body = bytes::Bytes::from(without_owner(kind, &body)?);
             let hash = map::hash(kind, &body);
             Ok(Mapped { key, hash, body })
         };

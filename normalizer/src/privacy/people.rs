@@ -2,7 +2,7 @@
 
 use catalog::personal::USAGE;
 use prost::Message as _;
-use proto::inventory::v1::{ManagedDevice, Usage};
+use proto::inventory::v1::{Device, ManagedDevice, Usage};
 use proto::kind::RecordKind;
 
 /// By what a record is tied to a person.
@@ -29,7 +29,7 @@ pub(crate) fn tie(kind: RecordKind) -> Tie {
         | RecordKind::MailboxPurpose => Tie::Key,
         RecordKind::GroupMember => Tie::End('.'),
         RecordKind::Finding => Tie::End('!'),
-        RecordKind::ManagedDevice => Tie::Owner,
+        RecordKind::ManagedDevice | RecordKind::Device => Tie::Owner,
         RecordKind::OnedriveUsage => Tie::Row,
         kind if USAGE.contains(&kind) => Tie::Row,
         _ => Tie::None,
@@ -42,6 +42,8 @@ pub(crate) trait Who {
     fn is_id(&self, id: &str) -> bool;
     /// By a sign-in name, in whatever case, or its pseudonym.
     fn is_name(&self, name: &str) -> bool;
+    /// Whose a device is, by the id that it has in Entra ID: nothing in it tells that itself.
+    fn is_device(&self, id: &str) -> bool;
 }
 
 /// Whether a record is tied to one of them. One without a body, which is removed, is known by its key alone.
@@ -66,6 +68,11 @@ pub(crate) fn is_about(
             let id = row.user_id.as_deref().is_some_and(|id| who.is_id(id));
             id || !row.concealed && who.is_name(&row.subject)
         }
+        Tie::Owner if body.is_empty() => false,
+        Tie::Owner if kind == RecordKind::Device => {
+            let id = Device::decode(body)?.device_id;
+            id.is_some_and(|id| who.is_device(&id))
+        }
         Tie::Owner => {
             let owner = ManagedDevice::decode(body)?.user_id;
             owner.is_some_and(|id| who.is_id(&id))
@@ -77,7 +84,14 @@ pub(crate) fn is_about(
 ///
 /// # Errors
 /// When it can't be read.
-pub(crate) fn without_owner(body: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
+pub(crate) fn without_owner(kind: RecordKind, body: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
+    if kind == RecordKind::Device {
+        let device = Device {
+            display_name: None,
+            ..Device::decode(body)?
+        };
+        return Ok(device.encode_to_vec());
+    }
     let device = ManagedDevice {
         user_id: None,
         device_name: None,
@@ -102,15 +116,16 @@ mod tests {
         fn is_name(&self, name: &str) -> bool {
             name == "ann@contoso.com"
         }
+        fn is_device(&self, id: &str) -> bool {
+            id == "e1"
+        }
     }
 
     #[test]
     fn each_kind_about_people_is_tied_to_them() {
         for dataset in catalog::ALL {
             let about = dataset.people != People::Nobody;
-            // Nothing in a device of Entra ID tells whose it is.
-            let told = about && dataset.kind != RecordKind::Device;
-            assert_eq!(tie(dataset.kind) != Tie::None, told, "{}", dataset.name);
+            assert_eq!(tie(dataset.kind) != Tie::None, about, "{}", dataset.name);
         }
         assert_eq!(tie(RecordKind::LicensePosition), Tie::None);
     }
@@ -151,10 +166,19 @@ mod tests {
         };
         let body = device.encode_to_vec();
         assert!(about(RecordKind::ManagedDevice, "d", &body));
-        let left = without_owner(&body).unwrap();
+        let left = without_owner(RecordKind::ManagedDevice, &body).unwrap();
         assert!(!about(RecordKind::ManagedDevice, "d", &left));
         let left = ManagedDevice::decode(&left[..]).unwrap();
         assert_eq!((left.device_name, left.model.as_deref()), (None, Some("X")));
+        let device = Device {
+            device_id: Some("e1".into()),
+            display_name: Some("ANN-PC".into()),
+            ..Device::default()
+        };
+        let body = device.encode_to_vec();
+        assert!(about(RecordKind::Device, "o", &body) && !about(RecordKind::Device, "o", b""));
+        let left = without_owner(RecordKind::Device, &body).unwrap();
+        assert_eq!(Device::decode(&left[..]).unwrap().display_name, None);
         assert!(is_about(RecordKind::TeamsActivity, "k", b"\xff", &Ann).is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use prost::Message;
+use proto::inventory::v1::ManagedDevice;
 use proto::kind::RecordKind;
 use runtime::Problem;
 use runtime::db::{Connection, query};
@@ -49,6 +50,11 @@ impl Hashes {
         self.of("name", name)
     }
 
+    /// Of a device, by the id that it has in Entra ID.
+    pub fn device(&self, id: &str) -> Vec<u8> {
+        self.of("device", id)
+    }
+
     /// The key's own id.
     pub fn key_id(&self) -> &str {
         &self.key.id
@@ -86,6 +92,9 @@ impl Who for Suppressed {
     fn is_name(&self, name: &str) -> bool {
         self.people.contains_key(&self.hashes.name(name))
     }
+    fn is_device(&self, id: &str) -> bool {
+        self.people.contains_key(&self.hashes.device(id))
+    }
 }
 
 impl Suppressed {
@@ -105,16 +114,17 @@ impl Suppressed {
         Ok((!people.is_empty()).then_some(Suppressed { hashes, people }))
     }
 
-    /// Leaves them out of a page, and says by which names they are known now.
+    /// Leaves them out of a page, and says by what else they are known now.
     ///
     /// # Errors
     /// When a record can't be read.
     pub fn sift(&self, kind: RecordKind, objects: &mut Objects) -> Result<Vec<Learned>, String> {
         let mut learned = Vec::new();
-        if kind == RecordKind::User {
-            for record in &objects.records {
-                learned.extend(self.learn(record)?);
-            }
+        for record in &objects.records {
+            learned.extend(
+                self.learn(kind, record)
+                    .map_err(|_| UNREADABLE.to_owned())?,
+            );
         }
         self.records(kind, &mut objects.records)?;
         match tie(kind) {
@@ -166,7 +176,7 @@ impl Suppressed {
         records.retain_mut(
             |record| match is_about(kind, &record.key, &record.body, self) {
                 Ok(true) if tie(kind) == Tie::Owner => {
-                    match without_owner(&record.body) {
+                    match without_owner(kind, &record.body) {
                         Ok(body) => {
                             record.hash = map::hash(kind, &body);
                             record.body = body.into();
@@ -188,17 +198,27 @@ impl Suppressed {
         }
     }
 
-    /// The name that somebody who is known by the id has now, if it is a new one.
-    fn learn(&self, record: &Mapped) -> Result<Option<Learned>, String> {
-        let Some(person) = self.people.get(&self.hashes.id(&record.key)) else {
-            return Ok(None);
+    /// By what somebody who is known by the id is known now besides, if it is new: a name or a device.
+    fn learn(
+        &self,
+        kind: RecordKind,
+        record: &Mapped,
+    ) -> Result<Option<Learned>, prost::DecodeError> {
+        let (id, hash) = match kind {
+            RecordKind::User => {
+                let name = Named::decode(&record.body[..])?.user_principal_name;
+                (record.key.clone(), name.map(|name| self.hashes.name(&name)))
+            }
+            RecordKind::ManagedDevice => {
+                let device = ManagedDevice::decode(&record.body[..])?;
+                let hash = device.azure_ad_device_id.map(|id| self.hashes.device(&id));
+                (device.user_id.unwrap_or_default(), hash)
+            }
+            _ => return Ok(None),
         };
-        let named = Named::decode(&record.body[..]).map_err(|_| UNREADABLE.to_owned())?;
-        let hash = named
-            .user_principal_name
-            .map(|name| self.hashes.name(&name));
+        let person = self.people.get(&self.hashes.id(&id));
         let new = hash.filter(|hash| !self.people.contains_key(hash));
-        Ok(new.map(|hash| (hash, person.clone())))
+        Ok(new.zip(person.cloned()))
     }
 }
 

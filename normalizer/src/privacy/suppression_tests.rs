@@ -13,7 +13,11 @@ fn hashes() -> Hashes {
 fn suppressed() -> Suppressed {
     let hashes = hashes();
     let person = hashes.id("a1");
-    let known = [hashes.id("A1"), hashes.name("Ann@contoso.com")];
+    let known = [
+        hashes.id("A1"),
+        hashes.name("Ann@contoso.com"),
+        hashes.device("e1"),
+    ];
     let people = known
         .into_iter()
         .map(|hash| (hash, person.clone()))
@@ -64,6 +68,11 @@ fn a_device_stays_without_its_owner() {
         assert_eq!(r.hash, map::hash(RecordKind::ManagedDevice, &r.body));
         (device.device_name, device.user_id)
     });
+    let (_, learned) = sifted(
+        RecordKind::ManagedDevice,
+        r#"{"id":"d","azureADDeviceId":"E2","userId":"A1"},{"id":"d","azureADDeviceId":"E3","userId":"B2"}"#,
+    );
+    assert_eq!(learned, [(hashes().device("e2"), hashes().id("a1"))]);
     let bob = (Some("BOB-PC".to_owned()), Some("b2".to_owned()));
     assert_eq!(names.collect::<Vec<_>>(), [(None, None), bob]);
 }

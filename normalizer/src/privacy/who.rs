@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use prost::Message as _;
+use proto::inventory::v1::ManagedDevice;
 use proto::kind::RecordKind;
 use runtime::db::{Connection, query};
 
@@ -21,6 +22,8 @@ pub(super) struct Person {
     pub id: Option<String>,
     /// Sign-in names in lower case, and their pseudonyms.
     pub names: BTreeSet<String>,
+    /// Ids of their devices in Entra ID.
+    pub devices: BTreeSet<String>,
 }
 
 impl Person {
@@ -42,9 +45,9 @@ impl Person {
     /// The hashes by which they are known from now on; the first one stands for the person.
     pub fn hashes(&self, hashes: &Hashes) -> Vec<Learned> {
         let ids = self.id.iter().map(|id| hashes.id(id));
-        let all: Vec<Vec<u8>> = ids
-            .chain(self.names.iter().map(|n| hashes.name(n)))
-            .collect();
+        let names = self.names.iter().map(|name| hashes.name(name));
+        let devices = self.devices.iter().map(|id| hashes.device(id));
+        let all: Vec<Vec<u8>> = ids.chain(names).chain(devices).collect();
         let person = all.first().cloned().unwrap_or_default();
         all.into_iter().map(|hash| (hash, person.clone())).collect()
     }
@@ -58,6 +61,9 @@ impl Who for [Person] {
     fn is_name(&self, name: &str) -> bool {
         let name = name.to_lowercase();
         self.iter().any(|p| p.names.contains(&name))
+    }
+    fn is_device(&self, id: &str) -> bool {
+        self.iter().any(|p| p.devices.contains(id))
     }
 }
 
@@ -97,7 +103,28 @@ pub(super) async fn find(
         .await
         .map_err(Error::db(READ))?;
     }
+    devices(c, tenant, &mut people).await?;
     Ok(people)
+}
+
+/// Looks for their devices.
+async fn devices(c: &mut Connection, tenant: i64, people: &mut [Person]) -> Result<(), Error> {
+    let sql = "SELECT body FROM record WHERE tenant = ? AND kind = ? AND removed = 0";
+    let q = query(sql)
+        .bind(tenant)
+        .bind(RecordKind::ManagedDevice as i32);
+    q.each(c, |body: Vec<u8>| {
+        // One that can't be read is told of when it is to change.
+        let device = ManagedDevice::decode(&body[..]).unwrap_or_default();
+        let owner = people
+            .iter_mut()
+            .find(|p| p.id.is_some() && p.id == device.user_id);
+        if let Some(owner) = owner {
+            owner.devices.extend(device.azure_ad_device_id);
+        }
+    })
+    .await
+    .map_err(Error::db(READ))
 }
 
 fn name(body: &[u8]) -> Option<String> {

@@ -1077,7 +1077,7 @@ pub struct ErasedPerson {
     /// When, microseconds since 1970.
     #[prost(uint64, tag = "3")]
     pub since: u64,
-    /// Hashes by which they are known: of the id, of sign-in names and of pseudonyms.
+    /// Hashes by which they are known: of the id, of sign-in names, of pseudonyms and of devices.
     #[prost(uint32, tag = "4")]
     pub known_by: u32,
 }

@@ -6,6 +6,7 @@ mod broker;
 mod installation;
 mod one_process;
 mod population;
+mod privacy;
 mod scan;
 
 /// What a log is asked for.

@@ -8,6 +8,7 @@ mod one_process;
 mod population;
 mod privacy;
 mod scan;
+mod stored;
 
 /// What a log is asked for.
 const LOUDEST: (&str, &str) = ("LEASTWISE_LOG", "trace");

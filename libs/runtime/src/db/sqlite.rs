@@ -111,7 +111,14 @@ impl Pools {
 /// Writes the file anew and empties the log.
 pub(super) async fn scrub(writer: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut writer = writer.acquire().await?;
-    sqlx::raw_sql("VACUUM").execute(&mut *writer).await?;
+    // The copy that it makes on its way may be larger than the memory.
+    for sql in [
+        "PRAGMA temp_store = file",
+        "VACUUM",
+        "PRAGMA temp_store = memory",
+    ] {
+        sqlx::raw_sql(sql).execute(&mut *writer).await?;
+    }
     let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
     let (busy, ..): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(&mut *writer).await?;
     match busy {

@@ -66,9 +66,16 @@ mod tests {
     use super::*;
 
     fn hidden(dataset: &str, sieved: bool) -> Hidden {
-        let text = "[fields]\nuserPrincipalName = 'drop'\ncity = 'drop'\nmail = 'pseudonymise'\ndisplayName = 'drop'";
+        let text = "[fields]
+            userPrincipalName = 'drop'
+            city = 'drop'
+            mail = 'pseudonymise'
+            displayName = 'drop'
+            [tenants.99999999-2222-3333-4444-555555555555.fields]
+            country = 'drop'";
         let none = std::collections::HashMap::new();
         let privacy: Privacy = runtime::config::parse(text, "test", none).unwrap();
+        assert_eq!(privacy.tenants.len(), 1);
         let tenant = "11111111-2222-3333-4444-555555555555".parse().unwrap();
         Hidden::new(&privacy, tenant, catalog::find(dataset).unwrap(), sieved)
     }

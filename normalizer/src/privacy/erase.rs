@@ -76,7 +76,8 @@ impl Normalizer {
         let mut erasing = Erasing {
             tenant,
             tenant_id: &tenant_id,
-            closing: Closing::from_db(newest).next(self.now()),
+            // A sink that took a snapshot of the newest one stands at the number behind it, and has to be below the horizon.
+            closing: Closing::from_db(newest + 1).next(self.now()),
             people: &people,
             records: BTreeMap::new(),
         };

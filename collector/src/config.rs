@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use catalog::Declaration;
+use catalog::{Declaration, Privacy};
 use proto::ids::{Dataset, Pool};
 use runtime::Problem;
 use runtime::error::Exit;
@@ -43,6 +43,9 @@ pub struct Config {
     pub full_every_days: u64,
     /// Whether datasets become due by their cadence; without it only by command.
     pub scheduled: bool,
+    /// What is left out of what is read: the section `[privacy]`, which is not the collector's alone.
+    #[serde(skip)]
+    pub privacy: Privacy,
 }
 
 impl Default for Config {
@@ -64,6 +67,7 @@ impl Default for Config {
             members_of_all_groups: false,
             full_every_days: catalog::FULL_EVERY.as_secs() / DAY,
             scheduled: true,
+            privacy: Privacy::default(),
         }
     }
 }
@@ -81,6 +85,9 @@ impl Config {
     pub fn check(&self) -> Result<(), Problem> {
         let wrong =
             |what, remedy: &str| Err(Problem::new("LW-1003", what, remedy).exit(Exit::Usage));
+        if let Err(told) = self.privacy.check() {
+            return wrong(told + ".", "correct the section [privacy]");
+        }
         for (dataset, seconds) in &self.cadence {
             if catalog::find(dataset.as_str()).is_none() {
                 let known: Vec<&str> = catalog::ALL.iter().map(|d| d.name).collect();

@@ -13,6 +13,7 @@ mod lease;
 mod limit;
 mod page;
 mod population;
+mod privacy;
 mod publish;
 mod read {
     mod batch;

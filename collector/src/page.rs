@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::graph_error::GraphError;
+use crate::privacy::Hidden;
 
 /// A page, borrowed from its text.
 #[derive(Deserialize)]
@@ -66,11 +67,12 @@ pub fn answer(path: &str, why: &str) -> GraphError {
     }
 }
 
-/// The request for the first page of a dataset, or for its only answer.
-pub fn first(dataset: &catalog::Declaration, page_size: Option<u32>) -> String {
+/// The request for the first page of a dataset, or for its only answer, but for what is hidden.
+pub fn first(dataset: &catalog::Declaration, hidden: &Hidden, page_size: Option<u32>) -> String {
     let mut query = vec![];
     if !dataset.select.is_empty() {
-        query.push(format!("$select={}", dataset.select.join(",")));
+        let select = hidden.without(dataset.select);
+        query.push(format!("$select={}", select.join(",")));
     }
     if let Some(size) = page_size {
         query.push(format!("$top={size}"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bus::amqp::{self, Amqp};
 use bus::{Bus, Keys, Topology};
+use catalog::Privacy;
 use proto::access::METHODS;
 use proto::message::Queue;
 use runtime::db::{self, Db};
@@ -36,6 +37,9 @@ pub struct Settings {
     pub collector: Config,
     /// Who hands out tokens.
     pub token_broker: Remote,
+    /// What is left out of what is read; the same as the normalizer's.
+    #[serde(default)]
+    pub privacy: Privacy,
     /// The queue.
     pub bus: amqp::Config,
     /// The database.
@@ -68,7 +72,7 @@ impl config::Settings for Settings {
     }
 
     fn check(&self) -> Result<Vec<String>, Problem> {
-        self.collector.check()?;
+        self.collector().check()?;
         self.bus.check()?;
         self.db.check()?;
         self.outbound.check()?;
@@ -83,6 +87,15 @@ impl config::Settings for Settings {
         Keys::load(&self.queue_keys_file)?;
         let keys = self.queue_keys_file.display();
         Ok(vec![format!("keys of the queue in {keys}")])
+    }
+}
+
+impl Settings {
+    fn collector(&self) -> Config {
+        Config {
+            privacy: self.privacy.clone(),
+            ..self.collector.clone()
+        }
     }
 }
 
@@ -107,7 +120,7 @@ impl Service for Settings {
     }
 
     async fn run(self, process: Process) -> Result<(), Problem> {
-        let server = self.sections().server().await?;
+        let (server, config) = (self.sections().server().await?, self.collector());
         let access = self.sections().access(METHODS.iter().copied());
         let tokens = connect("token-broker", &self.token_broker, self.tls.as_ref())?;
         let keys = Keys::load(&self.queue_keys_file)?;
@@ -115,7 +128,7 @@ impl Service for Settings {
             Queue::PageFull,
             Queue::PageSome,
             Queue::Seal,
-            Queue::Verdict(self.collector.pool.clone()),
+            Queue::Verdict(config.pool.clone()),
         ];
         let queue = Arc::new(Amqp::connect(self.bus, Topology::new(queues)).await?);
         let db = process.database(&self.db, &MIGRATIONS, Self::NAME).await?;
@@ -124,7 +137,7 @@ impl Service for Settings {
         process.health.check("queue", check);
         let bus = Bus::new(queue, keys);
         let collector = Collector::new(
-            self.collector,
+            config,
             Deps {
                 bus: bus.clone(),
                 db: db.clone(),

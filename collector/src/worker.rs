@@ -1,5 +1,7 @@
 //! One turn at one dataset: begin or go on, read, seal.
 
+mod publishing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,7 +11,6 @@ use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use proto::message::Body;
 use proto::pages::v1::{PageRange, RunMode, RunSealed};
 use runtime::{Clock, metrics};
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -19,9 +20,10 @@ use crate::graph_error::GraphError;
 use crate::limit::Limiter;
 use crate::page;
 use crate::population::{Rosters, Sieve, Ways};
-use crate::publish::{self, Content, Name, Step, Window};
+use crate::privacy::Hidden;
+use crate::publish::{Name, Step, Window};
 use crate::read::{chain, count, delta, each, objects, ranges, report, single};
-use crate::run::{Cursor, Open, Rest, Rules, Sealed, Todo};
+use crate::run::{Cursor, Open, Rules, Sealed, Todo};
 use crate::store::{Row, Store};
 use crate::tenants::Tenant;
 
@@ -79,6 +81,8 @@ pub struct Turn<'a> {
     pub every_parent: bool,
     /// What may be published.
     pub sieve: Sieve,
+    /// What is left out of it.
+    pub hidden: Hidden,
     /// Names that came with the count.
     pub sample: count::Sample,
     shared: &'a Shared,
@@ -102,6 +106,16 @@ impl Turn<'_> {
         self.sequence.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The request for the first page, or for the only answer.
+    pub fn first(&self, page_size: Option<u32>) -> String {
+        page::first(self.declaration, &self.hidden, page_size)
+    }
+
+    /// Whether no value of a property may rest in the database of the collector.
+    pub fn keeps_names_back(&self, property: &str) -> bool {
+        !self.sieve.is_open() || self.hidden.hides(property)
+    }
+
     /// The name of a page of this turn.
     pub fn name(&self, sequence: u32) -> Name<'_> {
         Name {
@@ -111,83 +125,6 @@ impl Turn<'_> {
             attempt: self.attempt,
             sequence,
         }
-    }
-
-    /// Publishes a page of a full read; reading goes on from `rest` behind it.
-    pub async fn publish(
-        &mut self,
-        window: &mut Window<'_>,
-        objects: &[&RawValue],
-        request_id: String,
-        rest: impl Into<Rest>,
-    ) -> Result<(), Error> {
-        let content = Content {
-            objects,
-            request_id,
-            ..Content::default()
-        };
-        self.publish_as(RunMode::Full, window, content, rest.into())
-            .await
-    }
-
-    /// Publishes what may be of a page, in several messages where it is large, each once the window has room; reading
-    /// goes on from `rest` behind the last one.
-    pub async fn publish_as(
-        &mut self,
-        mode: RunMode,
-        window: &mut Window<'_>,
-        content: Content<'_>,
-        rest: Rest,
-    ) -> Result<(), Error> {
-        let mut read = content.objects.len() as u64;
-        let inside = content.objects.iter().copied();
-        let inside: Vec<&RawValue> = inside.filter(|o| self.sieve.passes(o)).collect();
-        let objects = self.without_giants(&inside).await?;
-        let lists = publish::cut(&objects);
-        let (mut gone, mut missing) = (content.gone, content.missing);
-        let last = lists.len() - 1;
-        for (n, objects) in lists.into_iter().enumerate() {
-            self.make_room(window).await?;
-            let content = Content {
-                objects,
-                gone: std::mem::take(&mut gone),
-                missing: std::mem::take(&mut missing),
-                request_id: content.request_id.clone(),
-                columns: content.columns.clone(),
-            };
-            let told = content.gone.len() + content.missing.len();
-            let step = Step {
-                sequence: self.draw(),
-                objects: (objects.len() + told) as u64,
-                read: std::mem::take(&mut read),
-                rest: if n == last { rest.clone() } else { Rest::Same },
-            };
-            let page = publish::page(self.name(step.sequence), mode, content, self.now());
-            let page = page.map_err(|e| page::answer(self.declaration.path, &e.to_string()))?;
-            window.publish(page, step);
-        }
-        Ok(())
-    }
-
-    /// The objects but those that no queue may take: they are a gap.
-    async fn without_giants<'r>(
-        &mut self,
-        objects: &[&'r RawValue],
-    ) -> Result<Vec<&'r RawValue>, Error> {
-        let giant = |o: &&RawValue| o.get().len() > publish::LARGEST_OBJECT;
-        let (giants, objects): (Vec<&RawValue>, Vec<&RawValue>) =
-            objects.iter().copied().partition(giant);
-        for object in giants {
-            let bytes = object.get().len();
-            let gap = format!(
-                "LW-3011: {} is an object of {bytes} bytes, and was left out. What to do: look at it in Microsoft Graph; \
-                 no property that is read is that long.",
-                page::id(object).unwrap_or_else(|| "one without id".to_owned())
-            );
-            tracing::warn!(tenant = %self.tenant, dataset = self.declaration.name, gap, "an object is too large");
-            self.update(|open, _| open.gaps.push(gap)).await?;
-        }
-        Ok(objects)
     }
 
     /// Waits until another page may be published.
@@ -266,9 +203,11 @@ pub async fn work(
     let now = shared.now();
     let removed = tenant.removed;
     let population = tenant.population.as_ref().map_or(0, |p| p.version());
+    let privacy = &shared.config.privacy;
+    let scope = population ^ privacy.version(id, declaration.kind);
     let begin = move |row: &mut Row| {
         row.state.give_up(&rules, now);
-        row.state.narrow_to(population);
+        row.state.narrow_to(scope);
         let begun = row.state.open.is_none();
         row.state.begin_as(removed, &rules, now);
         let late = row
@@ -304,6 +243,7 @@ pub async fn work(
             ranges_above: shared.config.ranges_above,
             every_parent: every_parent(&shared.config, declaration),
             sieve: Sieve::All,
+            hidden: Hidden::new(privacy, id, declaration, tenant.population.is_some()),
             sample: count::Sample::default(),
             shared,
             cursor: row.state.cursor,
@@ -347,7 +287,7 @@ async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
         match turn.open.todo.clone() {
             Todo::TakeLink => {
                 // Neither waits for the other, and each takes as long as a page.
-                let link = delta::latest(turn.graph, turn.declaration);
+                let link = delta::latest(turn.graph, turn.declaration, &turn.hidden);
                 let (link, count) = tokio::join!(link, count::ask(turn));
                 let (link, (count, sample)) = (link?, count?);
                 turn.sample = sample;

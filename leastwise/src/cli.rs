@@ -78,6 +78,8 @@ enum Command {
     Runs(cmd::runs::Runs),
     /// Objects that could not be read: which, why, and whether this release can read them.
     Setaside(cmd::setaside::Setaside),
+    /// Erase people from the inventory, and see or lift that.
+    Privacy(cmd::privacy::Privacy),
     /// Tenants, what their apps may, and which of them are in the token-broker's store.
     Tenants(cmd::tenants::Tenants),
     /// Credentials of tenants in the token-broker's store.
@@ -156,6 +158,7 @@ impl Cli {
             Command::Status(output) => cmd::status::run(&config, output.output).await,
             Command::Runs(runs) => runs.run(&config).await,
             Command::Setaside(setaside) => setaside.run(&config).await,
+            Command::Privacy(privacy) => privacy.run(&config).await,
             Command::Tenants(tenants) => tenants.run(&config).await,
             Command::Credentials(credentials) => credentials.run(&config).await,
             Command::Kill(kill) => kill.run(&config).await,

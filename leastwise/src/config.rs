@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use catalog::Privacy;
 use exporter::SinkConfig;
 use runtime::Problem;
 use runtime::config::{Layers, Settings, below};
@@ -30,6 +31,9 @@ pub struct Config {
     /// Settings of the normalizer.
     #[serde(default)]
     pub normalizer: normalizer::Config,
+    /// What is left out of what is read of people, or replaced.
+    #[serde(default)]
+    pub privacy: Privacy,
     /// How Microsoft's services are called.
     #[serde(default)]
     pub outbound: runtime::http::Config,
@@ -96,7 +100,8 @@ impl Settings for Config {
         }
         self.registry().check()?;
         self.outbound.check()?;
-        self.collector.check()?;
+        self.collector().check()?;
+        self.normalizer().check()?;
         self.exporter().check()?;
         Ok(vec![
             format!("{} tenants", self.tenants.len()),
@@ -128,6 +133,22 @@ impl Config {
     pub fn registry(&self) -> token_broker::Config {
         token_broker::Config {
             tenants: self.tenants.clone(),
+        }
+    }
+
+    /// The settings of the collector, with what it shares with the normalizer.
+    pub fn collector(&self) -> collector::Config {
+        collector::Config {
+            privacy: self.privacy.clone(),
+            ..self.collector.clone()
+        }
+    }
+
+    /// The settings of the normalizer, likewise.
+    pub fn normalizer(&self) -> normalizer::Config {
+        normalizer::Config {
+            privacy: self.privacy.clone(),
+            ..self.normalizer.clone()
         }
     }
 

@@ -21,6 +21,7 @@ mod cmd {
     pub mod init;
     pub mod kill;
     pub mod position;
+    pub mod privacy;
     pub mod run;
     pub mod runs;
     pub mod setaside;

@@ -96,6 +96,9 @@ impl Stack {
     /// When the directory is in use or damaged, or the configuration is wrong.
     pub async fn open(config: &Config, options: Options) -> Result<Self, Problem> {
         let directory = DataDirectory::lock(&config.data_dir)?;
+        let mut config = config.clone();
+        config.normalizer.embed(&config.data_dir)?;
+        let config = &config;
         let database = async |name: &str, durability, migrations| {
             let options = DbOptions {
                 path: directory.join(name),
@@ -188,7 +191,7 @@ impl Stack {
             },
         )?;
         let collector = Collector::new(
-            config.collector.clone(),
+            config.collector(),
             collector::Deps {
                 bus: bus.clone(),
                 db: collector_db.clone(),
@@ -200,7 +203,7 @@ impl Stack {
             },
         );
         let normalizer = Normalizer::new(
-            config.normalizer.clone(),
+            config.normalizer(),
             normalizer::Deps {
                 bus: bus.clone(),
                 db: normalizer_db.clone(),

@@ -6,14 +6,16 @@ mod changes;
 mod explain;
 mod history;
 mod holders;
+mod privacy;
 mod run;
 mod trend;
 
 use proto::admin::v1::normalizer_admin_server::NormalizerAdmin;
 use proto::admin::v1::{
     ApproveRequest, ApproveResponse, BreakdownRequest, BreakdownResponse, ChangesRequest,
-    ChangesResponse, ExplainRequest, ExplainResponse, HistoryRequest, HistoryResponse,
-    HoldersBatch, HoldersRequest, KindCount, ListRunsRequest, ListRunsResponse,
+    ChangesResponse, EraseRequest, EraseResponse, ExplainRequest, ExplainResponse, HistoryRequest,
+    HistoryResponse, HoldersBatch, HoldersRequest, KindCount, LiftErasureRequest,
+    LiftErasureResponse, ListErasedRequest, ListErasedResponse, ListRunsRequest, ListRunsResponse,
     ListSetAsideRequest, ListSetAsideResponse, NormalizerStatus, NormalizerStatusRequest,
     RejectRequest, RejectResponse, ReplaySetAsideRequest, ReplaySetAsideResponse, ShowRunRequest,
     ShowRunResponse, ShowSetAsideRequest, ShowSetAsideResponse, TrendRequest, TrendResponse,
@@ -147,6 +149,27 @@ impl NormalizerAdmin for Normalizer {
             "{readable} of {all} set-aside objects can be read now, of {due} datasets"
         ));
         Ok(Response::new(answer))
+    }
+
+    async fn erase(
+        &self,
+        request: Request<EraseRequest>,
+    ) -> Result<Response<EraseResponse>, Status> {
+        self.erase_people(request).await
+    }
+
+    async fn list_erased(
+        &self,
+        request: Request<ListErasedRequest>,
+    ) -> Result<Response<ListErasedResponse>, Status> {
+        self.list_erased_people(request).await
+    }
+
+    async fn lift_erasure(
+        &self,
+        request: Request<LiftErasureRequest>,
+    ) -> Result<Response<LiftErasureResponse>, Status> {
+        self.lift_erasure_of(request).await
     }
 
     async fn approve(

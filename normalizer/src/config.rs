@@ -4,10 +4,13 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use catalog::Privacy;
 use runtime::Problem;
+use runtime::error::Exit;
 use serde::{Deserialize, Serialize};
 
 use crate::names::Names;
+use crate::privacy::keys::Keys;
 
 /// Settings of the normalizer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,15 @@ pub struct Config {
     /// Microsoft's table of product names; without it the names that this release knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<NamesFile>,
+    /// Holds the key that pseudonyms are made with: 32 random bytes in base64. Another key makes others of all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pseudonym_key_file: Option<PathBuf>,
+    /// Holds the key of the list of who was erased, likewise. Without it nobody can be erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erasure_key_file: Option<PathBuf>,
+    /// What is left out of records or replaced: the section `[privacy]`, which is not the normalizer's alone.
+    #[serde(skip)]
+    pub privacy: Privacy,
 }
 
 impl Config {
@@ -35,6 +47,20 @@ impl Config {
         if let Some(names) = &mut self.names {
             runtime::config::below(base, &mut names.file);
         }
+        for file in [&mut self.pseudonym_key_file, &mut self.erasure_key_file] {
+            file.iter_mut()
+                .for_each(|f| runtime::config::below(base, f));
+        }
+    }
+
+    /// Checks what a type can't say.
+    ///
+    /// # Errors
+    /// `LW-1003` naming the key and what to do.
+    pub fn check(&self) -> Result<(), Problem> {
+        self.privacy.check().map_err(|told| {
+            Problem::new("LW-1003", told + ".", "correct the section [privacy]").exit(Exit::Usage)
+        })
     }
 
     /// Looks at the files that it names, and says which of them are fine.
@@ -43,9 +69,22 @@ impl Config {
     /// When one can't be used.
     pub fn inspect(&self) -> Result<Vec<String>, Problem> {
         Names::load(self.names.as_ref())?;
+        Keys::open(self)?;
         let names = self.names.iter();
         let fine = names.map(|n| format!("product names in {}", n.file.display()));
-        Ok(fine.collect())
+        let files = [&self.pseudonym_key_file, &self.erasure_key_file];
+        let keys = files.into_iter().flatten();
+        let keys = keys.map(|file| format!("a key of people's data in {}", file.display()));
+        Ok(fine.chain(keys).collect())
+    }
+
+    /// In an installation in one process: the key files of people's data that are not named lie in this directory, and are
+    /// made where they are missing.
+    ///
+    /// # Errors
+    /// `LW-5060` or `LW-5061` when one can't be written.
+    pub fn embed(&mut self, dir: &Path) -> Result<(), Problem> {
+        Keys::embedded(self, dir)
     }
 
     /// How late Graph's replicas may be.
@@ -63,6 +102,9 @@ impl Default for Config {
             residual: Residual::default(),
             retention: Retention::default(),
             names: None,
+            pseudonym_key_file: None,
+            erasure_key_file: None,
+            privacy: Privacy::default(),
         }
     }
 }

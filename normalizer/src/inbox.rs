@@ -8,6 +8,8 @@ use proto::pages::v1::{PageFetched, Unfamiliar};
 use sha2::{Digest as _, Sha256};
 
 use crate::map::{self, Mapped, SetAside, lower};
+use crate::privacy::Care;
+use crate::privacy::suppression::Learned;
 
 /// Most bytes of a page's JSON. The collector splits long before that; beyond it lies a compression bomb.
 const MOST_BYTES: u64 = 256 << 20;
@@ -47,6 +49,8 @@ pub struct Row {
     pub unfamiliar: Vec<Unfamiliar>,
     /// The JSON of each of `set_aside`; it goes nowhere unsealed.
     pub sources: Vec<String>,
+    /// By what else erased people are known now.
+    pub learned: Vec<Learned>,
     /// SHA-256 of the page as Graph sent it.
     pub sha256: [u8; 32],
     /// zstd of [`Content`].
@@ -62,23 +66,24 @@ impl Row {
             set_aside: Vec::new(),
             unfamiliar: Vec::new(),
             sources: Vec::new(),
+            learned: Vec::new(),
             sha256: [0; 32],
             content: Vec::new(),
         }
     }
 }
 
-/// Maps a page. One that can't be used becomes a gap.
-pub fn digest(kind: RecordKind, page: PageFetched) -> Row {
-    read(kind, page).unwrap_or_else(Row::gap)
+/// Maps a page, taking care of the people in it. One that can't be used becomes a gap.
+pub(crate) fn digest(kind: RecordKind, page: PageFetched, care: &Care) -> Row {
+    read(kind, page, care).unwrap_or_else(Row::gap)
 }
 
-fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
+fn read(kind: RecordKind, page: PageFetched, care: &Care) -> Result<Row, String> {
     let json = unpack(&page.body)?;
     let sha256 = Sha256::digest(&json).into();
     // Checked once for the whole page, which is faster than string by string.
     let json = String::from_utf8(json).map_err(|_| "not UTF-8".to_owned())?;
-    let objects = match json.is_empty() {
+    let mut objects = match json.is_empty() {
         true => map::Objects::default(),
         false => map::page(kind, &page.tenant_id, &json)?,
     };
@@ -89,6 +94,7 @@ fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
             page.objects
         ));
     }
+    let learned = care.take(kind, &mut objects)?;
     let mut unfamiliar = objects.unfamiliar;
     unfamiliar.extend(map::columns(kind, &page.columns));
     let mut records = objects.records;
@@ -97,10 +103,17 @@ fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
     records.reverse();
     records.dedup_by(|earlier, later| earlier.key == later.key);
     records.reverse();
+    let list = |keys: Vec<String>| {
+        let mut keys = keys.into_iter().map(lower).collect();
+        if let Some(suppressed) = &care.suppressed {
+            suppressed.keys(kind, &mut keys);
+        }
+        keys
+    };
     let content = Content {
         records,
-        gone: page.gone.into_iter().map(lower).collect(),
-        missing: page.missing.into_iter().map(lower).collect(),
+        gone: list(page.gone),
+        missing: list(page.missing),
         set_aside: objects.set_aside,
         unfamiliar,
     };
@@ -108,12 +121,17 @@ fn read(kind: RecordKind, page: PageFetched) -> Result<Row, String> {
         gap: None,
         objects: count,
         sha256,
-        content: zstd::bulk::compress(&content.encode_to_vec(), LEVEL)
-            .map_err(|e| e.to_string())?,
+        learned,
+        content: pack(&content)?,
         set_aside: content.set_aside,
         unfamiliar: content.unfamiliar,
         sources: objects.sources,
     })
+}
+
+/// The content as a row has it.
+pub(crate) fn pack(content: &Content) -> Result<Vec<u8>, String> {
+    zstd::bulk::compress(&content.encode_to_vec(), LEVEL).map_err(|e| e.to_string())
 }
 
 /// The content of a row.
@@ -147,6 +165,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn digest(kind: RecordKind, page: PageFetched) -> Row {
+        super::digest(kind, page, &Care::default())
+    }
 
     fn page(json: &str, objects: u32) -> PageFetched {
         let body = zstd::bulk::compress(json.as_bytes(), 1).unwrap();

@@ -15,6 +15,7 @@ use crate::inbox::{self, Row};
 use crate::ledger::close;
 use crate::ledger::pages::number;
 use crate::map::SetAside;
+use crate::privacy::suppression::note;
 use crate::{Normalizer, aside, store};
 
 /// The name of a page.
@@ -93,16 +94,19 @@ impl Normalizer {
             .read()
             .await
             .map_err(Error::db("open the ledger"))?;
-        if let Some(tenant) = store::tenant(&mut read, &name.tenant.to_string()).await?
+        let tenant = store::tenant(&mut read, &name.tenant.to_string()).await?;
+        if let Some(tenant) = tenant
             && old(&mut read, tenant, &name).await?
         {
             overtaken(&name);
             return Ok(());
         }
+        let of = (name.tenant, tenant);
+        let care = self.care(&mut read, of, name.dataset.kind).await?;
         drop(read);
         let (kind, request_id) = (name.dataset.kind, page.graph_request_id.clone());
         // Takes milliseconds: other tasks of this thread go on meanwhile.
-        let row = tokio::task::spawn_blocking(move || inbox::digest(kind, page))
+        let row = tokio::task::spawn_blocking(move || inbox::digest(kind, page, &care))
             .await
             .map_err(Error::Task)?;
         if let Some(reason) = &row.gap {
@@ -149,6 +153,10 @@ impl Normalizer {
             .map_err(Error::db(failed))?;
         if new > 0 {
             let at = self.now().0;
+            if let Some(key) = &self.0.keys.erased {
+                let since = (key.id.as_str(), number(at));
+                note(&mut w, tenant, since, &row.learned).await?;
+            }
             for object in &row.set_aside {
                 aside::put(&mut w, (tenant, &page), object, sources.next(), at).await?;
             }

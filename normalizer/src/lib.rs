@@ -18,6 +18,7 @@ pub mod map;
 pub mod names;
 mod outbox;
 pub mod position;
+mod privacy;
 mod retention;
 mod run;
 #[cfg(feature = "server")]
@@ -38,6 +39,7 @@ use runtime::{Clock, Problem};
 use tokio::sync::Notify;
 
 use names::Names;
+use privacy::keys::Keys;
 
 pub use aside::source::AtRest;
 pub use config::Config;
@@ -50,6 +52,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (2, include_str!("../migrations/sqlite/0002_asked.sql")),
         (3, include_str!("../migrations/sqlite/0003_findings.sql")),
         (4, include_str!("../migrations/sqlite/0004_aside.sql")),
+        (5, include_str!("../migrations/sqlite/0005_privacy.sql")),
         (6, include_str!("../migrations/sqlite/0006_history.sql")),
         (8, include_str!("../migrations/sqlite/0008_counted.sql")),
     ],
@@ -58,6 +61,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (2, include_str!("../migrations/postgres/0002_ledger.sql")),
         (3, include_str!("../migrations/postgres/0003_findings.sql")),
         (4, include_str!("../migrations/postgres/0004_aside.sql")),
+        (5, include_str!("../migrations/postgres/0005_privacy.sql")),
         (6, include_str!("../migrations/postgres/0006_history.sql")),
         (
             8,
@@ -86,6 +90,7 @@ pub struct Normalizer(Arc<Inner>);
 struct Inner {
     config: Config,
     names: Names,
+    keys: Keys,
     bus: Bus,
     db: Db,
     clock: Clock,
@@ -104,9 +109,10 @@ impl Normalizer {
     /// A normalizer; nothing happens before [`Normalizer::run`].
     ///
     /// # Errors
-    /// When the table of names that the configuration names can't be used.
+    /// When a file that the configuration names can't be used.
     pub fn new(config: Config, deps: Deps) -> Result<Normalizer, Problem> {
         let names = Names::load(config.names.as_ref())?;
+        let keys = Keys::open(&config)?;
         let Deps {
             bus,
             db,
@@ -119,6 +125,7 @@ impl Normalizer {
         Ok(Normalizer(Arc::new(Inner {
             config,
             names,
+            keys,
             bus,
             db,
             clock,

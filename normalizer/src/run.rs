@@ -14,8 +14,9 @@ impl Normalizer {
     /// Takes pages and seals, applies runs and publishes verdicts until `stop`; then finishes what is in hand.
     ///
     /// # Errors
-    /// When a queue doesn't exist, or a task failed.
+    /// When a queue doesn't exist, a task failed, or who was erased can't be told.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Problem> {
+        self.erased_can_be_told().await?;
         let mut tasks = JoinSet::new();
         for queue in [Queue::PageFull, Queue::PageSome, Queue::Seal] {
             let (me, stop) = (self.clone(), stop.clone());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bus::amqp::{self, Amqp};
 use bus::{Bus, Keys, Topology};
+use catalog::Privacy;
 use proto::access::METHODS;
 use proto::ids::Pool;
 use runtime::db::{self, Db};
@@ -39,6 +40,9 @@ pub struct Settings {
     /// What it does.
     #[serde(default)]
     pub normalizer: Config,
+    /// What is left out of records or replaced; the same as the collectors'.
+    #[serde(default)]
+    pub privacy: Privacy,
     /// The queue.
     pub bus: amqp::Config,
     /// The database.
@@ -75,6 +79,7 @@ impl config::Settings for Settings {
     }
 
     fn check(&self) -> Result<Vec<String>, Problem> {
+        self.normalizer().check()?;
         self.bus.check()?;
         self.db.check()?;
         let pools: Vec<_> = self.pools.iter().map(Pool::as_str).collect();
@@ -95,8 +100,17 @@ impl config::Settings for Settings {
             None => "without [at_rest] only reasons of set-aside objects are kept",
         };
         let mut fine = vec![format!("keys of the queue in {keys}"), at_rest.to_owned()];
-        fine.extend(self.normalizer.inspect()?);
+        fine.extend(self.normalizer().inspect()?);
         Ok(fine)
+    }
+}
+
+impl Settings {
+    fn normalizer(&self) -> Config {
+        Config {
+            privacy: self.privacy.clone(),
+            ..self.normalizer.clone()
+        }
     }
 }
 
@@ -120,7 +134,7 @@ impl Service for Settings {
     }
 
     async fn run(self, process: Process) -> Result<(), Problem> {
-        let server = self.sections().server().await?;
+        let (server, config) = (self.sections().server().await?, self.normalizer());
         let access = self.sections().access(METHODS.iter().copied());
         let keys = Keys::load(&self.queue_keys_file)?;
         let at_rest = self.at_rest.as_ref().map(AtRest::open).transpose()?;
@@ -131,7 +145,7 @@ impl Service for Settings {
         process.health.check("queue", check);
         let bus = Bus::new(queue, keys);
         let normalizer = Normalizer::new(
-            self.normalizer,
+            config,
             Deps {
                 bus: bus.clone(),
                 db: db.clone(),

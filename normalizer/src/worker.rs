@@ -240,7 +240,8 @@ impl Normalizer {
             .write()
             .await
             .map_err(Error::db("begin to apply"))?;
-        let applied = apply(&mut w, (&self.0.config, &self.0.names), waiting, self.now()).await?;
+        let given = (&self.0.config, &self.0.names, &self.0.keys);
+        let applied = apply(&mut w, given, waiting, self.now()).await?;
         w.commit().await.map_err(Error::db("apply a run"))?;
         self.to_publish(applied.closing);
         let seal = &waiting.seal;

@@ -24,6 +24,8 @@ mod history;
 mod holders;
 #[path = "ledger.rs"]
 mod ledger;
+#[path = "privacy.rs"]
+mod privacy;
 #[path = "retention.rs"]
 mod retention;
 #[path = "runs.rs"]

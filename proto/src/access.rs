@@ -58,6 +58,14 @@ pub const METHODS: &[(&str, &str)] = &[
     // Both end in what is removed from the inventory.
     ("/leastwise.admin.v1.NormalizerAdmin/Approve", "approver"),
     ("/leastwise.admin.v1.NormalizerAdmin/Reject", "approver"),
+    // Hashes, which tell nobody who it was.
+    ("/leastwise.admin.v1.NormalizerAdmin/ListErased", "viewer"),
+    // What is erased can't be brought back, and whoever is let in again is.
+    ("/leastwise.admin.v1.NormalizerAdmin/Erase", "security"),
+    (
+        "/leastwise.admin.v1.NormalizerAdmin/LiftErasure",
+        "security",
+    ),
     ("/leastwise.admin.v1.ExporterAdmin/Status", "viewer"),
     // Makes failed sinks try again at once.
     (

@@ -134,6 +134,7 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
             lateness_seconds: setup.lateness,
             ..normalizer::Config::default()
         },
+        privacy: catalog::Privacy::default(),
         outbound: runtime::http::Config::default(),
         connect: None,
     }

@@ -25,7 +25,7 @@ pub struct Population {
 }
 
 /// The properties of a user that tell.
-const SELECT: &str = "id,userPrincipalName,usageLocation,country";
+pub const PERSON: [&str; 4] = ["id", "userPrincipalName", "usageLocation", "country"];
 
 /// These properties.
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
-use super::{Person, Population, SELECT, fold};
+use super::{PERSON, Person, Population, fold};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::graph_error::GraphError;
@@ -119,7 +119,7 @@ impl Rosters {
     ) -> Result<Arc<Roster>, Error> {
         let read = async {
             let members = self.members(tenant, population, ways, now).await?;
-            let first = format!("v1.0/users?$select={SELECT}&$top=999");
+            let first = format!("v1.0/users?$select={}&$top=999", PERSON.join(","));
             let all: Roster = list::all(&ways.users, &Link(first), |all: &mut Roster, object| {
                 let person: Person = read(object)?;
                 if population.admits(&person, |id| members.has(id)) {

@@ -36,7 +36,7 @@ async fn pages(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {
     // The last resort is Graph's own page size.
     let sizes = turn.declaration.page_sizes.iter().copied().map(Some);
     for size in sizes {
-        match follow(turn, Link(page::first(turn.declaration, size))).await {
+        match follow(turn, Link(turn.first(size))).await {
             Err(Error::Graph(GraphError::Refused { status: 400, .. }))
                 if turn.open.page_count() == 0 =>
             {
@@ -45,7 +45,7 @@ async fn pages(turn: &mut Turn<'_>, from: Option<Link>) -> Result<(), Error> {
             done => return done,
         }
     }
-    match follow(turn, Link(page::first(turn.declaration, None))).await {
+    match follow(turn, Link(turn.first(None))).await {
         Err(Error::Graph(refused)) if turn.open.page_count() == 0 => {
             Err(refused.unlicensed(turn.declaration.licence).into())
         }

@@ -38,8 +38,12 @@ pub async fn ask(turn: &Turn<'_>) -> Result<(Option<u64>, Sample), Error> {
     let Some(property) = turn.declaration.ranges else {
         return Ok((alone(turn).await?, sample));
     };
+    let select = match turn.hidden.hides(property) {
+        true => "id",
+        false => property,
+    };
     let link = Link(format!(
-        "v1.0/{}?$select={property}&$top={}&$count=true",
+        "v1.0/{}?$select={select}&$top={}&$count=true",
         turn.declaration.path,
         turn.declaration.largest_page()
     ));

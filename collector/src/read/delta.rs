@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::page;
+use crate::privacy::Hidden;
 use crate::read::trail::Trail;
 use crate::run::Link;
 
@@ -19,14 +20,14 @@ struct Changed {
 }
 
 /// A link from which changes are named from now on: `$deltatoken=latest`.
-pub async fn latest(graph: &Graph, dataset: &Declaration) -> Result<Link, Error> {
+pub async fn latest(graph: &Graph, dataset: &Declaration, hidden: &Hidden) -> Result<Link, Error> {
     let Reading::ByDelta { tracked } = &dataset.reading else {
         return Err(page::answer(dataset.path, "this dataset has no delta query").into());
     };
     let first = format!(
         "v1.0/{}/delta?$select={}&$deltatoken=latest",
         dataset.path,
-        tracked.join(",")
+        hidden.without(tracked).join(",")
     );
     Ok(changes(graph, Link(first)).await?.1)
 }

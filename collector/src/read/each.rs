@@ -94,7 +94,7 @@ struct Value<'a> {
 async fn first(turn: &Turn<'_>, parents: &Parents, ids: &[String]) -> Result<Children, Error> {
     let declaration = turn.declaration;
     let size = declaration.page_sizes.first().copied();
-    let request = page::first(declaration, size);
+    let request = turn.first(size);
     let request = request.trim_start_matches("v1.0");
     let urls = ids.iter().map(|id| request.replace("{id}", &encode(id)));
     let mut children = Children::default();

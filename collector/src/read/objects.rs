@@ -8,7 +8,6 @@ use proto::pages::v1::RunMode;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::graph::Graph;
 use crate::graph_error::GraphError;
 use crate::page;
 use crate::publish::{Content, Window};
@@ -24,7 +23,7 @@ pub async fn read(turn: &mut Turn<'_>, ids: BTreeSet<String>) -> Result<(), Erro
     let all: Vec<String> = ids.into_iter().collect();
     let chunk = IDS_A_FILTER * batch::MOST;
     for (n, asked) in all.chunks(chunk).enumerate() {
-        let mut answers = ask(turn.graph, turn.declaration, asked).await?;
+        let mut answers = ask(turn, asked).await?;
         // Who left the part of the people that is read is gone from it.
         let outside = answers.found.extract_if(.., |_, o| !turn.sieve.passes(o));
         let outside = outside.map(|(id, _)| id).collect();
@@ -58,12 +57,9 @@ struct Answers {
     request_id: String,
 }
 
-async fn ask(
-    graph: &Graph,
-    dataset: &catalog::Declaration,
-    ids: &[String],
-) -> Result<Answers, Error> {
-    let select = dataset.select.join(",");
+async fn ask(turn: &Turn<'_>, ids: &[String]) -> Result<Answers, Error> {
+    let (graph, dataset) = (turn.graph, turn.declaration);
+    let select = turn.hidden.without(dataset.select).join(",");
     let lists = ids.chunks(IDS_A_FILTER).map(|ids| {
         let quoted: Vec<String> = ids
             .iter()

@@ -57,7 +57,7 @@ pub async fn plan(turn: &mut Turn<'_>, property: &str, count: u64) -> Result<(),
     }
     let names = sample.names;
     let parts = (count as f64 / (f64::from(size) * FILL)).ceil() as usize;
-    let letters = plan::in_order(&names) || !turn.sieve.is_open();
+    let letters = plan::in_order(&names) || turn.keeps_names_back(property);
     let pieces = plan::cut(&Piece::default(), &names, letters, parts);
     tracing::debug!(tenant = %turn.tenant, dataset = turn.declaration.name, count, ranges = pieces.len(), "the collection is read in ranges");
     match pieces.len() {
@@ -76,10 +76,7 @@ pub async fn read(
         graph: turn.graph,
         first: format!(
             "{}&$filter=",
-            page::first(
-                turn.declaration,
-                turn.declaration.page_sizes.first().copied()
-            )
+            turn.first(turn.declaration.page_sizes.first().copied())
         ),
         property,
         queued: pieces.into_iter().map(|(n, p)| (n, p.into())).collect(),
@@ -251,14 +248,14 @@ impl Reader<'_, '_> {
         if let Some(last) = range
             .names
             .last()
-            .filter(|_| in_order && turn.sieve.is_open())
+            .filter(|_| in_order && !turn.keeps_names_back(self.property))
         {
             whole.from = Some(last.to_lowercase());
         }
         let long = range.pages == LONG || in_order && range.pages < LONG;
         let pieces = match long {
             true => {
-                let letters = in_order || !turn.sieve.is_open();
+                let letters = in_order || turn.keeps_names_back(self.property);
                 plan::cut(&whole, &range.names, letters, idle.min(LONG as usize * 3))
             }
             false => Vec::new(),

@@ -35,7 +35,7 @@ pub async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
 }
 
 async fn rows(turn: &mut Turn<'_>, tries: &mut Tries) -> Result<(), Error> {
-    let path = page::first(turn.declaration, None);
+    let path = turn.first(None);
     let mut download = turn.graph.download(&path, tries).await?;
     let mut window = Window::new(turn.bus, turn.window);
     let (mut report, mut page) = (Rows::default(), Vec::new());

@@ -10,7 +10,7 @@ use crate::worker::Turn;
 
 /// Reads it.
 pub async fn read(turn: &mut Turn<'_>) -> Result<(), Error> {
-    let link = Link(page::first(turn.declaration, None));
+    let link = Link(turn.first(None));
     let reply = turn.graph.get(&link).await?;
     let object: Option<&RawValue> = serde_json::from_slice(&reply.body).ok();
     let object = object

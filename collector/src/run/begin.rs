@@ -75,8 +75,8 @@ impl State {
         self.open = Some(open);
     }
 
-    /// Says which part of the tenant's people is read. Where it is another one than before, what an open run has read
-    /// doesn't count, and everything is read again.
+    /// Says which part of the tenant's people is read, and what of them. Where it is another one than before, what an open
+    /// run has read doesn't count, and everything is read again.
     pub fn narrow_to(&mut self, population: u64) {
         if self.sealed.is_some() || self.cursor.population == population {
             return;

@@ -36,7 +36,7 @@ pub struct Cursor {
     pub link: Option<Link>,
     /// Version of the declaration that made the link.
     pub declaration: u32,
-    /// Version of the part of the tenant's people that is read; 0 is everybody.
+    /// Version of the part of the tenant's people that is read, and of what is read of them; 0 is all of everybody.
     #[serde(default)]
     pub population: u64,
     /// Somebody wants a full read; only a full read answers it.

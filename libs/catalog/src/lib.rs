@@ -9,6 +9,8 @@ use std::time::Duration;
 
 mod declaration;
 mod limit;
+pub mod personal;
+pub mod privacy;
 mod dataset {
     pub mod deleted_users;
     pub mod detected_apps;
@@ -29,6 +31,7 @@ mod dataset {
 
 pub use declaration::{Absence, Bucket, Clouds, Declaration, Need, Parents, People, Reading};
 pub use limit::Limit;
+pub use privacy::Privacy;
 
 /// Every dataset, those first that others are explained by.
 pub const ALL: [&Declaration; 24] = [

@@ -11,6 +11,8 @@ pub mod directory;
 pub mod error;
 pub mod grpc;
 pub mod http;
+#[cfg(feature = "seal")]
+pub mod keyed;
 pub mod metrics;
 #[cfg(feature = "server")]
 pub mod process;

@@ -167,10 +167,21 @@ fn wrong(purpose: Purpose, file: &Path, why: &str) -> Problem {
 }
 
 fn read(purpose: Purpose, file: &Path) -> Result<Key, Problem> {
+    let bytes = read_bytes(purpose, file)?;
+    Key::new(&*bytes).ok_or_else(|| wrong(purpose, file, "it is no key"))
+}
+
+/// The 32 bytes that a key file holds.
+pub(crate) fn read_bytes(purpose: Purpose, file: &Path) -> Result<Zeroizing<[u8; 32]>, Problem> {
     let wrong = |why: String| wrong(purpose, file, &why);
     let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
     let text = Zeroizing::new(text);
     let bytes = STANDARD.decode(text.trim()).map(Zeroizing::new);
     let bytes = bytes.map_err(|_| wrong("it is no base64".to_owned()))?;
-    Key::new(&bytes).ok_or_else(|| wrong(format!("it holds {} bytes", bytes.len())))
+    let mut key = Zeroizing::new([0; 32]);
+    if bytes.len() != key.len() {
+        return Err(wrong(format!("it holds {} bytes", bytes.len())));
+    }
+    key.copy_from_slice(&bytes);
+    Ok(key)
 }

@@ -13,14 +13,15 @@ use super::close::{self, Closed};
 use super::fold::Fold;
 use super::gaps::Gaps;
 use super::pages::{Named, number};
+use super::said::Said;
 use super::suspects::{self, Suspects};
 use crate::config::Config;
 use crate::error::Error;
 use crate::finding::derive::Findings;
-use crate::map::Sums;
 use crate::names::Names;
 use crate::position::update;
-use crate::{inbox, store};
+use crate::privacy::suppression::Suppressed;
+use crate::{inbox, privacy, store};
 
 /// A seal that waits in the inbox.
 pub(crate) struct Waiting {
@@ -57,7 +58,7 @@ pub(crate) struct Applied {
 /// Applies the run of a seal, or says why not. All pages are there, or the seal is a dead letter.
 pub(crate) async fn apply(
     w: &mut Write,
-    (config, names): (&Config, &Names),
+    (config, names, keys): (&Config, &Names, &privacy::keys::Keys),
     waiting: &Waiting,
     now: Timestamp,
 ) -> Result<Applied, Error> {
@@ -117,7 +118,9 @@ pub(crate) async fn apply(
             Some(closing)
         }
         (Admission::Apply, Some(dataset)) => {
+            let id = &seal.tenant_id;
             let run = Run {
+                suppressed: Suppressed::load(w, keys, tenant, id).await?,
                 config,
                 names,
                 waiting,
@@ -139,6 +142,8 @@ pub(crate) async fn apply(
 const READ: &str = "read the state of a dataset";
 
 struct Run<'a> {
+    /// Who was erased, perhaps after a page came.
+    suppressed: Option<Suppressed>,
     config: &'a Config,
     names: &'a Names,
     waiting: &'a Waiting,
@@ -147,21 +152,6 @@ struct Run<'a> {
     before: Before,
     fresh: bool,
     now: Timestamp,
-}
-
-/// What the pages said, beside their objects.
-#[derive(Default)]
-struct Said {
-    gone: Keys,
-    missing: Keys,
-    /// Suspects that were answered with their object.
-    answered: Keys,
-    pages: u64,
-    objects: u64,
-    set_aside: u64,
-    discarded: u64,
-    gaps: Gaps,
-    unfamiliar: Sums,
 }
 
 impl Run<'_> {
@@ -350,7 +340,11 @@ impl Run<'_> {
             .fetch_one(c)
             .await
             .map_err(Error::db(PAGE))?;
-        let page = match gap.map_or_else(|| inbox::open(&content), Err) {
+        let sifted = |mut page| match &self.suppressed {
+            Some(all) => all.sift_stored(self.dataset.kind, &mut page).map(|()| page),
+            None => Ok(page),
+        };
+        let page = match gap.map_or_else(|| inbox::open(&content).and_then(sifted), Err) {
             Ok(page) => page,
             Err(reason) => {
                 said.gaps.page(attempt, sequence, reason);
@@ -464,37 +458,3 @@ impl Run<'_> {
 }
 
 const PAGE: &str = "read a page of the inbox";
-
-impl Said {
-    /// The last word on a key counts; on one page, its object.
-    fn listen(&mut self, suspects: &Suspects, page: inbox::Content) {
-        for u in &page.unfamiliar {
-            self.unfamiliar.add(&u.what, &u.name, u.count);
-        }
-        for key in page.gone {
-            self.missing.remove(&key);
-            self.answered.remove(&key);
-            self.gone.insert(key);
-        }
-        for key in page.missing {
-            self.gone.remove(&key);
-            self.answered.remove(&key);
-            self.missing.insert(key);
-        }
-        if suspects.is_empty() && self.gone.is_empty() && self.missing.is_empty() {
-            return;
-        }
-        for key in page
-            .records
-            .into_iter()
-            .map(|r| r.key)
-            .chain(page.set_aside.into_iter().filter_map(|s| s.key))
-        {
-            self.gone.remove(&key);
-            self.missing.remove(&key);
-            if suspects.contains_key(&key) {
-                self.answered.insert(key);
-            }
-        }
-    }
-}

@@ -12,6 +12,7 @@ pub(crate) mod fold;
 pub(crate) mod gaps;
 pub mod guard;
 pub(crate) mod pages;
+mod said;
 mod suspects;
 
 pub use absence::{Judgement, judge};

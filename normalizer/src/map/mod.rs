@@ -28,6 +28,7 @@ use sha2::{Digest as _, Sha256};
 pub use columns::columns;
 pub(crate) use notes::Sums;
 pub use text::lower;
+pub(crate) use usage::key as usage_key;
 
 /// A record as it goes into the ledger.
 #[derive(Clone, PartialEq, Eq, Message)]

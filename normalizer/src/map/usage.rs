@@ -73,7 +73,8 @@ impl super::Source for Rows {
     }
 }
 
-fn key(usage: &Usage) -> String {
+/// The key of a row.
+pub(crate) fn key(usage: &Usage) -> String {
     let plain = match &usage.product_type {
         None => usage.subject.clone(),
         Some(product) => format!("{}!{}", usage.subject, product.replace(' ', "_")),

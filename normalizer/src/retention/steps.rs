@@ -128,6 +128,7 @@ pub(super) const STEPS: &[Step] = &[
             JOIN dataset_state d ON d.tenant = s.tenant AND d.dataset = s.dataset
             WHERE s.tenant = ? AND d.read_end < ? AND s.state = 0 LIMIT ?)",
     },
+    // An erasure may have raised the horizon higher.
     Step {
         table: "record",
         limit: |l| l.removed,
@@ -135,7 +136,7 @@ pub(super) const STEPS: &[Step] = &[
         before: Some(removed_records!(
             "UPDATE tenant SET horizon = COALESCE((SELECT max(x.closing) FROM (",
             "r.closing",
-            ") AS x), horizon) WHERE id = ?"
+            ") AS x WHERE x.closing > horizon), horizon) WHERE id = ?"
         )),
         remove: removed_records!(
             "DELETE FROM record WHERE (tenant, id) IN (",

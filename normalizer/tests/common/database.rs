@@ -9,7 +9,7 @@ use runtime::CancellationToken;
 use runtime::db::{Db, Durability, Migrations, Options};
 
 /// The tests that are run once more by `postgres.rs` have PostgreSQL below them.
-fn on_postgres() -> bool {
+pub fn on_postgres() -> bool {
     module_path!().starts_with("postgres::")
 }
 

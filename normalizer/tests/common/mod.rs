@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bus::memory::Memory;
 use bus::{Bus, ConsumeOptions, Keys, Outcome, Topology};
-pub use database::{open, open_as};
+pub use database::{on_postgres, open, open_as};
 use normalizer::{AtRest, Config, Deps, Normalizer};
 use prost::Message as _;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;

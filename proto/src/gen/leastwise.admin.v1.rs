@@ -1324,6 +1324,128 @@ pub struct AssignmentWay {
     #[prost(uint64, tag = "4")]
     pub users: u64,
 }
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseRequest {
+    /// Directory (tenant) id; may be empty where the ledger has one tenant.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Ids that Graph gives users, or sign-in names.
+    #[prost(string, repeated, tag = "2")]
+    pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who erases, for the audit.
+    #[prost(string, tag = "3")]
+    pub who: ::prost::alloc::string::String,
+    /// Why, for the audit. A name doesn't belong here: it would stay.
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EraseResponse {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Keyed hashes of the people, as ListErased shows them.
+    #[prost(string, repeated, tag = "2")]
+    pub people: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The closing that the erasure is, which sinks have to reach; 0 where the ledger had nothing of them.
+    #[prost(uint64, tag = "3")]
+    pub closing: u64,
+    /// Records that went, or changed (devices, positions), by kind.
+    #[prost(message, repeated, tag = "4")]
+    pub records: ::prost::alloc::vec::Vec<Erased>,
+    /// Objects that could not be read, and sources of such, that went.
+    #[prost(uint64, tag = "5")]
+    pub set_aside: u64,
+    /// Waiting pages that they were taken out of.
+    #[prost(uint64, tag = "6")]
+    pub pages: u64,
+    /// People of whom no sign-in name is known: rows of usage reports that name them by it could not be found.
+    #[prost(uint64, tag = "7")]
+    pub unnamed: u64,
+    /// People of whom no id is known: only rows of usage reports could be found.
+    #[prost(uint64, tag = "8")]
+    pub without_id: u64,
+    /// Why the database's file may still hold remnants of what was erased; empty where it doesn't.
+    #[prost(string, tag = "9")]
+    pub remnants: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Erased {
+    /// Kind of record in snake_case.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// How many.
+    #[prost(uint64, tag = "2")]
+    pub records: u64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListErasedRequest {
+    /// Only of this tenant.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListErasedResponse {
+    /// The longest erased first.
+    #[prost(message, repeated, tag = "1")]
+    pub people: ::prost::alloc::vec::Vec<ErasedPerson>,
+}
+/// Somebody who was erased.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ErasedPerson {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Keyed hash that stands for the person.
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+    /// When, microseconds since 1970.
+    #[prost(uint64, tag = "3")]
+    pub since: u64,
+    /// Hashes by which they are known: of the id, of sign-in names, of pseudonyms and of devices.
+    #[prost(uint32, tag = "4")]
+    pub known_by: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LiftErasureRequest {
+    /// Directory (tenant) id; may be empty where the ledger has one tenant.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Id or sign-in name of the person, or the hash that ListErased shows.
+    #[prost(string, tag = "2")]
+    pub user: ::prost::alloc::string::String,
+    /// Who lets them come back, for the audit.
+    #[prost(string, tag = "3")]
+    pub who: ::prost::alloc::string::String,
+    /// Why, for the audit.
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LiftErasureResponse {
+    /// Directory (tenant) id.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Keyed hash of the person.
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+}
 /// Generated client implementations.
 pub mod collector_admin_client {
     #![allow(
@@ -2141,6 +2263,67 @@ pub mod normalizer_admin_client {
             ));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Erases people from a tenant's records, and keeps later readings from bringing them back.
+        /// Errors: NOT_FOUND (no such tenant, or nobody of this sign-in name), INVALID_ARGUMENT (several tenants and none named, or
+        /// nobody named), FAILED_PRECONDITION (the key of the list of who was erased is not at hand).
+        pub async fn erase(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EraseRequest>,
+        ) -> std::result::Result<tonic::Response<super::EraseResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.NormalizerAdmin/Erase");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "Erase",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Who was erased, as keyed hashes: nobody can tell from them who it was, but ask whether it was somebody.
+        pub async fn list_erased(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListErasedRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListErasedResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.NormalizerAdmin/ListErased",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "ListErased",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets somebody who was erased come back with the next full reading.
+        /// Errors: as Erase.
+        pub async fn lift_erasure(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LiftErasureRequest>,
+        ) -> std::result::Result<tonic::Response<super::LiftErasureResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.NormalizerAdmin/LiftErasure",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.NormalizerAdmin",
+                "LiftErasure",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2241,6 +2424,24 @@ pub mod normalizer_admin_server {
             &self,
             request: tonic::Request<super::HoldersRequest>,
         ) -> std::result::Result<tonic::Response<Self::HoldersStream>, tonic::Status>;
+        /// Erases people from a tenant's records, and keeps later readings from bringing them back.
+        /// Errors: NOT_FOUND (no such tenant, or nobody of this sign-in name), INVALID_ARGUMENT (several tenants and none named, or
+        /// nobody named), FAILED_PRECONDITION (the key of the list of who was erased is not at hand).
+        async fn erase(
+            &self,
+            request: tonic::Request<super::EraseRequest>,
+        ) -> std::result::Result<tonic::Response<super::EraseResponse>, tonic::Status>;
+        /// Who was erased, as keyed hashes: nobody can tell from them who it was, but ask whether it was somebody.
+        async fn list_erased(
+            &self,
+            request: tonic::Request<super::ListErasedRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListErasedResponse>, tonic::Status>;
+        /// Lets somebody who was erased come back with the next full reading.
+        /// Errors: as Erase.
+        async fn lift_erasure(
+            &self,
+            request: tonic::Request<super::LiftErasureRequest>,
+        ) -> std::result::Result<tonic::Response<super::LiftErasureResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct NormalizerAdminServer<T> {
@@ -2871,6 +3072,126 @@ pub mod normalizer_admin_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/Erase" => {
+                    #[allow(non_camel_case_types)]
+                    struct EraseSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::EraseRequest> for EraseSvc<T> {
+                        type Response = super::EraseResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EraseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut =
+                                async move { <T as NormalizerAdmin>::erase(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EraseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/ListErased" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListErasedSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::ListErasedRequest>
+                        for ListErasedSvc<T>
+                    {
+                        type Response = super::ListErasedResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListErasedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::list_erased(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListErasedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.NormalizerAdmin/LiftErasure" => {
+                    #[allow(non_camel_case_types)]
+                    struct LiftErasureSvc<T: NormalizerAdmin>(pub Arc<T>);
+                    impl<T: NormalizerAdmin> tonic::server::UnaryService<super::LiftErasureRequest>
+                        for LiftErasureSvc<T>
+                    {
+                        type Response = super::LiftErasureResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LiftErasureRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NormalizerAdmin>::lift_erasure(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LiftErasureSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

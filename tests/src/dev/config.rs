@@ -71,7 +71,10 @@ impl World<'_> {
                 let key = self.secret("at-rest.key");
                 _ = write!(
                     text,
-                    "[at_rest]\nkey_file = \"{key}\"\n[normalizer]\nlateness_seconds = 0\n"
+                    "[at_rest]\nkey_file = \"{key}\"\n[normalizer]\nlateness_seconds = 0\npseudonym_key_file = \"{}\"\n\
+                     erasure_key_file = \"{}\"\n",
+                    self.secret("pseudonym.key"),
+                    self.secret("erasure.key")
                 );
             }
             _ => {

@@ -46,7 +46,9 @@ impl Installation {
         let rabbit = servers_of::rabbitmq(&pki)?;
         servers_of::queue_keys(&at("secrets"))?;
         servers_of::store_key(&at("secrets/store.key"))?;
-        servers_of::store_key(&at("secrets/at-rest.key"))?;
+        for key in ["at-rest", "pseudonym", "erasure"] {
+            servers_of::store_key(&at(&format!("secrets/{key}.key")))?;
+        }
         let (graph, ready) = servers_of::graph(&at("run/graph-sim"), args)?;
         let tenants = ready["tenants"].as_array().context("no tenants")?;
         for (n, tenant) in tenants.iter().enumerate() {

@@ -6,7 +6,9 @@ mod broker;
 mod installation;
 mod one_process;
 mod population;
+mod privacy;
 mod scan;
+mod stored;
 
 /// What a log is asked for.
 const LOUDEST: (&str, &str) = ("LEASTWISE_LOG", "trace");

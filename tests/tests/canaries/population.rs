@@ -12,7 +12,7 @@ use token_broker::Population;
 use crate::LOUDEST;
 use crate::scan::Canaries;
 
-fn every_dataset(population: Option<Population>, overheard: &Overheard) -> Setup {
+pub fn every_dataset(population: Option<Population>, overheard: &Overheard) -> Setup {
     let mut setup = Setup::users(300);
     setup.datasets = Some(catalog::ALL.iter().map(|d| d.name).collect());
     let needs = catalog::ALL.iter().flat_map(|d| d.needs);
@@ -24,7 +24,7 @@ fn every_dataset(population: Option<Population>, overheard: &Overheard) -> Setup
     setup
 }
 
-fn text<'a>(object: &'a Value, name: &str) -> &'a str {
+pub fn text<'a>(object: &'a Value, name: &str) -> &'a str {
     object[name].as_str().unwrap_or_default()
 }
 
@@ -108,7 +108,7 @@ fn nothing_of(canaries: &Canaries, world: &World, overheard: &Overheard) {
 }
 
 /// The values of a property of a kind of record, as the files sink has them.
-fn shown(world: &World, kind: &str, property: &str) -> BTreeSet<String> {
+pub fn shown(world: &World, kind: &str, property: &str) -> BTreeSet<String> {
     let file = world.path("inventory").join(format!("{kind}.ndjson"));
     let lines = std::fs::read_to_string(file).unwrap_or_default();
     let value = |line| {

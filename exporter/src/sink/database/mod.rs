@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 use runtime::db::{self, Connection, Db, Write, query};
+use runtime::error::Chain;
 use tokio::sync::OnceCell;
 
 use super::{RowSink, Snapshot};
@@ -137,6 +138,10 @@ impl RowSink for Database {
             return Ok(None); // The transaction is dropped and leaves no trace.
         }
         self.commit(tenant, to, write).await?;
+        // A ledger that sends everything anew may have erased somebody: nothing of what stood here is to stay behind.
+        if let Err(e) = self.db().await?.scrub().await {
+            tracing::warn!(place = self.place, error = %Chain(&e), "the file may hold remnants of what was removed");
+        }
         Ok(Some(count))
     }
 }

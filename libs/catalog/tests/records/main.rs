@@ -5,5 +5,6 @@
 
 mod message;
 mod page;
+mod personal;
 mod reference;
 mod schema;

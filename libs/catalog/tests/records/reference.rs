@@ -25,7 +25,7 @@ pub struct Kind<'a> {
     pub message: &'a Message,
 }
 
-fn kinds(messages: &Messages) -> Vec<Kind<'_>> {
+pub fn kinds(messages: &Messages) -> Vec<Kind<'_>> {
     let names = RecordKind::ALL.into_iter().map(RecordKind::name);
     let kind = |name: &'static str| {
         let dataset = catalog::ALL.into_iter().find(|d| d.kind.name() == name);

@@ -157,6 +157,22 @@ impl Db {
         query("SELECT 1").execute(&mut read).await.map(drop)
     }
 
+    /// Leaves nothing in the file of what was removed or overwritten: free space and the log keep it otherwise. It writes
+    /// the whole file anew. A server's database does this by its own vacuum: there nothing happens.
+    ///
+    /// # Errors
+    /// When the disk is full, or somebody reads in it for too long.
+    pub async fn scrub(&self) -> Result<(), Error> {
+        let brake = self.brake();
+        let done = match &self.pools {
+            Pools::Sqlite(pools) => sqlite::scrub(&pools.writer).await,
+            #[cfg(feature = "postgres")]
+            Pools::Postgres(_) => Ok(()),
+        };
+        drop(brake);
+        done
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         let brake = self.brake();

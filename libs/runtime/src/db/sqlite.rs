@@ -108,6 +108,27 @@ impl Pools {
     }
 }
 
+/// Writes the file anew and empties the log.
+pub(super) async fn scrub(writer: &SqlitePool) -> Result<(), sqlx::Error> {
+    let mut writer = writer.acquire().await?;
+    // The copy that it makes on its way may be larger than the memory.
+    for sql in [
+        "PRAGMA temp_store = file",
+        "VACUUM",
+        "PRAGMA temp_store = memory",
+    ] {
+        sqlx::raw_sql(sql).execute(&mut *writer).await?;
+    }
+    let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let (busy, ..): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(&mut *writer).await?;
+    match busy {
+        0 => Ok(()),
+        _ => Err(sqlx::Error::Protocol(
+            "somebody reads in the database, so its log could not be emptied".to_owned(),
+        )),
+    }
+}
+
 /// What applies migrations.
 pub(super) fn migrator(migrations: &[(i64, &'static str)]) -> Migrator {
     let migration = |(version, sql): &(i64, &'static str)| {

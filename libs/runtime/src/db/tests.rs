@@ -90,3 +90,30 @@ async fn a_dropped_transaction_leaves_no_trace_and_a_second_start_finds_the_firs
     db.close().await;
     assert_eq!(count(&open(dir.path(), false).await).await, 1);
 }
+
+#[tokio::test]
+async fn after_a_scrub_no_file_holds_what_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path(), false).await;
+    for statement in [
+        "CREATE TABLE u (text TEXT)",
+        "INSERT INTO u VALUES ('a canary to look for')",
+        "DELETE FROM u",
+        "INSERT INTO t VALUES (7)",
+    ] {
+        let mut w = db.write().await.unwrap();
+        query(statement).execute(&mut w).await.unwrap();
+        w.commit().await.unwrap();
+    }
+    let found = || {
+        let files = std::fs::read_dir(dir.path()).unwrap();
+        let canary = b"a canary to look for";
+        files
+            .map(|f| std::fs::read(f.unwrap().path()).unwrap())
+            .any(|bytes| bytes.windows(canary.len()).any(|w| w == canary))
+    };
+    assert!(found(), "the log keeps it");
+    db.scrub().await.unwrap();
+    assert!(!found());
+    assert_eq!(count(&db).await, 1);
+}

@@ -1,0 +1,9 @@
+-- Who was erased and must not come back, as keyed hashes of what they are known by; see privacy/suppression.rs.
+CREATE TABLE suppression (
+    tenant INTEGER NOT NULL,
+    hash   BLOB    NOT NULL, -- of an id, a sign-in name or a pseudonym of one
+    person BLOB    NOT NULL, -- the hash that stands for the person
+    key_id TEXT    NOT NULL, -- which key made it
+    since  INTEGER NOT NULL, -- microseconds since 1970
+    PRIMARY KEY (tenant, hash)
+) STRICT, WITHOUT ROWID;

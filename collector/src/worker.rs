@@ -439,7 +439,11 @@ async fn publish_seal(
     shared
         .bus
         .publish(&Body::Sealed(message(
-            shared, id, &dataset, sealed, datasets,
+            shared,
+            (id, tenant),
+            &dataset,
+            sealed,
+            datasets,
         )))
         .await?;
     metrics::run_sealed(declaration.name);
@@ -458,7 +462,7 @@ async fn publish_seal(
 
 fn message(
     shared: &Shared,
-    id: TenantId,
+    (id, tenant): (TenantId, &Tenant),
     dataset: &Dataset,
     sealed: &Sealed,
     datasets: Vec<String>,
@@ -495,5 +499,6 @@ fn message(
         counted: read.counted,
         gaps: read.gaps.clone(),
         data_as_of: read.data_as_of.clone(),
+        narrowed: tenant.population.is_some(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod aside;
 mod explain;
+mod reconcile;
 mod run;
 
 use proto::admin::v1::normalizer_admin_server::NormalizerAdmin;

@@ -17,6 +17,7 @@ pub mod map;
 pub mod names;
 mod outbox;
 pub mod position;
+mod reconcile;
 mod retention;
 mod run;
 #[cfg(feature = "server")]
@@ -49,12 +50,20 @@ pub const MIGRATIONS: Migrations = Migrations {
         (2, include_str!("../migrations/sqlite/0002_asked.sql")),
         (3, include_str!("../migrations/sqlite/0003_findings.sql")),
         (4, include_str!("../migrations/sqlite/0004_aside.sql")),
+        (
+            7,
+            include_str!("../migrations/sqlite/0007_reconciliation.sql"),
+        ),
     ],
     // PostgreSQL came with version 2.
     postgres: &[
         (2, include_str!("../migrations/postgres/0002_ledger.sql")),
         (3, include_str!("../migrations/postgres/0003_findings.sql")),
         (4, include_str!("../migrations/postgres/0004_aside.sql")),
+        (
+            7,
+            include_str!("../migrations/postgres/0007_reconciliation.sql"),
+        ),
     ],
 };
 

@@ -18,6 +18,8 @@ mod findings;
 mod guard;
 #[path = "ledger.rs"]
 mod ledger;
+#[path = "reconcile.rs"]
+mod reconcile;
 #[path = "retention.rs"]
 mod retention;
 #[path = "runs.rs"]

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::finding::derive::Findings;
 use crate::map::Mapped;
 use crate::position::count::{self, BySku, Holder};
+use crate::reconcile::moved::Moves;
 
 /// What a run did to the records of its dataset.
 pub(crate) struct Fold {
@@ -33,6 +34,8 @@ pub(crate) struct Fold {
     pub products: Keys,
     /// What is found about users.
     pub findings: Findings,
+    /// Who gets or loses products; a first reading moves nobody.
+    pub moves: Moves,
 }
 
 const COMPARE: &str = "compare records";
@@ -53,6 +56,7 @@ impl Fold {
             licences: BySku::new(),
             products: Keys::new(),
             findings,
+            moves: Moves::default(),
         }
     }
 
@@ -166,6 +170,9 @@ impl Fold {
                     Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })?;
                 count::add(&mut self.licences, &user, -1);
                 self.findings.was(&user);
+                if !self.fresh {
+                    self.moves.was(&user);
+                }
             }
         }
         Ok(())
@@ -181,6 +188,9 @@ impl Fold {
                     })?;
                     count::add(&mut self.licences, &user, 1);
                     self.findings.is(&user);
+                    if !self.fresh {
+                        self.moves.is(&user);
+                    }
                 }
                 RecordKind::SubscribedSku => {
                     self.products.insert(r.key.clone());
@@ -234,6 +244,7 @@ impl Fold {
             let live: Vec<_> = rows.into_iter().filter(|r| !r.removed).collect();
             let ids: Vec<i64> = live.iter().map(|r| r.id).collect();
             self.forget(c, &ids).await?;
+            self.moves.gone();
             self.findings.flush(c, &self.shared).await?;
             bulk::remove(c, self.shared, &ids)
                 .await

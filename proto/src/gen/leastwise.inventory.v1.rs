@@ -443,9 +443,16 @@ pub struct LicensePosition {
     /// consumed_units - assigned. Unit: licences.
     #[prost(int32, tag = "22")]
     pub residual: i32,
-    /// False when the residual is larger than the limit: the two countings don't agree.
+    /// False when more of the residual stays unexplained than the limit: the two countings don't agree.
     #[prost(bool, tag = "23")]
     pub reconciled: bool,
+    /// What sort of product it is: paid, free, trial, company_wide, device, server, resource or unattended; empty where only
+    /// assignments name the product.
+    #[prost(string, tag = "24")]
+    pub kind: ::prost::alloc::string::String,
+    /// What is left of the residual when everything known that can explain it is taken away. Unit: licences.
+    #[prost(int32, tag = "25")]
+    pub unexplained: i32,
 }
 /// What a mailbox is for, of users who can't sign in and hold a licence. Dataset userPurpose. Source: Graph,
 /// mailboxSettings/userPurpose.

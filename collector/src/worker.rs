@@ -7,7 +7,7 @@ use bus::Bus;
 use catalog::{Declaration, Reading};
 use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use proto::message::Body;
-use proto::pages::v1::{PageRange, RunMode, RunSealed};
+use proto::pages::v1::RunMode;
 use runtime::{Clock, metrics};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -21,7 +21,8 @@ use crate::page;
 use crate::population::{Rosters, Sieve, Ways};
 use crate::publish::{self, Content, Name, Step, Window};
 use crate::read::{chain, count, delta, each, objects, ranges, report, single};
-use crate::run::{Cursor, Open, Rest, Rules, Sealed, Todo};
+use crate::run::{Cursor, Open, Rest, Rules, Todo};
+use crate::seal;
 use crate::store::{Row, Store};
 use crate::tenants::Tenant;
 
@@ -438,7 +439,7 @@ async fn publish_seal(
     let by = sealed.by;
     shared
         .bus
-        .publish(&Body::Sealed(message(
+        .publish(&Body::Sealed(seal::message(
             shared,
             (id, tenant),
             &dataset,
@@ -458,47 +459,4 @@ async fn publish_seal(
         .await?;
     shared.touch();
     Ok(())
-}
-
-fn message(
-    shared: &Shared,
-    (id, tenant): (TenantId, &Tenant),
-    dataset: &Dataset,
-    sealed: &Sealed,
-    datasets: Vec<String>,
-) -> RunSealed {
-    let read = &sealed.read;
-    RunSealed {
-        tenant_id: id.to_string(),
-        dataset: dataset.to_string(),
-        run: read.run.0,
-        attempt: sealed.by.0,
-        mode: if read.is_full() {
-            RunMode::Full
-        } else {
-            RunMode::Some
-        }
-        .into(),
-        base: read.base.0,
-        pages: read
-            .pages
-            .iter()
-            .map(|(a, first, last)| PageRange {
-                attempt: a.0,
-                first: *first,
-                last: *last,
-            })
-            .collect(),
-        objects: read.objects,
-        started_at: read.started_at.0,
-        sealed_at: sealed.at.0,
-        requests: read.requests,
-        pool: shared.config.pool.to_string(),
-        tenant_removed: read.tenant_removed,
-        datasets,
-        counted: read.counted,
-        gaps: read.gaps.clone(),
-        data_as_of: read.data_as_of.clone(),
-        narrowed: tenant.population.is_some(),
-    }
 }

@@ -10,6 +10,8 @@ use common::*;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
 use proto::admin::v1::{ApproveRequest, ExplainRequest, Reconciliation};
 use proto::inventory::v1::LicensePosition;
+use proto::message::Body;
+use proto::pages::v1::RunSealed;
 use runtime::db::query;
 use runtime::grpc::local;
 
@@ -281,11 +283,19 @@ async fn what_no_user_shows_is_told_by_the_kind_of_the_product() {
     assert_eq!(keys(&why, "in_error"), ["failed"].into());
     assert_eq!(why.unexplained, 2);
     // Where only a part of the people is read, the rest is theirs.
-    let narrowed = Run {
-        narrowed: true,
-        ..Run::full("users", 30, vec![all])
+    let (pages, seal) = Run::full("users", 30, vec![all]).messages(w.now());
+    let Body::Sealed(seal) = seal else {
+        panic!("it is a seal")
     };
-    w.run(narrowed).await;
+    for page in pages {
+        w.send(page).await;
+    }
+    w.send(Body::Sealed(RunSealed {
+        narrowed: true,
+        ..seal
+    }))
+    .await;
+    w.verdict().await;
     let (position, why) = explained(&w, E5).await;
     assert_eq!(
         parts(&why),

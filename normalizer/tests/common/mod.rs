@@ -382,7 +382,6 @@ pub struct Run {
     pub tenant_removed: bool,
     pub datasets: Vec<&'static str>,
     pub gaps: Vec<String>,
-    pub narrowed: bool,
 }
 
 #[derive(Clone, Default)]
@@ -413,7 +412,6 @@ impl Run {
             tenant_removed: false,
             datasets: vec![],
             gaps: vec![],
-            narrowed: false,
         }
     }
 
@@ -475,7 +473,6 @@ impl Run {
             tenant_removed: self.tenant_removed,
             datasets: self.datasets.iter().map(|d| (*d).to_owned()).collect(),
             gaps: self.gaps.clone(),
-            narrowed: self.narrowed,
             ..RunSealed::default()
         };
         (pages, Body::Sealed(seal))

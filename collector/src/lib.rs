@@ -33,6 +33,7 @@ mod read {
 pub mod run;
 mod schedule;
 mod scheduler;
+mod seal;
 #[cfg(feature = "server")]
 pub mod server;
 mod status;

@@ -9,7 +9,6 @@ use bus::Bus;
 use catalog::{Declaration, Reading};
 use proto::ids::{Attempt, Dataset, TenantId, Timestamp};
 use proto::message::Body;
-use proto::pages::v1::{PageRange, RunMode, RunSealed};
 use runtime::{Clock, metrics};
 use tokio::sync::watch;
 
@@ -23,7 +22,8 @@ use crate::population::{Rosters, Sieve, Ways};
 use crate::privacy::Hidden;
 use crate::publish::{Name, Step, Window};
 use crate::read::{chain, count, delta, each, objects, ranges, report, single};
-use crate::run::{Cursor, Open, Rules, Sealed, Todo};
+use crate::run::{Cursor, Open, Rules, Todo};
+use crate::seal;
 use crate::store::{Row, Store};
 use crate::tenants::Tenant;
 
@@ -378,8 +378,12 @@ async fn publish_seal(
     let by = sealed.by;
     shared
         .bus
-        .publish(&Body::Sealed(message(
-            shared, id, &dataset, sealed, datasets,
+        .publish(&Body::Sealed(seal::message(
+            shared,
+            (id, tenant),
+            &dataset,
+            sealed,
+            datasets,
         )))
         .await?;
     metrics::run_sealed(declaration.name);
@@ -394,46 +398,4 @@ async fn publish_seal(
         .await?;
     shared.touch();
     Ok(())
-}
-
-fn message(
-    shared: &Shared,
-    id: TenantId,
-    dataset: &Dataset,
-    sealed: &Sealed,
-    datasets: Vec<String>,
-) -> RunSealed {
-    let read = &sealed.read;
-    RunSealed {
-        tenant_id: id.to_string(),
-        dataset: dataset.to_string(),
-        run: read.run.0,
-        attempt: sealed.by.0,
-        mode: if read.is_full() {
-            RunMode::Full
-        } else {
-            RunMode::Some
-        }
-        .into(),
-        base: read.base.0,
-        pages: read
-            .pages
-            .iter()
-            .map(|(a, first, last)| PageRange {
-                attempt: a.0,
-                first: *first,
-                last: *last,
-            })
-            .collect(),
-        objects: read.objects,
-        started_at: read.started_at.0,
-        sealed_at: sealed.at.0,
-        requests: read.requests,
-        pool: shared.config.pool.to_string(),
-        tenant_removed: read.tenant_removed,
-        datasets,
-        counted: read.counted,
-        gaps: read.gaps.clone(),
-        data_as_of: read.data_as_of.clone(),
-    }
 }

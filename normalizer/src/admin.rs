@@ -7,6 +7,7 @@ mod explain;
 mod history;
 mod holders;
 mod privacy;
+mod reconcile;
 mod run;
 mod trend;
 

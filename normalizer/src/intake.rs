@@ -157,8 +157,13 @@ impl Normalizer {
                 let since = (key.id.as_str(), number(at));
                 note(&mut w, tenant, since, &row.learned).await?;
             }
-            for object in &row.set_aside {
-                aside::put(&mut w, (tenant, &page), object, sources.next(), at).await?;
+            for (n, object) in row.set_aside.iter().enumerate() {
+                let kept = aside::Kept {
+                    source: sources.next(),
+                    skus: aside::held::skus(name.dataset.kind, row.sources.get(n)),
+                    at,
+                };
+                aside::put(&mut w, (tenant, &page), object, kept).await?;
             }
         }
         w.commit().await.map_err(Error::db(failed))?;

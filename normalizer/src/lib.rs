@@ -19,6 +19,7 @@ pub mod names;
 mod outbox;
 pub mod position;
 mod privacy;
+mod reconcile;
 mod retention;
 mod run;
 #[cfg(feature = "server")]
@@ -54,6 +55,10 @@ pub const MIGRATIONS: Migrations = Migrations {
         (4, include_str!("../migrations/sqlite/0004_aside.sql")),
         (5, include_str!("../migrations/sqlite/0005_privacy.sql")),
         (6, include_str!("../migrations/sqlite/0006_history.sql")),
+        (
+            7,
+            include_str!("../migrations/sqlite/0007_reconciliation.sql"),
+        ),
         (8, include_str!("../migrations/sqlite/0008_counted.sql")),
     ],
     // PostgreSQL came with version 2.
@@ -63,6 +68,10 @@ pub const MIGRATIONS: Migrations = Migrations {
         (4, include_str!("../migrations/postgres/0004_aside.sql")),
         (5, include_str!("../migrations/postgres/0005_privacy.sql")),
         (6, include_str!("../migrations/postgres/0006_history.sql")),
+        (
+            7,
+            include_str!("../migrations/postgres/0007_reconciliation.sql"),
+        ),
         (
             8,
             include_str!("../migrations/postgres/0008_partitions.sql"),

@@ -23,6 +23,8 @@ use crate::ledger::Admission;
 use crate::ledger::apply::{Waiting, apply};
 use crate::ledger::close;
 use crate::ledger::pages::Named;
+use crate::reconcile::kept;
+use crate::reconcile::times::{PRODUCTS, USERS};
 use crate::trouble::{Failure, Of, Troubles};
 use crate::{Normalizer, store};
 
@@ -127,6 +129,8 @@ impl Normalizer {
         for (tenant, dataset) in waiting {
             self.arrived(tenant, &dataset);
         }
+        drop(read);
+        self.show_unreconciled().await;
         Ok(())
     }
 
@@ -244,6 +248,9 @@ impl Normalizer {
         let applied = apply(&mut w, given, waiting, self.now()).await?;
         w.commit().await.map_err(Error::db("apply a run"))?;
         self.to_publish(applied.closing);
+        if applied.admission == Some(Admission::Apply) && [USERS, PRODUCTS].contains(&dataset) {
+            self.show_unreconciled().await;
+        }
         let seal = &waiting.seal;
         match applied.admission {
             Some(admission) => {
@@ -260,6 +267,15 @@ impl Normalizer {
             }
         }
         Ok(())
+    }
+
+    /// Shows how many positions are not reconciled; what fails here has stopped nothing.
+    async fn show_unreconciled(&self) {
+        if let Ok(mut read) = self.0.db.read().await
+            && let Ok(positions) = kept::unreconciled(&mut read).await
+        {
+            runtime::metrics::unreconciled(positions);
+        }
     }
 
     /// Closes a run that can't be applied as if all its pages were gaps: then it is read again.

@@ -16,6 +16,7 @@ async fn explain(w: &World, kind: &str, key: &str) -> Result<Vec<Explained>, Sta
         tenant_id: String::new(),
         kind: kind.to_owned(),
         key: key.to_owned(),
+        most_objects: 0,
     };
     Ok(admin.explain(request).await?.into_inner().records)
 }

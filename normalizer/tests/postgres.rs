@@ -26,6 +26,8 @@ mod holders;
 mod ledger;
 #[path = "privacy.rs"]
 mod privacy;
+#[path = "reconcile.rs"]
+mod reconcile;
 #[path = "retention.rs"]
 mod retention;
 #[path = "runs.rs"]

@@ -182,10 +182,14 @@ impl Truth {
                 out.insert("provisioned".into(), provisioned.into());
                 out.insert("available".into(), (provisioned - assigned).into());
                 out.insert("residual".into(), residual.into());
+                // Nothing is explained away in a tenant that counts as it is.
+                out.insert("unexplained".into(), residual.into());
                 out.insert(
                     "reconciled".into(),
                     (residual.abs() <= 5.max(consumed / 100)).into(),
                 );
+                let subscriptions = &self.records["subscription"];
+                out.insert("kind".into(), sort_of(&sku, subscriptions).into());
                 Value::Object(out)
             })
             .collect()
@@ -204,6 +208,29 @@ const COUNTED: [&str; 10] = [
     "assignedGuests",
     "withDisabledPlans",
 ];
+
+/// What sort of product it is, by what a licence manager knows of the simulator's.
+fn sort_of(sku: &Value, subscriptions: &Records) -> &'static str {
+    if sku.is_null() {
+        return "";
+    }
+    let lives = |s: &&Value| {
+        s["tenantId"] == sku["tenantId"]
+            && s["skuId"] == sku["skuId"]
+            && (s["status"] == "Enabled" || s["status"] == "Warning")
+    };
+    let mut living = subscriptions.values().filter(lives).peekable();
+    let only_trials = living.peek().is_some() && living.all(|s| s["isTrial"] == true);
+    match sku["skuPartNumber"].as_str().unwrap() {
+        _ if sku["appliesTo"] == "Company" => "company_wide",
+        "FLOW_FREE" | "WINDOWS_STORE" => "free",
+        _ if only_trials => "trial",
+        "OFFICE_PROPLUS_DEVICE1" => "device",
+        "Microsoft_Teams_Rooms_Pro" => "resource",
+        "Microsoft_365_E3_EEA_(no_Teams)_Unattended_License" => "unattended",
+        _ => "paid",
+    }
+}
 
 /// A user without what a delta doesn't track.
 pub fn without_states(user: &Value) -> Value {

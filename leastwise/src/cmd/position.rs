@@ -87,7 +87,10 @@ pub async fn read(tenants: &[Tenant], feed: Channel) -> Result<Vec<LicensePositi
     Ok(positions)
 }
 
-const COLUMNS: [Column<LicensePosition>; 9] = [
+/// Kinds whose units nobody pays for one by one: their numbers say nothing of money.
+const APART: [&str; 3] = ["free", "trial", "company_wide"];
+
+const COLUMNS: [Column<LicensePosition>; 10] = [
     Column {
         title: "Product",
         numeric: false,
@@ -97,6 +100,11 @@ const COLUMNS: [Column<LicensePosition>; 9] = [
         title: "SKU",
         numeric: false,
         cell: |p| p.sku_part_number.clone(),
+    },
+    Column {
+        title: "Kind",
+        numeric: false,
+        cell: |p| p.kind.replace('_', " "),
     },
     Column {
         title: "Provisioned",
@@ -135,7 +143,7 @@ const COLUMNS: [Column<LicensePosition>; 9] = [
     },
 ];
 
-/// Prints positions; as a table, one for each tenant.
+/// Prints positions; as a table, one for each tenant, and below it one of what is free, a trial or for the whole company.
 pub fn print(
     tenants: &[Tenant],
     positions: &[LicensePosition],
@@ -145,15 +153,19 @@ pub fn print(
         return output::print(positions, &COLUMNS, format);
     }
     for tenant in tenants {
-        let rows: Vec<LicensePosition> = positions
-            .iter()
-            .filter(|p| p.tenant_id == tenant.id)
+        let of_it = positions.iter().filter(|p| p.tenant_id == tenant.id);
+        let (apart, rows): (Vec<_>, Vec<_>) = of_it
             .cloned()
-            .collect();
+            .partition(|p| APART.contains(&p.kind.as_str()));
         if tenants.len() > 1 {
             output::write(&format!("\n{}\n", tenant.name))?;
         }
         output::print(&rows, &COLUMNS, format)?;
+        if !apart.is_empty() {
+            output::write("\nFree, trial, or for the whole company\n\n")?;
+            output::print(&apart, &COLUMNS, format)?;
+        }
+        output::write("\n")?;
     }
     output::write(
         "Assigned: users that consume a unit, each once. Direct and by group overlap where a user has both. \
@@ -176,7 +188,8 @@ fn note(p: &LicensePosition) -> String {
         notes.push("more assigned than provisioned".to_owned());
     }
     if !p.reconciled {
-        notes.push(format!("Microsoft counts {}", thousands(p.consumed_units)));
+        let (counts, left) = (thousands(p.consumed_units), thousands(p.unexplained));
+        notes.push(format!("Microsoft counts {counts}, {left} unexplained"));
     }
     if p.with_disabled_plans > 0 {
         let users = thousands(p.with_disabled_plans);
@@ -187,9 +200,6 @@ fn note(p: &LicensePosition) -> String {
     }
     if p.suspended > 0 {
         notes.push(format!("{} suspended", thousands(p.suspended)));
-    }
-    if p.applies_to.as_deref() == Some("Company") {
-        notes.push("for the whole company".to_owned());
     }
     notes.join(", ")
 }

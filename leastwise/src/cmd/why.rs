@@ -1,5 +1,7 @@
 //! `leastwise why`: where a record, or a number, comes from.
 
+mod reconciliation;
+
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -20,8 +22,8 @@ use crate::output::{self, Column, printable, table, thousands};
 
 /// Where a record, or a number, comes from: the run, the page and the request of the answer that last changed it.
 ///
-/// A position is shown with the arithmetic behind its numbers, the product's record and the ways by which users hold it; a
-/// finding with the records that show it. A `request-id` is what Microsoft's support finds an answer by.
+/// A position is shown with the arithmetic behind its numbers, what explains that Microsoft counts otherwise, the product's
+/// record and the ways by which users hold it; a finding with the records that show it. A `request-id` is what Microsoft's support finds an answer by.
 #[derive(Args)]
 pub struct Why {
     /// Kind of the record, for example user, subscribed_sku or finding; `position` for licence positions.
@@ -33,6 +35,9 @@ pub struct Why {
     /// Of this tenant only: its directory (tenant) id or its configured name.
     #[arg(long, value_name = "TENANT")]
     tenant: Option<String>,
+    /// Of each reason why Microsoft counts otherwise, show so many objects.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    most_objects: u32,
 }
 
 impl Why {
@@ -60,6 +65,7 @@ impl Why {
                 tenant_id,
                 kind: self.kind().to_owned(),
                 key: self.key(&positions),
+                most_objects: self.most_objects,
             };
             let mut client = NormalizerAdminClient::new(services.clients().normalizer.clone());
             let explained = client.explain(request).await.map_err(refused)?;
@@ -194,6 +200,9 @@ fn page(explained: &Explained, positions: &[LicensePosition]) -> String {
     if let Some(position) = positions.iter().find(is_this) {
         arithmetic(&mut out, position);
     }
+    if let Some(why) = &explained.reconciliation {
+        reconciliation::write(&mut out, why);
+    }
     if !explained.follows_from.is_empty() {
         _ = writeln!(out, "\nIt follows from");
         out.push_str(&table(&explained.follows_from, &BASIS));
@@ -217,10 +226,13 @@ fn arithmetic(out: &mut String, p: &LicensePosition) {
         0 => String::new(),
         unknown => format!(" + {} by no way that Graph names", n(unknown)),
     };
-    let agrees = match (p.residual, p.reconciled) {
+    let agrees = match (p.unexplained, p.reconciled) {
         (0, _) => String::new(),
-        (_, true) => ", within the limit".to_owned(),
-        (_, false) => ", more than the limit: the two countings don't agree".to_owned(),
+        (left, true) => format!(", {} unexplained, within the limit", n(left)),
+        (left, false) => format!(
+            ", {} unexplained, more than the limit: the two countings don't agree",
+            n(left)
+        ),
     };
     _ = write!(
         out,
@@ -273,6 +285,7 @@ mod tests {
             available: 99,
             consumed_units: 1_103,
             residual: 2,
+            unexplained: 1,
             reconciled: true,
             ..LicensePosition::default()
         };
@@ -285,7 +298,7 @@ mod tests {
                 "Provisioned 1,200 = 1,190 enabled + 10 in grace",
                 "Assigned    1,101 = 600 direct + 600 by group - 100 by both + 1 by no way that Graph names",
                 "Available   99 = 1,200 provisioned - 1,101 assigned",
-                "Residual    2 = 1,103 as Microsoft counts - 1,101 assigned, within the limit",
+                "Residual    2 = 1,103 as Microsoft counts - 1,101 assigned, 1 unexplained, within the limit",
             ]
         );
     }

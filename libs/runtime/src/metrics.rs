@@ -131,6 +131,11 @@ static EXPIRED: Named = Named::new(
     "leastwise.ledger.expired",
     "Rows of the ledger's database removed because their time was over.",
 );
+static UNRECONCILED: Newest = Newest::new(
+    "leastwise.positions.unreconciled",
+    "Licence positions that are not reconciled with Microsoft's count.",
+    "",
+);
 static CLOSED: Named = Named::new("leastwise.runs.closed", "Runs closed in the ledger.");
 static VERDICTS: Named = Named::new(
     "leastwise.verdicts.published",
@@ -191,6 +196,11 @@ pub fn unfamiliar(dataset: &str, what: &str, name: &str, objects: u64) {
         KeyValue::new("name", name.to_owned()),
     ];
     UNFAMILIAR.add(objects, &labels);
+}
+
+/// So many licence positions of all tenants are not reconciled with Microsoft's count.
+pub fn unreconciled(positions: u64) {
+    UNRECONCILED.record(positions as f64);
 }
 
 /// Objects on a page could not be read.

@@ -12,7 +12,7 @@ use runtime::db::{Connection, query};
 use runtime::row;
 use tonic::Status;
 
-use super::{READ, kind_called};
+use super::{READ, kind_called, reconcile};
 use crate::error::Error;
 use crate::feed::unsigned;
 use crate::{Normalizer, called, store};
@@ -49,7 +49,15 @@ impl Normalizer {
         }
         let mut records = Vec::new();
         for found in found {
-            records.push(explain(&mut moment, kind, &found).await?);
+            let mut explained = explain(&mut moment, kind, &found).await?;
+            if kind == RecordKind::LicensePosition && !found.removed {
+                let of = (found.number, found.body.as_slice());
+                let most = super::limited(request.most_objects, 20);
+                let limit = &self.0.config.residual;
+                explained.reconciliation =
+                    reconcile::reconciliation(&mut moment, of, limit, most).await?;
+            }
+            records.push(explained);
         }
         Ok(ExplainResponse { records })
     }

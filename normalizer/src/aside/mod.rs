@@ -1,5 +1,6 @@
 //! Objects that could not be read: kept apart with the reason and, sealed, with their source.
 
+pub(crate) mod held;
 pub(crate) mod replay;
 pub(crate) mod source;
 
@@ -57,18 +58,26 @@ pub(crate) fn kept(sources: &[String]) -> usize {
     sources.iter().take(MOST).take_while(fits).count()
 }
 
-/// Stores an object; `source` is the id of the key that its JSON is sealed under, and that.
+/// What is stored of an object beside its key and reason.
+pub(crate) struct Kept {
+    /// The id of the key that its JSON is sealed under, and that.
+    pub source: Option<(String, Vec<u8>)>,
+    /// Of a user: the products that it shows all the same.
+    pub skus: Option<String>,
+    pub at: u64,
+}
+
+/// Stores an object.
 pub(crate) async fn put(
     c: &mut Connection,
     (tenant, page): (i64, &Page<'_>),
     object: &map::SetAside,
-    source: Option<(String, Vec<u8>)>,
-    at: u64,
+    Kept { source, skus, at }: Kept,
 ) -> Result<(), Error> {
     let (under, source) = source.unzip();
     let sql = "INSERT INTO set_aside
-        (tenant, dataset, run, attempt, sequence, key, reason, at, sealed_under, source)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        (tenant, dataset, run, attempt, sequence, key, reason, at, sealed_under, source, skus)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     query(sql)
         .bind(tenant)
         .bind(page.dataset)
@@ -80,6 +89,7 @@ pub(crate) async fn put(
         .bind(number(at))
         .bind(under)
         .bind(source)
+        .bind(skus)
         .execute(c)
         .await
         .map(drop)

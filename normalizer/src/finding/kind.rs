@@ -30,22 +30,9 @@ pub enum Kind {
 
 static KINDS: LazyLock<HashMap<&'static str, Kind>> = LazyLock::new(|| {
     tsv::rows::<2>(tsv::KINDS)
-        .filter_map(|[kind, sku]| Some((sku, named(kind)?)))
+        .filter_map(|[kind, sku]| Some((sku, Kind::named(kind)?)))
         .collect()
 });
-
-fn named(kind: &str) -> Option<Kind> {
-    Some(match kind {
-        "paid" => Kind::Paid,
-        "free" => Kind::Free,
-        "trial" => Kind::Trial,
-        "device" => Kind::Device,
-        "server" => Kind::Server,
-        "resource" => Kind::Resource,
-        "unattended" => Kind::Unattended,
-        _ => return None,
-    })
-}
 
 /// Units that Microsoft gives with free products; somebody may own exactly so many of a paid one, too.
 const GIVEN_AWAY: [i32; 2] = [10_000, 1_000_000];
@@ -68,6 +55,35 @@ impl Kind {
             None if says("FREE") || GIVEN_AWAY.contains(&sku.enabled) => Kind::Free,
             None => Kind::Paid,
         }
+    }
+
+    /// Its name, in records and in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Paid => "paid",
+            Kind::Free => "free",
+            Kind::Trial => "trial",
+            Kind::CompanyWide => "company_wide",
+            Kind::Device => "device",
+            Kind::Server => "server",
+            Kind::Resource => "resource",
+            Kind::Unattended => "unattended",
+        }
+    }
+
+    /// The kind of a name.
+    pub fn named(name: &str) -> Option<Kind> {
+        let all = [
+            Kind::Paid,
+            Kind::Free,
+            Kind::Trial,
+            Kind::CompanyWide,
+            Kind::Device,
+            Kind::Server,
+            Kind::Resource,
+            Kind::Unattended,
+        ];
+        all.into_iter().find(|kind| kind.name() == name)
     }
 
     /// Whether anything can be found: nobody saves a unit of the others.

@@ -11,8 +11,9 @@ pub(super) const LADDERS: &str = include_str!("ladders.tsv");
 /// Service plans that entitle to nothing, and those that give all of another one.
 pub(super) const PLANS: &str = include_str!("plans.tsv");
 
-/// Raised with every change of what a rule finds: then all findings are derived anew, as they are when a table changes.
-const RULES: u8 = 1;
+/// Raised with every change of what a rule finds, and of what positions say: then all of both are derived anew, as they are
+/// when a table changes.
+const RULES: u8 = 2;
 
 /// Stands for the rules and their tables.
 pub(super) static VERSION: LazyLock<[u8; 32]> = LazyLock::new(|| {

@@ -218,8 +218,6 @@ impl Run<'_> {
             fold.remove(c, &outcome.remove).await?;
         }
         suspects::store(c, (tenant, self.dataset.name), &suspects, &outcome.suspects).await?;
-        let derived = update::update(c, &mut fold, &seal.tenant_id, &self.config.residual).await?;
-
         let held = outcome
             .suspects
             .values()
@@ -244,6 +242,7 @@ impl Run<'_> {
             fold.changed() + fold.removed,
         )
         .await?;
+        let derived = update::update(c, &mut fold, seal, &self.config.residual).await?;
         let changed_records = fold.changed() + fold.removed + derived;
         close::advance(c, (tenant, closing, changed_records > 0), seal).await?;
         close::clear(c, tenant, seal, true).await?;

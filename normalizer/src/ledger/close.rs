@@ -171,6 +171,7 @@ fn manifest(seal: &RunSealed, needs_full: bool, closing: Closing, gaps: Gaps) ->
         gaps: gaps.told(&seal.gaps),
         needs_full,
         overtaken: closing == Closing(0) && !needs_full,
+        narrowed: seal.narrowed,
     }
 }
 

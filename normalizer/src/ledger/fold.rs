@@ -12,6 +12,7 @@ use crate::finding::derive::Findings;
 use crate::history;
 use crate::map::Mapped;
 use crate::position::count::{self, BySku, Holder};
+use crate::reconcile::moved::Moves;
 
 /// What a run did to the records of its dataset.
 pub(crate) struct Fold {
@@ -34,6 +35,8 @@ pub(crate) struct Fold {
     pub products: Keys,
     /// What is found about users.
     pub findings: Findings,
+    /// Who gets or loses products; a first reading moves nobody.
+    pub moves: Moves,
 }
 
 const COMPARE: &str = "compare records";
@@ -54,6 +57,7 @@ impl Fold {
             licences: BySku::new(),
             products: Keys::new(),
             findings,
+            moves: Moves::default(),
         }
     }
 
@@ -169,6 +173,9 @@ impl Fold {
                     Holder::decode(&body[..]).map_err(|_| Error::Damaged { what: "record" })?;
                 count::add(&mut self.licences, &user, -1);
                 self.findings.was(&user);
+                if !self.fresh {
+                    self.moves.was(&user);
+                }
             }
         }
         Ok(())
@@ -184,6 +191,9 @@ impl Fold {
                     })?;
                     count::add(&mut self.licences, &user, 1);
                     self.findings.is(&user);
+                    if !self.fresh {
+                        self.moves.is(&user);
+                    }
                 }
                 RecordKind::SubscribedSku => {
                     self.products.insert(r.key.clone());
@@ -237,6 +247,7 @@ impl Fold {
             let live: Vec<_> = rows.into_iter().filter(|r| !r.removed).collect();
             let ids: Vec<i64> = live.iter().map(|r| r.id).collect();
             self.forget(c, &ids).await?;
+            self.moves.gone();
             self.findings.flush(c, &self.shared).await?;
             history::keep(c, &self.shared, &ids).await?;
             let keys: Vec<&str> = live.iter().map(|r| r.key.as_str()).collect();

@@ -21,7 +21,7 @@ impl State {
         }
     }
 
-    fn from_db(n: i64) -> State {
+    pub(crate) fn from_db(n: i64) -> State {
         match n {
             1 => State::Held,
             2 => State::Approved,

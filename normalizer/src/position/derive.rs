@@ -4,12 +4,14 @@ use proto::inventory::v1::{LicensePosition, SubscribedSku};
 
 use super::count::Counts;
 use crate::config::Residual;
+use crate::finding::kind::Kind;
 use crate::names::Names;
+use crate::reconcile::keep::allowed;
 
-/// The position of a product: there is one if the tenant has the product or a user consumes it.
+/// The position of a product: there is one if the tenant has the product or a user consumes it. Nothing of its residual is
+/// explained yet.
 pub fn position(
-    tenant: &str,
-    sku_id: &str,
+    (tenant, sku_id, kind): (&str, &str, Option<Kind>),
     sku: Option<&SubscribedSku>,
     counts: &Counts,
     limit: &Residual,
@@ -22,8 +24,6 @@ pub fn position(
     let has = sku.unwrap_or(&nothing);
     let provisioned = i64::from(has.enabled) + i64::from(has.warning);
     let residual = i64::from(has.consumed_units) - counts.assigned;
-    let allowed =
-        i64::from(limit.units).max(i64::from(has.consumed_units) * i64::from(limit.percent) / 100);
     Some(LicensePosition {
         tenant_id: tenant.to_owned(),
         sku_id: sku_id.to_owned(),
@@ -51,7 +51,9 @@ pub fn position(
         available: clamp(provisioned - counts.assigned),
         consumed_units: has.consumed_units,
         residual: clamp(residual),
-        reconciled: residual.abs() <= allowed,
+        reconciled: residual.abs() <= allowed(limit, has.consumed_units.into()),
+        kind: kind.map(Kind::name).unwrap_or_default().to_owned(),
+        unexplained: clamp(residual),
     })
 }
 
@@ -79,14 +81,21 @@ mod tests {
                 ..Default::default()
             };
             let names = Names::built_in();
-            position("t", "s", Some(&sku), &counts, &Residual::default(), &names).unwrap()
+            position(
+                ("t", "s", Some(Kind::Paid)),
+                Some(&sku),
+                &counts,
+                &Residual::default(),
+                &names,
+            )
+            .unwrap()
         };
         let p = make(990);
         assert_eq!(
             (p.provisioned, p.available, p.residual, p.reconciled),
             (12, -978, 10, true)
         );
-        assert_eq!(p.product_name, "P");
+        assert_eq!((p.product_name.as_str(), p.kind.as_str()), ("P", "paid"));
         assert!(!make(989).reconciled);
         assert!(!make(1_011).reconciled);
     }
@@ -96,8 +105,7 @@ mod tests {
         let (limit, names) = (Residual::default(), Names::built_in());
         assert_eq!(
             position(
-                "t",
-                "s",
+                ("t", "s", None),
                 None,
                 &Counts {
                     in_error: 1,
@@ -109,8 +117,7 @@ mod tests {
             None
         );
         let p = position(
-            "t",
-            "s",
+            ("t", "s", None),
             None,
             &Counts {
                 assigned: 5,
@@ -124,8 +131,7 @@ mod tests {
         assert_eq!((p.provisioned, p.available, p.reconciled), (0, -5, true));
         assert!(
             position(
-                "t",
-                "s",
+                ("t", "s", None),
                 Some(&SubscribedSku::default()),
                 &Counts::default(),
                 &limit,

@@ -1,10 +1,11 @@
 //! Brings the stored counters, positions and what is found about them up to what a run changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use prost::Message as _;
 use proto::inventory::v1::SubscribedSku;
 use proto::kind::RecordKind;
+use proto::pages::v1::RunSealed;
 use runtime::db::{Connection, query};
 use runtime::row;
 
@@ -15,17 +16,22 @@ use crate::config::Residual;
 use crate::error::Error;
 use crate::ledger::derived::{self, Wanted};
 use crate::ledger::fold::Fold;
+use crate::ledger::pages::number;
+use crate::reconcile::keep::{self, Positions};
+use crate::reconcile::kept;
 
 /// Writes the positions and findings that follow from the records of a run, and says how many records that changed.
 pub(crate) async fn update(
     c: &mut Connection,
     fold: &mut Fold,
-    tenant_id: &str,
+    seal: &RunSealed,
     limit: &Residual,
 ) -> Result<u64, Error> {
     let run = fold.shared;
     fold.findings.end(c, &run).await?;
-    let mut skus = fold.products.clone();
+    let at = number(seal.sealed_at);
+    fold.moves.store(c, run.tenant, at).await?;
+    let mut skus: BTreeSet<String> = fold.products.iter().cloned().collect();
     skus.extend(fold.findings.changed.iter().cloned());
     skus.extend(
         fold.licences
@@ -35,6 +41,10 @@ pub(crate) async fn update(
     );
     let recounted = recount::if_needed(c, run.tenant).await?;
     skus.extend(recounted.iter().flatten().cloned());
+    if matches!(run.kind, RecordKind::User | RecordKind::SubscribedSku) {
+        // What explains a residual may have changed though nothing of the product has.
+        skus.extend(kept::residuals(c, run.tenant).await?.into_keys());
+    }
     let skus: Vec<&str> = skus.iter().map(String::as_str).collect();
     if skus.is_empty() {
         return Ok(fold.findings.written);
@@ -51,14 +61,21 @@ pub(crate) async fn update(
 
     let owned = products_of(c, run.tenant, &skus).await?;
     let findings = &mut fold.findings;
+    let position = |sku: &&str| {
+        let count = counts.get(*sku).copied().unwrap_or_default();
+        let kind = findings.products.get(sku).map(|product| product.kind);
+        let of = (seal.tenant_id.as_str(), *sku, kind);
+        let position = position(of, owned.get(*sku), &count, limit, &findings.names);
+        ((*sku).to_owned(), position)
+    };
+    let mut positions: Positions = skus.iter().map(position).collect();
+    let from = (&counts, &findings.products);
+    keep::keep(c, (&run, seal), &mut positions, from, limit).await?;
     let mut wanted = Wanted::new();
-    for sku in skus {
-        let count = counts.get(sku).copied().unwrap_or_default();
-        let has = owned.get(sku);
-        let position = position(tenant_id, sku, has, &count, limit, &findings.names);
-        findings.position(sku, position.as_ref());
+    for (sku, position) in positions {
+        findings.position(&sku, position.as_ref());
         let body = position.map(|p| bytes::Bytes::from(p.encode_to_vec()));
-        wanted.insert(sku.to_owned(), body);
+        wanted.insert(sku, body);
     }
     let positions = derived::bring(c, &run, RecordKind::LicensePosition, &wanted).await?;
     findings.flush(c, &run).await?;
@@ -83,7 +100,12 @@ row! {
     }
 }
 
-async fn counters(c: &mut Connection, tenant: i64, skus: &[&str]) -> Result<BySku, Error> {
+/// The stored counters of products.
+pub(crate) async fn counters(
+    c: &mut Connection,
+    tenant: i64,
+    skus: &[&str],
+) -> Result<BySku, Error> {
     let sql = "SELECT sku, assigned, direct, by_group, \"both\", unknown, in_error, disabled, assigned_blocked, assigned_guests,
         with_disabled_plans FROM license_count WHERE tenant = ? AND sku IN (??)";
     let found: Vec<Row> = query(sql)

@@ -10,7 +10,7 @@ use prost::Message as _;
 use proto::admin::v1::{EraseResponse, Erased};
 use proto::ids::Closing;
 use proto::kind::RecordKind;
-use proto::pages::v1::{RunClosed, RunCounts};
+use proto::pages::v1::{RunClosed, RunCounts, RunSealed};
 use runtime::db::{Connection, Write, query};
 use tonic::Status;
 
@@ -225,7 +225,13 @@ impl Erasing<'_> {
         let findings = Findings::begin(c, &run, self.tenant_id, names).await?;
         let mut fold = Fold::new(run, false, findings);
         fold.remove(c, &ids).await?;
-        let derived = update::update(c, &mut fold, self.tenant_id, &config.residual).await?;
+        // As if a run that was read now had said so.
+        let said = RunSealed {
+            tenant_id: self.tenant_id.to_owned(),
+            sealed_at: normalizer.now().0,
+            ..RunSealed::default()
+        };
+        let derived = update::update(c, &mut fold, &said, &config.residual).await?;
         // The findings about them are counted already.
         let positions = derived.saturating_sub(fold.findings.written);
         self.count(

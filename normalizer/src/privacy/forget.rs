@@ -21,6 +21,11 @@ pub(super) async fn forget(
     let q = query("DELETE FROM record WHERE tenant = ? AND kind = ? AND key IN (??)");
     let q = q.bind(tenant).bind(kind as i32).bind(keys);
     q.execute(c).await.map_err(Error::db(FORGET))?;
+    if kind == RecordKind::User {
+        let q = query("DELETE FROM license_move WHERE tenant = ? AND user_key IN (??)");
+        let q = q.bind(tenant).bind(keys);
+        q.execute(c).await.map_err(Error::db(FORGET))?;
+    }
     if let Some(dataset) = catalog::ALL.into_iter().find(|d| d.kind == kind) {
         let q = query("DELETE FROM suspect WHERE tenant = ? AND dataset = ? AND key IN (??)");
         let q = q.bind(tenant).bind(dataset.name).bind(keys);

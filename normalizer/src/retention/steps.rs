@@ -29,7 +29,12 @@ pub(super) struct Limits {
     /// Closings from this one on are kept, and removed records from that one on.
     closings: i64,
     removed: i64,
+    /// What explains residuals.
+    moves: i64,
 }
+
+/// Graph keeps deleted users for so long, in days; by then their units are free.
+const RECYCLE_BIN: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 
 impl Limits {
     /// Of a tenant.
@@ -49,6 +54,7 @@ impl Limits {
             history: before(retention.history_days),
             closings: change_before(c, tenant, before(retention.closings_days)).await?,
             removed: change_before(c, tenant, before(retention.removed_days)).await?,
+            moves: before(RECYCLE_BIN),
         })
     }
 }
@@ -116,6 +122,22 @@ pub(super) const STEPS: &[Step] = &[
         before: None,
         remove: "DELETE FROM set_aside WHERE id IN
             (SELECT id FROM set_aside WHERE tenant = ? AND at < ? LIMIT ?)",
+    },
+    Step {
+        table: "license_move",
+        limit: |l| l.moves,
+        rows: CHUNK,
+        before: None,
+        remove: "DELETE FROM license_move WHERE (tenant, sku, at, user_key) IN
+            (SELECT tenant, sku, at, user_key FROM license_move WHERE tenant = ? AND at < ? LIMIT ?)",
+    },
+    Step {
+        table: "consumed_change",
+        limit: |l| l.moves,
+        rows: CHUNK,
+        before: None,
+        remove: "DELETE FROM consumed_change WHERE (tenant, sku, at) IN
+            (SELECT tenant, sku, at FROM consumed_change WHERE tenant = ? AND at < ? LIMIT ?)",
     },
     // A dataset that is read resolves its suspects itself, and what is held waits for somebody's decision.
     Step {

@@ -610,6 +610,9 @@ pub struct RunManifest {
     /// Nothing was applied, because a newer run had been.
     #[prost(bool, tag = "9")]
     pub overtaken: bool,
+    /// Only a part of the tenant's people was read.
+    #[prost(bool, tag = "10")]
+    pub narrowed: bool,
 }
 /// Consecutive pages of one attempt.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -1230,6 +1233,9 @@ pub struct ExplainRequest {
     /// Its key within kind and tenant: of positions the GUID of the product.
     #[prost(string, tag = "3")]
     pub key: ::prost::alloc::string::String,
+    /// Of each reason why Microsoft counts otherwise: how many objects are named; 0 means twenty.
+    #[prost(uint32, tag = "4")]
+    pub most_objects: u32,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -1251,6 +1257,9 @@ pub struct Explained {
     /// Of a position: the ways by which users hold the product, the most used first.
     #[prost(message, repeated, tag = "3")]
     pub ways: ::prost::alloc::vec::Vec<AssignmentWay>,
+    /// Of a position: why Microsoft counts another number of units in use, if it does.
+    #[prost(message, optional, tag = "4")]
+    pub reconciliation: ::core::option::Option<Reconciliation>,
 }
 /// Where the present state of a record comes from.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -1445,6 +1454,87 @@ pub struct LiftErasureResponse {
     /// Keyed hash of the person.
     #[prost(string, tag = "2")]
     pub person: ::prost::alloc::string::String,
+}
+/// Why Microsoft's count of the units in use of a product is not the number of users that hold it.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Reconciliation {
+    /// Microsoft's count less the users that hold the product.
+    #[prost(sint32, tag = "1")]
+    pub residual: i32,
+    /// What is left of it when all reasons are taken away.
+    #[prost(sint32, tag = "2")]
+    pub unexplained: i32,
+    /// So much may stay unexplained.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    /// Microsoft's count when the products were last read before the users were; absent where that is not known.
+    #[prost(message, optional, tag = "4")]
+    pub before: ::core::option::Option<CountReading>,
+    /// Microsoft's count when the products were last read.
+    #[prost(message, optional, tag = "5")]
+    pub newest: ::core::option::Option<CountReading>,
+    /// When the users were read, microseconds since 1970 UTC: from the beginning to the end; 0 where that is not known.
+    #[prost(uint64, tag = "6")]
+    pub users_from: u64,
+    #[prost(uint64, tag = "7")]
+    pub users_to: u64,
+    /// Those that there are, in the order in which they are taken away.
+    #[prost(message, repeated, tag = "8")]
+    pub reasons: ::prost::alloc::vec::Vec<ResidualReason>,
+    /// The run that has read users last, where it is not complete: how many users it lacks is not known. Else 0.
+    #[prost(uint64, tag = "9")]
+    pub incomplete_run: u64,
+}
+/// What Microsoft counted at a time.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CountReading {
+    /// Microseconds since 1970 UTC.
+    #[prost(uint64, tag = "1")]
+    pub at: u64,
+    #[prost(int32, tag = "2")]
+    pub units: i32,
+}
+/// Something that makes the two countings differ, or may.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResidualReason {
+    /// suspected, set_aside, deleted, moved, recounted, in_error, not_held_by_users or outside_population.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// The part of the residual that it accounts for; negative where users are counted here and not by Microsoft.
+    #[prost(sint32, tag = "2")]
+    pub units: i32,
+    /// How many units it could account for in that direction; absent where nothing known limits it.
+    #[prost(uint32, optional, tag = "3")]
+    pub at_most: ::core::option::Option<u32>,
+    /// How many objects it consists of; absent where they can't be known.
+    #[prost(uint64, optional, tag = "4")]
+    pub objects: ::core::option::Option<u64>,
+    /// The first of them.
+    #[prost(message, repeated, tag = "5")]
+    pub listed: ::prost::alloc::vec::Vec<ResidualObject>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResidualObject {
+    /// Kind of the record in snake_case.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Key within kind and tenant; empty where the object shows none.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// What people call it, where that is known.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Why it is here, a part of a sentence.
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod collector_admin_client {

@@ -70,11 +70,18 @@ pub struct LicensePosition {
     /// consumed_units - assigned. Unit: licences.
     #[prost(int32, tag = "22")]
     pub residual: i32,
-    /// False when the residual is larger than the limit: the two countings don't agree.
+    /// False when more of the residual stays unexplained than the limit: the two countings don't agree.
     #[prost(bool, tag = "23")]
     pub reconciled: bool,
+    /// What sort of product it is: paid, free, trial, company_wide, device, server, resource or unattended; empty where only
+    /// assignments name the product.
+    #[prost(string, tag = "24")]
+    pub kind: ::prost::alloc::string::String,
+    /// What is left of the residual when everything known that can explain it is taken away. Unit: licences.
+    #[prost(int32, tag = "25")]
+    pub unexplained: i32,
     /// Assigned users for whom at least one service plan of the product is switched off. Unit: users.
-    #[prost(int32, tag = "24")]
+    #[prost(int32, tag = "26")]
     pub with_disabled_plans: i32,
 }
 /// A user in the tenant's recycle bin, where Graph keeps it for 30 days. Dataset deletedUsers. Source: Graph, "List

@@ -112,6 +112,9 @@ pub struct RunSealed {
     /// the data is of the time of reading.
     #[prost(string, tag = "17")]
     pub data_as_of: ::prost::alloc::string::String,
+    /// Only a part of the tenant's people is read: what is about the others was left out.
+    #[prost(bool, tag = "18")]
+    pub narrowed: bool,
 }
 /// The ledger's verdict on one seal. Queue: verdict.<pool>.
 #[derive(Clone, PartialEq, ::prost::Message)]

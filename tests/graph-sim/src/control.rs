@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::fault::Fault;
+use crate::miscount::Miscount;
 use crate::sim::Sim;
 use crate::storm::Storm;
 use crate::throttle::Throttling;
@@ -45,6 +46,7 @@ pub(crate) fn router() -> Router<Sim> {
         .route("/tick", post(tick))
         .route("/storm", post(storm))
         .route("/reports", post(reports))
+        .route("/miscount", post(miscount))
         .route("/faults", post(arm).delete(clear))
         .route(
             "/trouble",
@@ -192,6 +194,18 @@ async fn storm(
         Ok(None) => (StatusCode::NOT_FOUND, "no such tenant").into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
     }
+}
+
+async fn miscount(
+    State(sim): State<Sim>,
+    Query(Place { tenant }): Query<Place>,
+    Json(miscount): Json<Miscount>,
+) -> StatusCode {
+    if tenant >= sim.tenants().len() {
+        return StatusCode::NOT_FOUND;
+    }
+    sim.miscount(tenant, miscount);
+    StatusCode::NO_CONTENT
 }
 
 async fn tick(State(sim): State<Sim>, Query(Seconds { seconds }): Query<Seconds>) -> Response {

@@ -13,6 +13,7 @@ use crate::entra::Entra;
 use crate::fault::{Fault, Faults};
 use crate::graph::{Request, Seen};
 use crate::log::{LogEntry, Ring};
+use crate::miscount::Miscounts;
 use crate::order::Orders;
 use crate::query;
 use crate::reply::{Failure, Ids, Reply};
@@ -48,6 +49,7 @@ struct Inner {
     requests: AtomicU64,
     objects: AtomicU64,
     concealed: AtomicBool,
+    miscounts: Miscounts,
     delta_gone: AtomicBool,
     delta_replays: AtomicBool,
 }
@@ -138,6 +140,7 @@ impl Sim {
             requests: AtomicU64::new(0),
             objects: AtomicU64::new(0),
             concealed: AtomicBool::new(config.concealed_names),
+            miscounts: Miscounts::default(),
             delta_gone: AtomicBool::new(config.delta_gone),
             delta_replays: AtomicBool::new(config.delta_replays),
             config,
@@ -369,6 +372,10 @@ impl Sim {
     /// Lets usage reports conceal names from now on, or show them.
     pub fn conceal_names(&self, conceal: bool) {
         self.0.concealed.store(conceal, Ordering::Relaxed);
+    }
+
+    pub(crate) fn miscounts(&self) -> &Miscounts {
+        &self.0.miscounts
     }
 
     pub(crate) fn conceals_names(&self) -> bool {

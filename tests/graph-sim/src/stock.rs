@@ -210,7 +210,7 @@ pub(crate) fn sku_values(sim: &Sim, tenant: usize, world: &World, day: u32) -> V
             "accountName": who.name,
             "appliesTo": if catalog::is_company_wide(position as u8) { "Company" } else { "User" },
             "capabilityStatus": status,
-            "consumedUnits": zero[position] + since[position],
+            "consumedUnits": zero[position] + since[position] + sim.miscounts().of(tenant, sku.part_number),
             "prepaidUnits": {
                 "enabled": sum("Enabled"), "suspended": sum("Suspended"),
                 "warning": sum("Warning"), "lockedOut": sum("LockedOut"),

@@ -146,7 +146,7 @@ mod tests {
         );
         let shown = std::fs::read_to_string(&path).unwrap();
         // Every commented setting is a real key with its default.
-        let setting = |l: &&str| l.contains(" = ") || l.starts_with("[[");
+        let setting = |l: &&str| l.contains(" = ") || l.starts_with('[');
         let all = shown
             .lines()
             .map(|l| l.strip_prefix("# ").filter(setting).unwrap_or(l));

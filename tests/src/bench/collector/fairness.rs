@@ -280,6 +280,11 @@ impl Book {
             };
             self.sealed(&seal);
             if large && seal.tenant_id == self.large && seal.dataset == "users" {
+                ensure!(
+                    seal.gaps.is_empty() && seal.objects > 0,
+                    "the large tenant was not read: {:?}",
+                    (seal.run, seal.attempt, seal.objects, seal.gaps)
+                );
                 return Ok(());
             }
         }

@@ -436,3 +436,18 @@ async fn of_pseudonyms_whoever_is_meant_is_found_by_the_true_name() {
     assert_eq!(found(&w).await, Vec::<String>::new());
     w.stop().await;
 }
+
+#[tokio::test]
+async fn nothing_is_taken_before_the_database_says_who_was_erased() {
+    let mut w = world().await;
+    w.sql("ALTER TABLE suppression RENAME TO elsewhere").await;
+    w.restart().await;
+    for _ in 0..20 {
+        // It asks meanwhile, and doesn't end.
+        assert_eq!(w.waiting().await, 0);
+    }
+    w.sql("ALTER TABLE elsewhere RENAME TO suppression").await;
+    let run = Run::full("users", w.now(), vec![users(0..3)]);
+    assert!(w.run(run).await.complete);
+    w.stop().await;
+}

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use prost::Message;
 use proto::inventory::v1::ManagedDevice;
 use proto::kind::RecordKind;
-use runtime::Problem;
 use runtime::db::{Connection, query};
-use runtime::error::Exit;
+use runtime::error::{Chain, Exit};
 use runtime::keyed::Keyed;
+use runtime::{CancellationToken, Problem};
 
 use super::keys::Keys;
 use super::people::{Tie, Who, is_about, tie, without_owner};
@@ -17,6 +17,7 @@ use crate::Normalizer;
 use crate::error::Error;
 use crate::inbox::Content;
 use crate::map::{self, Mapped, Objects};
+use crate::worker::BACKOFF;
 
 const READ: &str = "read who was erased";
 const UNREADABLE: &str = "a record that can't be read again";
@@ -242,14 +243,46 @@ pub(crate) async fn note(
 }
 
 impl Normalizer {
+    /// Waits for the database, and then as [`erased_can_be_told`](Self::erased_can_be_told).
+    ///
+    /// # Errors
+    /// `LW-5063`.
+    pub(crate) async fn until_erased_can_be_told(
+        &self,
+        stop: &CancellationToken,
+    ) -> Result<(), Problem> {
+        let mut failures = 0;
+        loop {
+            match self.keys_of_erased().await {
+                Ok(needed) => return self.has_keys(&needed),
+                Err(e) if stop.is_cancelled() => return Err(e.into()),
+                Err(e) => {
+                    tracing::error!(error = %Chain(&e), "nothing is taken before it is known who was erased");
+                    tokio::select! {
+                        () = tokio::time::sleep(BACKOFF.delay(failures, 0.5)) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    failures += 1;
+                }
+            }
+        }
+    }
+
     /// Whoever was erased can be told by the key at hand.
     ///
     /// # Errors
     /// `LW-5063` where not: they would come back.
     pub(crate) async fn erased_can_be_told(&self) -> Result<(), Problem> {
+        self.has_keys(&self.keys_of_erased().await?)
+    }
+
+    async fn keys_of_erased(&self) -> Result<Vec<String>, Error> {
         let mut read = self.0.db.read().await.map_err(Error::db(READ))?;
         let q = query("SELECT DISTINCT key_id FROM suppression");
-        let needed: Vec<String> = q.fetch_all(&mut read).await.map_err(Error::db(READ))?;
+        q.fetch_all(&mut read).await.map_err(Error::db(READ))
+    }
+
+    fn has_keys(&self, needed: &[String]) -> Result<(), Problem> {
         let held = self.0.keys.erased.as_ref().map(|key| &key.id);
         match needed.iter().find(|id| Some(*id) != held) {
             None => Ok(()),

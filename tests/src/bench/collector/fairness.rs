@@ -50,7 +50,7 @@ pub struct Args {
 
 const DATASETS: [&str; 2] = ["users", "organization"];
 const REPLICAS: usize = 2;
-/// Until the small tenants have been read once and are spread by their cadence.
+/// Until the small tenants, which begin one after the other within a cadence, have been read several times.
 const WARM_UP: Duration = Duration::from_secs(600);
 /// The large tenant is not done within this time.
 const LONGEST: Duration = Duration::from_secs(7_200);
@@ -75,7 +75,15 @@ struct Seen {
 /// When nothing is read.
 pub fn measure(args: &Args) -> Result<Figures> {
     let server = Postgres::start(&Options::default())?;
-    let arrange = |name, small, large| arrange(args, &server, name, small, large);
+    let arrange = |name, small, large| {
+        let seen = arrange(args, &server, name, small, large)?;
+        let (runs, load) = (seen.late.len(), seen.load);
+        tell(&format!(
+            "{name}: {runs} small runs, load {load:.2}, large {:?} s",
+            seen.large
+        ));
+        anyhow::Ok(seen)
+    };
     let without = arrange("without", true, false)?;
     let alone = arrange("alone", false, true)?;
     let together = arrange("together", true, true)?;
@@ -95,6 +103,11 @@ pub fn measure(args: &Args) -> Result<Figures> {
         ("large_later_ratio", beside / alone),
         ("cpu_share", without.cpu_share.max(together.cpu_share)),
     ]))
+}
+
+#[expect(clippy::print_stderr, reason = "where the bench is")]
+fn tell(text: &str) {
+    eprintln!("{text}");
 }
 
 fn quantile(late: &[f64]) -> Result<f64> {
@@ -184,7 +197,7 @@ async fn watch(args: &Args, dbs: Vec<Db>, small: bool, large: bool) -> Result<Se
     };
     let places = (REPLICAS * config.concurrent_tenants) as f64;
     let clock = Clock::starting_at(ORIGIN);
-    let http = network(sims, Duration::from_millis(args.latency));
+    let http = network(sims.clone(), Duration::from_millis(args.latency));
     let mut desks = Vec::new();
     for db in dbs {
         let desk = Desk::start(Setup {
@@ -197,17 +210,26 @@ async fn watch(args: &Args, dbs: Vec<Db>, small: bool, large: bool) -> Result<Se
             alone: false,
             keep: false,
         });
-        if desks.is_empty() && large {
-            // Before the first one has read a thing of it.
-            let tenant_id = one.id.clone();
-            desk.admin().pause(PauseRequest { tenant_id }).await?;
+        if desks.is_empty() {
+            // Before the first one has read a thing of them.
+            for tenant in &tenants {
+                let tenant_id = tenant.id.clone();
+                desk.admin().pause(PauseRequest { tenant_id }).await?;
+            }
         }
         desks.push(desk);
     }
     let mut book = Book::new(&one.id);
     if small {
-        book.follow(&mut desks, Instant::now() + WARM_UP, false)
-            .await?;
+        // All at once they would come in a wave, at every cadence again.
+        let (begun, cadence) = (Instant::now(), Duration::from_secs(args.cadence));
+        for (n, tenant) in (0..).zip(sims[0].tenants()) {
+            let until = begun + cadence * n / u32::from(args.tenants);
+            book.follow(&mut desks, until, false).await?;
+            let tenant_id = tenant.id.clone();
+            desks[0].admin().resume(ResumeRequest { tenant_id }).await?;
+        }
+        book.follow(&mut desks, begun + WARM_UP, false).await?;
     }
     book.begin();
     let cpu = usage::of_process(std::process::id());
@@ -240,6 +262,8 @@ struct Book {
     due: BTreeMap<(String, String), u64>,
     late: Vec<f64>,
     worked: f64,
+    /// When to look at the dates again.
+    look: Instant,
 }
 
 impl Book {
@@ -249,6 +273,7 @@ impl Book {
             due: BTreeMap::new(),
             late: Vec::new(),
             worked: 0.0,
+            look: Instant::now(),
         }
     }
 
@@ -263,14 +288,13 @@ impl Book {
         let [first, second] = desks else {
             unreachable!("as many as replicas")
         };
-        let mut look = Instant::now();
         loop {
             let seal = tokio::select! {
                 seal = first.sealed() => seal,
                 seal = second.sealed() => seal,
-                () = sleep_until(look) => {
-                    self.look(first).await?;
-                    look = Instant::now() + LOOK;
+                () = sleep_until(self.look) => {
+                    self.note_due(first).await?;
+                    self.look = Instant::now() + LOOK;
                     continue;
                 }
                 () = sleep_until(until) => {
@@ -290,7 +314,7 @@ impl Book {
         }
     }
 
-    async fn look(&mut self, desk: &Desk) -> Result<()> {
+    async fn note_due(&mut self, desk: &Desk) -> Result<()> {
         let mut states = desk.admin().watch(WatchRequest {}).await?.into_inner();
         let state: CollectorStatus = states.message().await?.context("no status")?;
         for dataset in state.datasets {

@@ -16,7 +16,10 @@ impl Normalizer {
     /// # Errors
     /// When a queue doesn't exist, a task failed, or who was erased can't be told.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Problem> {
-        self.until_erased_can_be_told(&stop).await?;
+        tokio::select! {
+            told = self.until_erased_can_be_told() => told?,
+            () = stop.cancelled() => return Ok(()),
+        }
         let mut tasks = JoinSet::new();
         for queue in [Queue::PageFull, Queue::PageSome, Queue::Seal] {
             let (me, stop) = (self.clone(), stop.clone());

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use prost::Message;
 use proto::inventory::v1::ManagedDevice;
 use proto::kind::RecordKind;
+use runtime::Problem;
 use runtime::db::{Connection, query};
 use runtime::error::{Chain, Exit};
 use runtime::keyed::Keyed;
-use runtime::{CancellationToken, Problem};
 
 use super::keys::Keys;
 use super::people::{Tie, Who, is_about, tie, without_owner};
@@ -247,21 +247,14 @@ impl Normalizer {
     ///
     /// # Errors
     /// `LW-5063`.
-    pub(crate) async fn until_erased_can_be_told(
-        &self,
-        stop: &CancellationToken,
-    ) -> Result<(), Problem> {
+    pub(crate) async fn until_erased_can_be_told(&self) -> Result<(), Problem> {
         let mut failures = 0;
         loop {
             match self.keys_of_erased().await {
                 Ok(needed) => return self.has_keys(&needed),
-                Err(e) if stop.is_cancelled() => return Err(e.into()),
                 Err(e) => {
                     tracing::error!(error = %Chain(&e), "nothing is taken before it is known who was erased");
-                    tokio::select! {
-                        () = tokio::time::sleep(BACKOFF.delay(failures, 0.5)) => {}
-                        () = stop.cancelled() => {}
-                    }
+                    tokio::time::sleep(BACKOFF.delay(failures, 0.5)).await;
                     failures += 1;
                 }
             }

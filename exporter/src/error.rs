@@ -15,7 +15,7 @@ pub enum Error {
         /// The sink or the key.
         what: String,
         /// What is wrong.
-        why: &'static str,
+        why: String,
     },
     /// How to reach a sink's database can't be right.
     #[error("sink `{sink}`")]

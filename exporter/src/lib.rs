@@ -7,6 +7,7 @@
 mod admin;
 mod announce;
 mod board;
+mod cells;
 mod config;
 pub mod cursor;
 mod delivery;
@@ -22,7 +23,7 @@ mod service;
 pub mod sink;
 mod store;
 
-pub use config::{Config, Postgres, SinkConfig};
+pub use config::{Config, Selection, SinkConfig};
 pub use error::Error;
 pub use service::{Admin, Deps, Exporter};
 pub use store::MIGRATIONS;

@@ -11,13 +11,12 @@ use runtime::{CancellationToken, Clock, Problem};
 use tokio::task::JoinSet;
 
 use crate::board::Board;
-use crate::config::{Config, SinkConfig};
-use crate::delivery::{Quiet, Sink, Worker};
+use crate::config::Config;
+use crate::delivery::{Quiet, Worker};
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::lease::Leases;
-use crate::sink::database::Database;
-use crate::sink::files::Files;
+use crate::sink::Context;
 use crate::store::Store;
 use crate::{announce, heads};
 
@@ -102,13 +101,17 @@ impl Exporter {
             stop.clone(),
         ));
         for (number, config) in self.config.sinks.iter().enumerate() {
+            let context = Context {
+                name: config.name().to_owned(),
+                brake: self.brake,
+            };
             let worker = Worker {
                 board: self.board.clone(),
                 feed: feed.clone(),
                 store: Store::new(self.deps.db.clone()),
                 clock: self.deps.clock.clone(),
                 config: config.clone(),
-                sink: sink(config, self.brake)?,
+                sink: config.target.sink(&context)?,
                 number,
                 tries: BTreeMap::new(),
                 checked: BTreeMap::new(),
@@ -133,23 +136,4 @@ impl Exporter {
         self.board.close();
         outcome
     }
-}
-
-fn sink(config: &SinkConfig, brake: bool) -> Result<Sink, Error> {
-    Ok(match config {
-        SinkConfig::Files { path, .. } => Sink::Snapshots(Arc::new(Files::new(path.clone()))),
-        SinkConfig::Sqlite { path, .. } => {
-            Sink::Rows(Arc::new(Database::file(path.clone(), brake)))
-        }
-        #[cfg(feature = "postgres")]
-        SinkConfig::Postgres(postgres) => {
-            let database = Database::server(postgres.database(), config.location());
-            Sink::Rows(Arc::new(database))
-        }
-        #[cfg(not(feature = "postgres"))]
-        SinkConfig::Postgres(_) => {
-            let sink = config.name().to_owned();
-            return Err(Error::NoPostgres { sink });
-        }
-    })
 }

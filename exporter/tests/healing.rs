@@ -3,7 +3,6 @@
 
 mod support;
 
-use exporter::SinkConfig;
 use support::{A, B, Rig};
 
 #[tokio::test]
@@ -79,14 +78,8 @@ async fn a_sink_that_fails_blocks_no_other() {
     let rig = Rig::new(|dir| {
         std::fs::write(dir.join("file"), "in the way").unwrap();
         vec![
-            SinkConfig::Files {
-                name: Some("bad".into()),
-                path: dir.join("file/out"),
-            },
-            SinkConfig::Files {
-                name: None,
-                path: dir.join("out"),
-            },
+            support::directory(dir.join("file/out")).named("bad"),
+            support::directory(dir.join("out")),
         ]
     })
     .await;

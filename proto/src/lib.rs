@@ -5,10 +5,12 @@
 //! or Microsoft Graph.
 
 pub mod access;
+pub mod body;
 pub mod ids;
 pub mod kind;
 pub mod message;
 pub mod rules;
+pub mod shape;
 
 #[path = "gen/mod.rs"]
 mod generated;

@@ -6,6 +6,8 @@ use std::path::Path;
 use axum::body::{Body, to_bytes};
 use bus::faulty::Faults;
 use exporter::SinkConfig;
+use exporter::sink::database::Sqlite;
+use exporter::sink::files::Directory;
 use graph_sim::{Consent, Sim};
 use leastwise::Config;
 use proto::ids::Dataset;
@@ -110,14 +112,12 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
         config
     });
     let sinks = vec![
-        SinkConfig::Files {
-            name: None,
+        SinkConfig::new(Directory {
             path: home.join("inventory"),
-        },
-        SinkConfig::Sqlite {
-            name: None,
+        }),
+        SinkConfig::new(Sqlite {
             path: home.join("inventory.db"),
-        },
+        }),
     ];
     Config {
         data_dir: home.join("data"),

@@ -2,6 +2,7 @@
 
 mod generate;
 mod modules;
+mod shapes;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -9,7 +9,6 @@ mod rows;
 mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use proto::ids::{Closing, TenantId};
@@ -23,7 +22,7 @@ use crate::config::SinkConfig;
 use crate::error::Error;
 use crate::feed::{Feed, Head, Heads};
 use crate::lease::Leases;
-use crate::sink::{RowSink, SnapshotSink};
+use crate::sink::Sink;
 use crate::store::Store;
 
 pub(crate) use quiet::Quiet;
@@ -36,13 +35,6 @@ const BACKOFF: Backoff = Backoff {
 
 /// When to look again at what another exporter is at.
 const ELSEWHERE: Duration = Duration::from_secs(1);
-
-/// A sink of either sort.
-#[derive(Clone)]
-pub(crate) enum Sink {
-    Snapshots(Arc<dyn SnapshotSink>),
-    Rows(Arc<dyn RowSink>),
-}
 
 /// Works for one sink.
 pub(crate) struct Worker {
@@ -117,7 +109,7 @@ impl Worker {
             let waits = matches!(self.sink, Sink::Snapshots(_))
                 && due_now
                 && !self.quiet.lets_through(*tenant, head.changed, forced, now);
-            if due_now && !waits {
+            if due_now && !waits && self.config.allows(*tenant) {
                 due.push((*tenant, *head));
             }
         }

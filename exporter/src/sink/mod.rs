@@ -1,19 +1,43 @@
 //! What a sink has to offer. There are two sorts: one that is replaced as a whole, and one that follows row by row.
 
-pub(crate) mod database;
+pub mod database;
 pub mod files;
+mod registry;
 mod snapshot;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 
+pub use registry::{Context, Settings, Target};
 pub use snapshot::{End, Snapshot, Update};
 
 use crate::cursor::Cursor;
 use crate::error::Error;
+
+/// A sink of either sort.
+#[derive(Clone)]
+pub enum Sink {
+    /// It is replaced as a whole.
+    Snapshots(Arc<dyn SnapshotSink>),
+    /// It follows row by row.
+    Rows(Arc<dyn RowSink>),
+}
+
+impl Sink {
+    /// One that is replaced as a whole.
+    pub fn snapshots(sink: impl SnapshotSink + 'static) -> Self {
+        Sink::Snapshots(Arc::new(sink))
+    }
+
+    /// One that follows row by row.
+    pub fn rows(sink: impl RowSink + 'static) -> Self {
+        Sink::Rows(Arc::new(sink))
+    }
+}
 
 /// A sink that always shows one whole state of each ledger.
 ///

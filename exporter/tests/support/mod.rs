@@ -25,6 +25,16 @@ use ledger::Ledger;
 pub const A: &str = "aaaaaaaa-0000-0000-0000-000000000001";
 pub const B: &str = "bbbbbbbb-0000-0000-0000-000000000002";
 
+/// A sink that is a directory.
+pub fn directory(path: PathBuf) -> SinkConfig {
+    SinkConfig::new(exporter::sink::files::Directory { path })
+}
+
+/// A sink that is a SQLite file.
+pub fn sqlite(path: PathBuf) -> SinkConfig {
+    SinkConfig::new(exporter::sink::database::Sqlite { path })
+}
+
 pub struct Rig {
     pub dir: tempfile::TempDir,
     pub ledger: Ledger,
@@ -51,14 +61,8 @@ impl Rig {
     pub async fn paused() -> Rig {
         let sinks = |dir: &Path| {
             vec![
-                SinkConfig::Files {
-                    name: None,
-                    path: dir.join("out"),
-                },
-                SinkConfig::Sqlite {
-                    name: None,
-                    path: dir.join("rows/inventory.db"),
-                },
+                directory(dir.join("out")),
+                sqlite(dir.join("rows/inventory.db")),
             ]
         };
         Rig::with(sinks, true).await
@@ -90,28 +94,16 @@ impl Rig {
     }
 
     pub async fn files() -> Rig {
-        Rig::new(|dir| {
-            vec![SinkConfig::Files {
-                name: None,
-                path: dir.join("out"),
-            }]
-        })
-        .await
+        Rig::new(|dir| vec![directory(dir.join("out"))]).await
     }
 
     /// A sink of rows: the database that the test binary is about.
     pub async fn rows_sink() -> Rig {
         #[cfg(feature = "postgres")]
         if postgres::is_meant() {
-            return Rig::new(|dir| vec![SinkConfig::Postgres(postgres::new(dir))]).await;
+            return Rig::new(|dir| vec![SinkConfig::new(postgres::new(dir))]).await;
         }
-        Rig::new(|dir| {
-            vec![SinkConfig::Sqlite {
-                name: None,
-                path: dir.join("out/inventory.db"),
-            }]
-        })
-        .await
+        Rig::new(|dir| vec![sqlite(dir.join("out/inventory.db"))]).await
     }
 
     pub async fn start(&mut self) {

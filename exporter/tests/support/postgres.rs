@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use exporter::Postgres;
+use exporter::sink::database::Postgres;
 
 /// The tests that are run once more by `postgres.rs` deliver to PostgreSQL.
 pub fn is_meant() -> bool {

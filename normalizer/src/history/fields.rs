@@ -1,12 +1,7 @@
 //! In which fields two states of a record differ. Pure.
 
-use prost::Message as _;
 use proto::admin::v1::FieldChange;
-use proto::inventory::v1::{
-    DeletedUser, DetectedApp, Device, Domain, Finding, Group, GroupMember, LicensePosition,
-    MailboxPurpose, ManagedDevice, Organization, ReportSettings, SignInActivity, SubscribedSku,
-    Subscription, Usage, User,
-};
+use proto::body::Body;
 use proto::kind::RecordKind;
 use serde_json::{Map, Value};
 
@@ -14,44 +9,14 @@ use crate::error::Error;
 
 const DAMAGED: Error = Error::Damaged { what: "record" };
 
-/// Messages, and the kinds that each of them tells.
-macro_rules! bodies {
-    ($($message:ident: $($kind:ident)|+,)*) => {
-        /// A record's content as JSON, lowerCamelCase, absent values as null.
-        fn json(kind: RecordKind, body: &[u8]) -> Result<Map<String, Value>, Error> {
-            let value = match kind {
-                RecordKind::Unspecified => return Ok(Map::new()),
-                $($(RecordKind::$kind)|+ => {
-                    serde_json::to_value($message::decode(body).map_err(|_| DAMAGED)?)
-                })*
-            };
-            match value {
-                Ok(Value::Object(fields)) => Ok(fields),
-                _ => Err(DAMAGED),
-            }
-        }
-    };
-}
-
-bodies! {
-    Organization: Organization,
-    SubscribedSku: SubscribedSku,
-    Subscription: Subscription,
-    User: User,
-    LicensePosition: LicensePosition,
-    Domain: Domain,
-    DeletedUser: DeletedUser,
-    Group: Group,
-    GroupMember: GroupMember,
-    SignInActivity: SignInActivity,
-    MailboxPurpose: MailboxPurpose,
-    Device: Device,
-    ManagedDevice: ManagedDevice,
-    DetectedApp: DetectedApp,
-    ReportSettings: ReportSettings,
-    Usage: OfficeActivation | OfficeActiveUser | M365AppUsage | TeamsActivity | EmailActivity
-        | MailboxUsage | OnedriveUsage | OnedriveActivity | SharepointActivity | CopilotUsage,
-    Finding: Finding,
+/// A record's content as JSON, lowerCamelCase, absent values as null.
+fn json(kind: RecordKind, body: &[u8]) -> Result<Map<String, Value>, Error> {
+    let body = Body::decode(kind, body).map_err(|_| DAMAGED)?;
+    match body.map(serde_json::to_value) {
+        None => Ok(Map::new()),
+        Some(Ok(Value::Object(fields))) => Ok(fields),
+        Some(_) => Err(DAMAGED),
+    }
 }
 
 /// What differs between two states of a record.

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Files, modules, read};
+use super::{Files, modules, read, shapes};
 use crate::command;
 
 /// Packages whose messages people read and write as JSON.
@@ -46,13 +46,14 @@ pub fn generate(include: &Path) -> Result<Files> {
             .message_attribute(package, CAMEL_CASE)
             .enum_attribute(package, CAMEL_CASE);
     }
-    builder
-        .compile_fds(compiler.file_descriptor_set())
-        .context("generate code")?;
+    let descriptors = compiler.file_descriptor_set();
+    let shapes = shapes::declare(&descriptors);
+    builder.compile_fds(descriptors).context("generate code")?;
 
     let mut files = read(out.path())?;
     let modules = modules::declare(files.keys().map(String::as_str));
     files.insert("mod.rs".to_owned(), modules.into_bytes());
+    files.insert("shapes.rs".to_owned(), shapes.into_bytes());
     for (name, content) in &mut files {
         *content = format(content).with_context(|| format!("format {name}"))?;
     }

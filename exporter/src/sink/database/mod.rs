@@ -7,6 +7,7 @@
 
 mod open;
 mod rows;
+mod settings;
 #[cfg(all(test, feature = "postgres"))]
 mod tests;
 mod views;
@@ -24,6 +25,8 @@ use super::{RowSink, Snapshot};
 use crate::cursor::{Cursor, Taking, take};
 use crate::error::Error;
 use open::Target;
+
+pub use settings::{Postgres, Sqlite};
 
 /// See the [module](self).
 pub(crate) struct Database {

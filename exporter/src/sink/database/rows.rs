@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use proto::body::Body;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 use runtime::db::{self, AssertSqlSafe, Connection, placeholders, query};
 
 use crate::error::Error;
 use crate::project;
-use crate::record::{Body, LICENSE_ASSIGNMENT, json, unreadable};
+use crate::record::{self, LICENSE_ASSIGNMENT, json, unreadable};
 
 /// Rows in a statement: far below SQLite's 32,766 values.
 const GROUP: usize = 200;
@@ -55,11 +56,11 @@ impl Rows {
             removed.push(record.key.clone());
             return Ok(());
         }
-        let Some((kind, body)) = Body::read(tenant, record)? else {
+        let Some((kind, body)) = record::read(tenant, record)? else {
             return Ok(());
         };
         let kind = kind.name();
-        let text = to_text(|out| body.write_json(out)).map_err(|e| unreadable(tenant, kind, e))?;
+        let text = to_text(|out| json(&body, out)).map_err(|e| unreadable(tenant, kind, e))?;
         self.records.push((
             kind,
             record.key.clone(),

@@ -7,7 +7,6 @@ use proto::inventory::v1::User;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::config::Postgres;
 
 const TENANT: &str = "aaaaaaaa-0000-0000-0000-000000000001";
 const EXPORTERS: usize = 4;

@@ -1,8 +1,9 @@
 //! One view a kind, with a column for each field of its message. A release that knows more fields shows more columns.
 
+use proto::shape::Column;
 use runtime::db::{self, AssertSqlSafe, Connection, Db, query, script};
 
-use crate::record::{LICENSE_ASSIGNMENT, fields, kinds};
+use crate::record::{LICENSE_ASSIGNMENT, columns, kinds};
 
 /// Held by whoever changes the views of a PostgreSQL database, so that two exporters don't do it at once. Any number
 /// that nobody else uses does.
@@ -18,17 +19,17 @@ pub(super) async fn create(db: &Db) -> Result<(), db::Error> {
             .await?;
     }
     for kind in kinds() {
-        let names = fields(kind).map_err(|e| db::Error::Encode(Box::new(e)))?;
+        let columns = columns(kind);
         match write.is_postgres() {
-            true => on_postgres(&mut write, kind, &names).await?,
-            false => on_sqlite(&mut write, kind, &names).await?,
+            true => on_postgres(&mut write, kind, columns).await?,
+            false => on_sqlite(&mut write, kind, columns).await?,
         }
     }
     write.commit().await
 }
 
-async fn on_sqlite(c: &mut Connection, kind: &str, names: &[String]) -> Result<(), db::Error> {
-    let columns = names.iter().map(|name| sqlite(name)).collect();
+async fn on_sqlite(c: &mut Connection, kind: &str, columns: &[Column]) -> Result<(), db::Error> {
+    let columns = columns.iter().map(sqlite).collect();
     // Made of our own names only, as everything here.
     let sql = format!("CREATE VIEW \"{kind}\" AS {}", select(kind, columns));
     let known: Option<String> =
@@ -46,7 +47,7 @@ async fn on_sqlite(c: &mut Connection, kind: &str, names: &[String]) -> Result<(
 
 /// People grant rights on the views and build on them, so a view is extended in its place, and one that a newer release
 /// has extended stays.
-async fn on_postgres(c: &mut Connection, kind: &str, names: &[String]) -> Result<(), db::Error> {
+async fn on_postgres(c: &mut Connection, kind: &str, columns: &[Column]) -> Result<(), db::Error> {
     let has: Vec<String> = query(
         "SELECT attname::text FROM pg_attribute
          WHERE attrelid = to_regclass(quote_ident(?)) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
@@ -54,20 +55,20 @@ async fn on_postgres(c: &mut Connection, kind: &str, names: &[String]) -> Result
     .bind(kind)
     .fetch_all(c)
     .await?;
-    let column = |name: &str| (snake(name), postgres(name));
-    let mut wanted: Vec<_> = names.iter().map(|name| column(name)).collect();
-    if wanted.iter().all(|(name, _)| has.contains(name)) {
+    let mut wanted: Vec<&Column> = columns.iter().collect();
+    let has_column = |c: &Column| has.iter().any(|h| h == c.name);
+    if wanted.iter().all(|c| has_column(c)) {
         return Ok(());
     }
-    if !has.iter().all(|name| wanted.iter().any(|(w, _)| w == name)) {
+    if !has.iter().all(|name| wanted.iter().any(|c| c.name == name)) {
         // Neither release's: nothing of it can be kept.
         let drop = format!("DROP VIEW \"{kind}\"");
         script(AssertSqlSafe(drop), c).await?;
     } else {
         // New columns can be added at the end only.
-        wanted.sort_by_key(|(name, _)| has.iter().position(|h| h == name).unwrap_or(usize::MAX));
+        wanted.sort_by_key(|c| has.iter().position(|h| h == c.name).unwrap_or(usize::MAX));
     }
-    let columns = wanted.into_iter().map(|(_, column)| column).collect();
+    let columns = wanted.into_iter().map(postgres).collect();
     let sql = format!(
         "CREATE OR REPLACE VIEW \"{kind}\" AS {}",
         select(kind, columns)
@@ -85,29 +86,18 @@ fn select(kind: &str, columns: Vec<String>) -> String {
     format!("SELECT {columns} FROM {table} WHERE kind = '{kind}'")
 }
 
-fn sqlite(field: &str) -> String {
-    match field {
-        "tenantId" => "tenant_id".to_owned(),
-        _ => format!("json_extract(body, '$.{field}') AS \"{}\"", snake(field)),
+fn sqlite(column: &Column) -> String {
+    match column.name {
+        "tenant_id" => "tenant_id".to_owned(),
+        name => format!("json_extract(body, '$.{}') AS \"{name}\"", column.json),
     }
 }
 
-fn postgres(field: &str) -> String {
-    match field {
-        "tenantId" => "tenant_id".to_owned(),
-        _ => format!("(body::jsonb ->> '{field}') AS \"{}\"", snake(field)),
+fn postgres(column: &Column) -> String {
+    match column.name {
+        "tenant_id" => "tenant_id".to_owned(),
+        name => format!("(body::jsonb ->> '{}') AS \"{name}\"", column.json),
     }
-}
-
-/// `lowerCamelCase` as `snake_case`.
-fn snake(name: &str) -> String {
-    name.chars().fold(String::new(), |mut out, c| {
-        if c.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(c.to_ascii_lowercase());
-        out
-    })
 }
 
 #[cfg(test)]
@@ -116,9 +106,8 @@ mod tests {
 
     #[test]
     fn columns_are_the_fields_of_the_message() {
-        assert_eq!(snake("lastUpdatedDateTime"), "last_updated_date_time");
-        let names = fields("organization").unwrap();
-        let sql = select("organization", names.iter().map(|n| sqlite(n)).collect());
+        let columns = columns("organization").iter().map(sqlite).collect();
+        let sql = select("organization", columns);
         assert!(
             sql.starts_with("SELECT tenant_id, json_extract(body, '$.displayName')"),
             "{sql}"

@@ -10,6 +10,7 @@ mod disk;
 mod index;
 mod manifest;
 mod render;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -29,6 +30,8 @@ use self::render::Renderer;
 use super::{Alone, End, Shown, Snapshot, SnapshotSink, Update};
 use crate::error::Error;
 use crate::record::{LICENSE_ASSIGNMENT, kinds};
+
+pub use settings::Directory;
 
 /// See the [module](self).
 pub struct Files(Arc<Inner>);

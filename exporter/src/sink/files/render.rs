@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use proto::body::Body;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
 use sha2::{Digest as _, Sha256};
@@ -13,7 +14,7 @@ use super::disk;
 use super::index::{Content, hex};
 use crate::error::Error;
 use crate::project;
-use crate::record::{Body, LICENSE_ASSIGNMENT, json, unreadable};
+use crate::record::{self, LICENSE_ASSIGNMENT, json, unreadable};
 
 /// Lines are collected up to this size, then hashed and written in one go.
 const CHUNK: usize = 256 << 10;
@@ -40,13 +41,13 @@ impl Renderer {
     /// Writes records; other kinds, and those that this release doesn't know, are left out.
     pub(super) fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         for record in records {
-            let Some((kind, body)) = Body::read(self.tenant, record)? else {
+            let Some((kind, body)) = record::read(self.tenant, record)? else {
                 continue;
             };
             let failed = |e| unreadable(self.tenant, kind.name(), e);
             if let Some(lines) = self.files.get_mut(kind.name()) {
                 lines.begin(&record.key);
-                body.write_json(&mut lines.chunk).map_err(failed)?;
+                json(&body, &mut lines.chunk).map_err(failed)?;
                 lines.end()?;
             }
             if let (Body::User(user), Some(lines)) = (&body, self.files.get_mut(LICENSE_ASSIGNMENT))

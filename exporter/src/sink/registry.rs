@@ -1,0 +1,111 @@
+//! Which sinks there are. A new one is a file with its settings and one line below.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Sink;
+use crate::error::Error;
+
+/// What a sink can be told.
+pub trait Settings {
+    /// Makes relative paths relative to `base`.
+    fn resolve(&mut self, base: &Path);
+
+    /// Where its data are: a path, or a URL without a password. Two sinks never share it.
+    fn location(&self) -> String;
+
+    /// Checks what the types can't; `sink` is its name.
+    ///
+    /// # Errors
+    /// `LW-6001`.
+    fn check(&self, sink: &str) -> Result<(), Error> {
+        let _ = sink;
+        Ok(())
+    }
+
+    /// The sink.
+    ///
+    /// # Errors
+    /// When this build lacks what it needs.
+    fn sink(&self, context: &Context) -> Result<Sink, Error>;
+}
+
+/// What a sink is made with besides its settings.
+pub struct Context {
+    /// Its name.
+    pub name: String,
+    /// As [`Options::brake`](runtime::db::Options::brake).
+    pub brake: bool,
+}
+
+macro_rules! registry {
+    ($($(#[$doc:meta])* $variant:ident $kind:literal $settings:ty,)*) => {
+        /// What a sink is.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        pub enum Target {
+            $($(#[$doc])* #[serde(rename = $kind)] $variant($settings),)*
+        }
+
+        $(impl From<$settings> for Target {
+            fn from(settings: $settings) -> Target {
+                Target::$variant(settings)
+            }
+        })*
+
+        impl Target {
+            /// The name of its kind.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Target::$variant(_) => $kind,)*
+                }
+            }
+
+            fn settings(&self) -> &dyn Settings {
+                match self {
+                    $(Target::$variant(settings) => settings,)*
+                }
+            }
+
+            /// As [`Settings::resolve`].
+            pub fn resolve(&mut self, base: &Path) {
+                match self {
+                    $(Target::$variant(settings) => settings.resolve(base),)*
+                }
+            }
+        }
+    };
+}
+
+registry! {
+    /// A directory with the current inventory: one file of JSON lines a kind, and a manifest.
+    Files "files" super::files::Directory,
+    /// A SQLite file with a view for each kind.
+    Sqlite "sqlite" super::database::Sqlite,
+    /// A PostgreSQL database with a view for each kind.
+    Postgres "postgres" super::database::Postgres,
+}
+
+impl Target {
+    /// As [`Settings::location`].
+    pub fn location(&self) -> String {
+        self.settings().location()
+    }
+
+    /// As [`Settings::check`].
+    ///
+    /// # Errors
+    /// `LW-6001`.
+    pub fn check(&self, sink: &str) -> Result<(), Error> {
+        self.settings().check(sink)
+    }
+
+    /// As [`Settings::sink`].
+    ///
+    /// # Errors
+    /// When this build lacks what it needs.
+    pub fn sink(&self, context: &Context) -> Result<Sink, Error> {
+        self.settings().sink(context)
+    }
+}

@@ -17,7 +17,7 @@ pub struct Truth {
     records: BTreeMap<&'static str, Records>,
 }
 
-const USER_TEXTS: [&str; 17] = [
+const USER_TEXTS: [&str; 19] = [
     "userPrincipalName",
     "displayName",
     "givenName",
@@ -34,6 +34,8 @@ const USER_TEXTS: [&str; 17] = [
     "country",
     "usageLocation",
     "createdDateTime",
+    "onPremisesSamAccountName",
+    "onPremisesDomainName",
     // Flags are taken over as they are.
     "accountEnabled",
 ];

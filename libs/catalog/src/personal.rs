@@ -95,6 +95,8 @@ pub const PERSONAL: &[Personal] = personal! {
     "city": of(USERS, "city");
     "country": of(USERS, "country");
     "usageLocation": of(USERS, "usageLocation");
+    "onPremisesSamAccountName": of(USERS, "onPremisesSamAccountName");
+    "onPremisesDomainName": of(USERS, "onPremisesDomainName");
     "deviceName": of(&[Kind::ManagedDevice], "deviceName"),
         Place { kinds: &[Kind::Device], record: "displayName", graph: "displayName", key: false };
     "serialNumber": of(&[Kind::ManagedDevice], "serialNumber");

@@ -61,6 +61,10 @@ pub(super) struct Object<'a> {
     #[serde(default)]
     on_premises_sync_enabled: Option<bool>,
     #[serde(borrow, default)]
+    on_premises_sam_account_name: Maybe<'a>,
+    #[serde(borrow, default)]
+    on_premises_domain_name: Maybe<'a>,
+    #[serde(borrow, default)]
     assigned_licenses: Option<Vec<License<'a>>>,
     #[serde(borrow, default)]
     license_assignment_states: Option<Vec<State<'a>>>,
@@ -124,6 +128,8 @@ impl super::Source for Source {
             usage_location: text(o.usage_location),
             created_date_time: moment(o.created_date_time)?,
             on_premises_sync_enabled: o.on_premises_sync_enabled,
+            on_premises_sam_account_name: text(o.on_premises_sam_account_name),
+            on_premises_domain_name: text(o.on_premises_domain_name),
             assigned_licenses: licenses(o.assigned_licenses)?,
             license_assignment_states: states(o.license_assignment_states)?,
         };

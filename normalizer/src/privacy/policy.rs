@@ -155,7 +155,9 @@ texts! {
     User: "userPrincipalName" user_principal_name, "displayName" display_name, "givenName" given_name,
         "surname" surname, "mail" mail, "employeeId" employee_id, "employeeType" employee_type,
         "department" department, "companyName" company_name, "jobTitle" job_title,
-        "officeLocation" office_location, "city" city, "country" country, "usageLocation" usage_location;
+        "officeLocation" office_location, "city" city, "country" country, "usageLocation" usage_location,
+        "onPremisesSamAccountName" on_premises_sam_account_name,
+        "onPremisesDomainName" on_premises_domain_name;
     DeletedUser: "userPrincipalName" user_principal_name, "displayName" display_name, "mail" mail;
     Device: "displayName" display_name;
     ManagedDevice: "deviceName" device_name, "serialNumber" serial_number;

@@ -818,6 +818,12 @@ pub struct User {
     /// The ways by which products were assigned, working or not, sorted by SKU and group.
     #[prost(message, repeated, tag = "22")]
     pub license_assignment_states: ::prost::alloc::vec::Vec<LicenseAssignmentState>,
+    /// Sign-in name in the local directory from which the user is synchronised; absent in the cloud only.
+    #[prost(string, optional, tag = "23")]
+    pub on_premises_sam_account_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// DNS name of the local directory from which the user is synchronised; absent in the cloud only.
+    #[prost(string, optional, tag = "24")]
+    pub on_premises_domain_name: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// A product that a user consumes a unit of.
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -1374,6 +1374,20 @@ pub fn columns(message: &str) -> &'static [Column] {
                 optional: false,
                 meaning: "The ways by which products were assigned, working or not, sorted by SKU and group.",
             },
+            Column {
+                name: "on_premises_sam_account_name",
+                json: "onPremisesSamAccountName",
+                kind: ColumnKind::Text,
+                optional: true,
+                meaning: "Sign-in name in the local directory from which the user is synchronised; absent in the cloud only.",
+            },
+            Column {
+                name: "on_premises_domain_name",
+                json: "onPremisesDomainName",
+                kind: ColumnKind::Text,
+                optional: true,
+                meaning: "DNS name of the local directory from which the user is synchronised; absent in the cloud only.",
+            },
         ],
         "AssignedLicense" => &[
             Column {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// What the collector selects of users.
-const SELECT: &str = "id,userPrincipalName,displayName,givenName,surname,mail,accountEnabled,userType,employeeId,employeeType,department,companyName,jobTitle,officeLocation,city,country,usageLocation,createdDateTime,onPremisesSyncEnabled,assignedLicenses,licenseAssignmentStates";
+const SELECT: &str = "id,userPrincipalName,displayName,givenName,surname,mail,accountEnabled,userType,employeeId,employeeType,department,companyName,jobTitle,officeLocation,city,country,usageLocation,createdDateTime,onPremisesSyncEnabled,onPremisesSamAccountName,onPremisesDomainName,assignedLicenses,licenseAssignmentStates";
 const USERS: usize = 1_000_000;
 const TENANTS: usize = 200;
 /// Tenants read at the same time.

@@ -6,7 +6,7 @@ use crate::calendar;
 use crate::catalog;
 use crate::group::{self, Group, Sort};
 use crate::guid::{self, Kind};
-use crate::names::DEPARTMENTS;
+use crate::names::{DEPARTMENTS, LOCAL_DOMAIN};
 use crate::rng::mix;
 use crate::shape::Object;
 use crate::tenant::Identity;
@@ -112,7 +112,7 @@ pub(crate) fn values(who: &Identity, group: &Group, day: u32) -> Object {
     if sort == Sort::Synced {
         set("onPremisesSyncEnabled", true.into());
         set("onPremisesLastSyncDateTime", date(day as i32).into());
-        set("onPremisesDomainName", "corp.contoso.local".into());
+        set("onPremisesDomainName", LOCAL_DOMAIN.into());
         set("onPremisesNetBiosName", "CORP".into());
         set("onPremisesSamAccountName", nickname_of_synced(group).into());
         set("onPremisesSecurityIdentifier", local_sid(who, group).into());

@@ -3,6 +3,9 @@
 /// A word as it is shown, and as it stands in an address.
 pub(crate) type Word = (&'static str, &'static str);
 
+/// The DNS name of the local directory that is synchronised.
+pub(crate) const LOCAL_DOMAIN: &str = "corp.contoso.local";
+
 pub(crate) const FIRST: &[Word] = &[
     ("Anna", "anna"),
     ("Björn", "bjoern"),

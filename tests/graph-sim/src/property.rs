@@ -25,6 +25,8 @@ pub(crate) enum Prop {
     UsageLocation,
     CreatedDateTime,
     OnPremisesSyncEnabled,
+    OnPremisesSamAccountName,
+    OnPremisesDomainName,
     AssignedLicenses,
     LicenseAssignmentStates,
     CreationType,
@@ -115,8 +117,8 @@ impl Select {
         Prop::UserPrincipalName,
         Prop::Id,
     ]);
-    /// What an inventory reads of a user: the first 21 lines of the table.
-    pub(crate) const INVENTORY: Self = Self((1 << 21) - 1);
+    /// What an inventory reads of a user: the first 23 lines of the table.
+    pub(crate) const INVENTORY: Self = Self((1 << 23) - 1);
 
     const fn of(props: &[Prop]) -> Self {
         let (mut bits, mut i) = (0, 0);

@@ -7,7 +7,7 @@ use crate::catalog;
 use crate::guid::{self, Kind as Guid};
 use crate::json;
 use crate::licence::{ERRORS, State, assigned};
-use crate::names::{COUNTRIES, DEPARTMENTS, FIRST, LAST, SERVICES};
+use crate::names::{COUNTRIES, DEPARTMENTS, FIRST, LAST, LOCAL_DOMAIN, SERVICES};
 use crate::person::{Kind, Named, User};
 use crate::property::{self, Class, Prop, Select, table};
 use crate::signin;
@@ -162,6 +162,13 @@ pub(crate) fn value(out: &mut Vec<u8>, who: &Identity, user: &User, number: u8) 
             Some(synced) => json::boolean(out, synced),
             None => return false,
         },
+        // Who was synchronised once keeps both.
+        x if x == n(Prop::OnPremisesSamAccountName) && user.synced.is_some() => {
+            quoted(out, |out| sam_account_name(out, user));
+        }
+        x if x == n(Prop::OnPremisesDomainName) && user.synced.is_some() => {
+            json::string(out, LOCAL_DOMAIN);
+        }
         x if x == n(Prop::AssignedLicenses) => licences(out, user),
         x if x == n(Prop::LicenseAssignmentStates) => states(out, who, user),
         x if x == n(Prop::CreationType) && !inside => json::string(out, "Invitation"),
@@ -218,6 +225,16 @@ pub(crate) fn nickname(out: &mut Vec<u8>, user: &Named) {
         out.extend_from_slice(user.partner().as_bytes());
         out.extend_from_slice(b"#EXT#");
     }
+}
+
+/// At most 20 characters, as Active Directory allows people, and unique by the index.
+fn sam_account_name(out: &mut Vec<u8>, user: &User) {
+    let name = match user.kind {
+        Kind::Service => SERVICES[usize::from(user.first)].1,
+        _ => LAST[usize::from(user.last)].1,
+    };
+    out.extend(name.bytes().take(10));
+    json::number(out, u64::from(user.index));
 }
 
 fn licences(out: &mut Vec<u8>, user: &User) {

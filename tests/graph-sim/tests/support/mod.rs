@@ -11,7 +11,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 /// What an inventory selects.
-pub const SELECT: &str = "id,userPrincipalName,displayName,givenName,surname,mail,accountEnabled,userType,employeeId,employeeType,department,companyName,jobTitle,officeLocation,city,country,usageLocation,createdDateTime,onPremisesSyncEnabled,assignedLicenses,licenseAssignmentStates";
+pub const SELECT: &str = "id,userPrincipalName,displayName,givenName,surname,mail,accountEnabled,userType,employeeId,employeeType,department,companyName,jobTitle,officeLocation,city,country,usageLocation,createdDateTime,onPremisesSyncEnabled,onPremisesSamAccountName,onPremisesDomainName,assignedLicenses,licenseAssignmentStates";
 
 pub struct Answer {
     pub status: u16,

@@ -63,6 +63,10 @@ struct User<'a> {
     created_date_time: Text<'a>,
     on_premises_sync_enabled: Option<bool>,
     #[serde(borrow)]
+    on_premises_sam_account_name: Text<'a>,
+    #[serde(borrow)]
+    on_premises_domain_name: Text<'a>,
+    #[serde(borrow)]
     assigned_licenses: Vec<Licence<'a>>,
     #[serde(borrow)]
     license_assignment_states: Vec<State<'a>>,

@@ -147,7 +147,7 @@ fn user(i: usize, city: &str) -> String {
         )
     };
     format!(
-        r#"{{"id":"{:08x}-1111-4222-8333-{:012x}","userPrincipalName":"person{i}@contoso.example","displayName":"Person {i}","givenName":"Person","surname":"Number {i}","mail":"person{i}@contoso.example","accountEnabled":{},"userType":"Member","employeeId":"{i}","employeeType":null,"department":"Department {}","companyName":"Contoso","jobTitle":"Engineer","officeLocation":"{}","city":"{city}","country":"Germany","usageLocation":"DE","createdDateTime":"2024-02-03T04:05:06Z","onPremisesSyncEnabled":null,"assignedLicenses":[{{"skuId":"{a}","disabledPlans":[]}},{{"skuId":"{b}","disabledPlans":["0feaeb32-d00e-4d66-bd5a-43b5b83db82c"]}}],"licenseAssignmentStates":[{},{}]}}"#,
+        r#"{{"id":"{:08x}-1111-4222-8333-{:012x}","userPrincipalName":"person{i}@contoso.example","displayName":"Person {i}","givenName":"Person","surname":"Number {i}","mail":"person{i}@contoso.example","accountEnabled":{},"userType":"Member","employeeId":"{i}","employeeType":null,"department":"Department {}","companyName":"Contoso","jobTitle":"Engineer","officeLocation":"{}","city":"{city}","country":"Germany","usageLocation":"DE","createdDateTime":"2024-02-03T04:05:06Z","onPremisesSyncEnabled":true,"onPremisesSamAccountName":"person{i}","onPremisesDomainName":"corp.contoso.local","assignedLicenses":[{{"skuId":"{a}","disabledPlans":[]}},{{"skuId":"{b}","disabledPlans":["0feaeb32-d00e-4d66-bd5a-43b5b83db82c"]}}],"licenseAssignmentStates":[{},{}]}}"#,
         id >> 32,
         id & 0xffff_ffff,
         !i.is_multiple_of(20),

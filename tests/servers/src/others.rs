@@ -53,8 +53,7 @@ pub fn text(command: &mut Command, input: &str) -> Result<String> {
 /// The installation in `target/clients`, if it is the one that `pins` wants.
 pub(crate) fn installation(folder: &str, pins: &Path) -> Result<Option<PathBuf>> {
     let home = target().join("clients").join(folder);
-    let wanted =
-        fs::read_to_string(pins).with_context(|| format!("read {}", pins.display()))?;
+    let wanted = fs::read_to_string(pins).with_context(|| format!("read {}", pins.display()))?;
     // The pins are followed by what they were installed for.
     if fs::read_to_string(home.join("installed")).is_ok_and(|is| is.starts_with(&wanted)) {
         return Ok(Some(home));

@@ -5,6 +5,10 @@
 //! them run side by side. It ends, and its temporary directory goes, when its value is dropped or when the process
 //! that started it dies, by whatever signal.
 #![allow(
+    clippy::print_stdout,
+    reason = "what a test can't do without is said where its output is read"
+)]
+#![allow(
     clippy::disallowed_methods,
     reason = "servers of their own run in real time: to wait for one is to look again until a deadline"
 )]

@@ -65,9 +65,14 @@ pub(crate) fn installation(folder: &str, pins: &Path) -> Result<Option<PathBuf>>
             pins.display()
         );
     };
-    let line = "!".repeat(100);
-    eprintln!("{line}\nNOT RUN: {folder} could not be installed: {why}\n{line}");
+    not_run(folder, &why);
     Ok(None)
+}
+
+/// Says loudly that something is missing that a test needs.
+pub(crate) fn not_run(what: &str, why: &str) {
+    let line = "!".repeat(100);
+    println!("{line}\nNOT RUN: without {what}: {why}\n{line}");
 }
 
 pub(crate) fn workspace() -> PathBuf {

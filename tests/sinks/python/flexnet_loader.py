@@ -41,6 +41,7 @@ package does not. Errors go to standard error, a line each; the exit code is 1 t
 
 import argparse
 import csv
+import io
 import json
 import re
 import sqlite3
@@ -136,7 +137,7 @@ def make_tables(database):
     for table, (key, columns) in TABLES.items():
         lines = []
         for name, kind in columns.items():
-            affinity = "TEXT" if kind is moment or kind.__qualname__.startswith("characters") else "INTEGER"
+            affinity = "INTEGER" if kind in (BIGINT, INT, bit) else "TEXT"
             default = " NOT NULL DEFAULT 0" if kind is bit else ""
             lines.append(f'"{name}" {affinity}{default}')
         lines.append(f'PRIMARY KEY ({", ".join(key)})')
@@ -156,7 +157,7 @@ def read(package, table, errors):
     except UnicodeDecodeError as error:
         errors.append(f"{file.name}: byte {error.start} is no UTF-8")
         return found
-    lines = csv.reader(text.splitlines(keepends=True), strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(lines, [])
         names = [name for name in header if name not in columns]

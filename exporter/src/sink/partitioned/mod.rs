@@ -230,15 +230,17 @@ impl<P: Place + 'static> SnapshotSink for Partitioned<P> {
             let now = rendered.kinds.get(*kind).map_or(0, |c| c.count);
             (*kind, known.manifest.count(tenant, kind), now)
         });
-        self.guard.hold(tenant, each, &end, approved)?;
+        if let Err(e) = self.guard.hold(tenant, each, &end, approved) {
+            drop_dir(dir).await;
+            return Err(e);
+        }
         let written = rendered.kinds.values().map(|c| c.count).sum();
         let mut parts = match &update {
             Some(update) => self.same(&known, tenant, update)?,
             None => Vec::new(),
         };
         parts.extend(self.put(&known, tenant, rendered).await?);
-        // Left behind, it is removed before the next rendering.
-        let _ = fs::remove_dir_all(&dir);
+        drop_dir(dir).await;
         let as_of = end.as_of;
         let tenant_of = Tenant {
             as_of,
@@ -283,6 +285,14 @@ impl<P: Place + 'static> SnapshotSink for Partitioned<P> {
     }
 }
 
+/// Removes what was rendered. Left behind, it is removed before the next rendering.
+async fn drop_dir(dir: PathBuf) {
+    let removed = blocking(move || fs::remove_dir_all(&dir).map_err(disk::at(&dir)));
+    if let Err(e) = removed.await {
+        tracing::debug!(error = %e, "a rendered snapshot stays in the spool");
+    }
+}
+
 /// A snapshot as files.
 struct Rendered {
     dir: PathBuf,
@@ -306,7 +316,11 @@ fn render(
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
             Piece::Records(records) => renderer.write(&records)?,
-            Piece::End(end) if !end.complete => break,
+            Piece::End(end) if !end.complete => {
+                drop(renderer);
+                let _ = fs::remove_dir_all(&dir);
+                return Ok(None);
+            }
             Piece::End(end) => {
                 let kinds = renderer.finish()?;
                 return Ok(Some(Rendered { dir, kinds, end }));

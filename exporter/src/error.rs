@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proto::ids::TenantId;
 use runtime::Problem;
-use runtime::error::Exit;
+use runtime::error::{Chain, Exit};
 
 /// Why the inventory did not reach a sink. Nothing is lost: the ledger has it, and the sink gets it later.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,28 @@ pub enum Error {
     NoPostgres {
         /// The sink.
         sink: String,
+    },
+    /// A sink needs something else that was not built in.
+    #[error("sink `{sink}`: this build has no {what}")]
+    NotBuilt {
+        /// The sink.
+        sink: String,
+        /// What it needs.
+        what: &'static str,
+    },
+    /// A state would take the place of a much larger one.
+    #[error(
+        "tenant {tenant}: the sink shows {shown} records of the kind {kind}, and the ledger has {new}"
+    )]
+    Shrunk {
+        /// The tenant.
+        tenant: TenantId,
+        /// The record's kind.
+        kind: String,
+        /// What the sink shows.
+        shown: u64,
+        /// What would take its place.
+        new: u64,
     },
     /// The ledger did not answer.
     #[error("the ledger does not answer ({call})")]
@@ -79,6 +101,23 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// Somebody else delivered to a sink meanwhile.
+    #[error("another exporter delivered to {place} meanwhile")]
+    Moved {
+        /// Its path or URL.
+        place: String,
+    },
+    /// An object store doesn't do what it is asked for.
+    #[error("the object store {place} fails")]
+    Objects {
+        /// Its URL.
+        place: String,
+        /// Which sort of failure it is.
+        fault: ObjectsFault,
+        /// Why, as the store says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The database of a sink can't be opened.
     #[error("the sink's database {place} can't be opened")]
     Open {
@@ -102,6 +141,17 @@ pub enum Error {
     Task(#[source] tokio::task::JoinError),
 }
 
+/// How an object store fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectsFault {
+    /// It can't be reached, or answers with a failure of its own.
+    Away,
+    /// It refuses the keys, or they may not do that.
+    Denied,
+    /// There is no such bucket.
+    Missing,
+}
+
 impl Error {
     /// Whether a disk has no room, or this user's share of it is used up.
     pub fn is_full_disk(&self) -> bool {
@@ -118,7 +168,17 @@ impl Error {
     fn code(&self) -> &'static str {
         match self {
             e if e.is_full_disk() => "LW-6010",
-            Error::Config { .. } | Error::Settings { .. } | Error::NoPostgres { .. } => "LW-6001",
+            Error::Config { .. }
+            | Error::Settings { .. }
+            | Error::NoPostgres { .. }
+            | Error::NotBuilt { .. } => "LW-6001",
+            Error::Shrunk { .. } => "LW-6030",
+            Error::Moved { .. } => "LW-6034",
+            Error::Objects { fault, .. } => match fault {
+                ObjectsFault::Away => "LW-6031",
+                ObjectsFault::Denied => "LW-6032",
+                ObjectsFault::Missing => "LW-6033",
+            },
             Error::Feed { .. } | Error::Stopped { .. } => "LW-6002",
             Error::Record { .. } | Error::Id(_) => "LW-6003",
             Error::Store(_) => "LW-6004",
@@ -139,6 +199,26 @@ impl Error {
             Error::NoPostgres { .. } => {
                 "deliver to PostgreSQL with the program `exporter`, or use another kind of sink"
             }
+            Error::NotBuilt { .. } => {
+                "deliver with the program `exporter`, or use another format or kind of sink"
+            }
+            Error::Shrunk { .. } => {
+                "what stands in the sink is intact; see with `leastwise changes` what is gone; if that is right, \
+                 set the sink's `guard.percent` to 100, start again, and set it back once it is delivered"
+            }
+            Error::Moved { .. } => {
+                "see that one installation alone delivers there; it is tried again by itself"
+            }
+            Error::Objects { fault, .. } => match fault {
+                ObjectsFault::Away => {
+                    "check that the endpoint can be reached and is the store's; it is tried again by itself"
+                }
+                ObjectsFault::Denied => {
+                    "write valid keys of a role that may read, write, list and delete below the prefix; they are \
+                     read again by themselves"
+                }
+                ObjectsFault::Missing => "create the bucket, or correct `url` and `region`",
+            },
             Error::Feed { .. } | Error::Stopped { .. } => {
                 "look at the normalizer; the exporter asks again by itself"
             }
@@ -166,13 +246,17 @@ impl From<Error> for Problem {
         let what = match &e {
             // What the system says about a file is half of the answer.
             Error::File { source, .. } => format!("{e}: {source}."),
+            Error::Objects { source, .. } => format!("{e}: {}.", Chain(source.as_ref())),
             Error::Open { source, .. } | Error::Settings { source, .. } => {
                 format!("{e}: {}", source.what)
             }
             _ => format!("{e}."),
         };
         let exit = match &e {
-            Error::Config { .. } | Error::Settings { .. } | Error::NoPostgres { .. } => Exit::Usage,
+            Error::Config { .. }
+            | Error::Settings { .. }
+            | Error::NoPostgres { .. }
+            | Error::NotBuilt { .. } => Exit::Usage,
             Error::File { .. } => Exit::Io,
             Error::InUse { .. } => Exit::Busy,
             e if e.is_full_disk() => Exit::Io,

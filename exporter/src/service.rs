@@ -104,6 +104,7 @@ impl Exporter {
             let context = Context {
                 name: config.name().to_owned(),
                 brake: self.brake,
+                clock: self.deps.clock.clone(),
             };
             let worker = Worker {
                 board: self.board.clone(),

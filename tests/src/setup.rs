@@ -112,9 +112,7 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
         config
     });
     let sinks = vec![
-        SinkConfig::new(Directory {
-            path: home.join("inventory"),
-        }),
+        SinkConfig::new(Directory::new(home.join("inventory"))),
         SinkConfig::new(Sqlite {
             path: home.join("inventory.db"),
         }),

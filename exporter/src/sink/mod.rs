@@ -1,7 +1,11 @@
 //! What a sink has to offer. There are two sorts: one that is replaced as a whole, and one that follows row by row.
 
+pub mod changes;
 pub mod database;
 pub mod files;
+mod format;
+mod guard;
+mod partitioned;
 mod registry;
 mod snapshot;
 
@@ -12,6 +16,9 @@ use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 
+pub use format::{Compression, CsvOptions, Format};
+pub use guard::Guard;
+pub use partitioned::Bucket;
 pub use registry::{Context, Settings, Target};
 pub use snapshot::{End, Snapshot, Update};
 
@@ -53,7 +60,8 @@ pub trait SnapshotSink: Send + Sync {
     async fn shown(&self) -> Result<Shown, Error>;
 
     /// Fetches and prepares a snapshot without touching what the sink shows. `None` when the ledger isn't complete.
-    /// Of an [`Update`], the kinds that it doesn't hold stay as they are.
+    /// Of an [`Update`], the kinds that it doesn't hold stay as they are. What is much smaller than what the sink shows
+    /// is refused ([`Guard`]) unless it is [approved](Snapshot::approve).
     async fn spool(&self, tenant: TenantId, snapshot: Snapshot) -> Result<Option<Closing>, Error>;
 
     /// Shows the spooled snapshots of these tenants. Returns the records that were written for each.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use runtime::Clock;
 use serde::{Deserialize, Serialize};
 
 use super::Sink;
@@ -37,6 +38,8 @@ pub struct Context {
     pub name: String,
     /// As [`Options::brake`](runtime::db::Options::brake).
     pub brake: bool,
+    /// What tells it the day.
+    pub clock: Clock,
 }
 
 macro_rules! registry {
@@ -79,8 +82,12 @@ macro_rules! registry {
 }
 
 registry! {
-    /// A directory with the current inventory: one file of JSON lines a kind, and a manifest.
+    /// A directory with the current inventory: files and a manifest.
     Files "files" super::files::Directory,
+    /// A bucket of an object store with the same.
+    Bucket "bucket" super::partitioned::Bucket,
+    /// A file with every change, line by line.
+    Changes "changes" super::changes::Feed,
     /// A SQLite file with a view for each kind.
     Sqlite "sqlite" super::database::Sqlite,
     /// A PostgreSQL database with a view for each kind.

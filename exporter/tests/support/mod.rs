@@ -27,7 +27,7 @@ pub const B: &str = "bbbbbbbb-0000-0000-0000-000000000002";
 
 /// A sink that is a directory.
 pub fn directory(path: PathBuf) -> SinkConfig {
-    SinkConfig::new(exporter::sink::files::Directory { path })
+    SinkConfig::new(exporter::sink::files::Directory::new(path))
 }
 
 /// A sink that is a SQLite file.

@@ -5,6 +5,7 @@
 mod apply;
 pub mod broker;
 pub mod collector;
+pub mod exporter;
 mod idle;
 pub mod normalizer;
 mod share;

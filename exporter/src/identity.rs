@@ -5,6 +5,7 @@
 //! whose database was restored gives no number a second time.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proto::ids::TenantId;
 use runtime::Clock;
@@ -75,7 +76,10 @@ impl Identities {
         if !stale.is_empty() {
             let sql = "UPDATE external_id SET asked = ?
                 WHERE sink = ? AND tenant_id = ? AND class = ? AND key IN (??)";
-            let touch = query(sql).bind(now).bind(&self.sink).bind(tenant.to_string());
+            let touch = query(sql)
+                .bind(now)
+                .bind(&self.sink)
+                .bind(tenant.to_string());
             touch
                 .bind(class)
                 .bind(&stale)
@@ -151,16 +155,17 @@ impl Identities {
         insert.execute(c).await.map(drop).map_err(Error::Store)
     }
 
-    /// Forgets the numbers that nobody asked for since `before`, in microseconds since 1970. They are not given again.
+    /// Forgets the numbers that nobody asked for in so long a time. They are not given again.
     ///
     /// # Errors
     /// When the exporter's database fails.
-    pub async fn forget(&self, tenant: TenantId, before: u64) -> Result<(), Error> {
+    pub async fn forget(&self, tenant: TenantId, unused: Duration) -> Result<(), Error> {
+        let unused = u64::try_from(unused.as_micros()).unwrap_or(u64::MAX);
         let mut write = self.db.write().await.map_err(Error::Store)?;
         query("DELETE FROM external_id WHERE sink = ? AND tenant_id = ? AND asked < ?")
             .bind(&self.sink)
             .bind(tenant.to_string())
-            .bind(before)
+            .bind(self.clock.micros().saturating_sub(unused))
             .execute(&mut write)
             .await
             .map_err(Error::Store)?;

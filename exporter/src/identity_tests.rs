@@ -49,7 +49,12 @@ async fn an_object_keeps_its_number_and_nobody_elses_changes() {
     let sku = of(&db, "sku", &["a"]).await;
     let later = of(&db, "user", &["a", "aa", "b"]).await;
     assert_eq!((later["a"], later["b"]), (first["a"], first["b"]));
-    assert!(!first.values().chain(sku.values()).any(|id| *id == later["aa"]));
+    assert!(
+        !first
+            .values()
+            .chain(sku.values())
+            .any(|id| *id == later["aa"])
+    );
     db.close().await;
     // The database is the one before everything: nothing is given again.
     std::fs::remove_file(&file).unwrap();
@@ -66,11 +71,19 @@ async fn what_nobody_asks_for_is_forgotten_and_not_given_again() {
     let clock = Clock::starting_at(NOW);
     let ids = Identities::new(db.clone(), clock.clone(), "s".into());
     let tenant: TenantId = TENANT.parse().unwrap();
-    let before = ids.of(tenant, "user", &keys(&["gone", "here"])).await.unwrap();
+    let before = ids
+        .of(tenant, "user", &keys(&["gone", "here"]))
+        .await
+        .unwrap();
     clock.advance(Duration::from_secs(100 * 86_400));
     ids.of(tenant, "user", &keys(&["here"])).await.unwrap();
-    ids.forget(tenant, NOW + 90 * DAY).await.unwrap();
-    let after = ids.of(tenant, "user", &keys(&["gone", "here"])).await.unwrap();
+    ids.forget(tenant, Duration::from_secs(90 * 86_400))
+        .await
+        .unwrap();
+    let after = ids
+        .of(tenant, "user", &keys(&["gone", "here"]))
+        .await
+        .unwrap();
     assert_eq!(after["here"], before["here"]);
     assert!(after["gone"] > before["gone"].max(before["here"]));
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::delivery::{Quiet, Worker};
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::identity::Identities;
 use crate::lease::Leases;
 use crate::sink::Context;
 use crate::store::Store;
@@ -105,6 +106,11 @@ impl Exporter {
                 name: config.name().to_owned(),
                 brake: self.brake,
                 clock: self.deps.clock.clone(),
+                identities: Identities::new(
+                    self.deps.db.clone(),
+                    self.deps.clock.clone(),
+                    config.name().to_owned(),
+                ),
             };
             let worker = Worker {
                 board: self.board.clone(),

@@ -11,10 +11,17 @@ use crate::error::Error;
 
 /// The format of the exporter's database, for [`Db::open`].
 pub const MIGRATIONS: Migrations = Migrations {
-    sqlite: &[(1, include_str!("../migrations/sqlite/1_cursors.sql"))],
+    sqlite: &[
+        (1, include_str!("../migrations/sqlite/1_cursors.sql")),
+        (20, include_str!("../migrations/sqlite/20_external_ids.sql")),
+    ],
     postgres: &[
         (1, include_str!("../migrations/postgres/1_cursors.sql")),
         (2, include_str!("../migrations/postgres/2_leases.sql")),
+        (
+            20,
+            include_str!("../migrations/postgres/20_external_ids.sql"),
+        ),
     ],
 };
 

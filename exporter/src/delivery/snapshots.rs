@@ -140,11 +140,11 @@ impl Worker {
         }
         let spooled = match (head.complete, changes) {
             (false, _) => None,
-            (true, Changes::Of(kinds, followed)) => {
+            (true, Changes::Of(kinds, followed)) if sink.takes_updates() => {
                 self.update(sink, tenant, cursor, kinds, followed).await?
             }
             // Where the head has changes and the ledger has none, it went back between the two.
-            (true, Changes::None | Changes::Unknown) => self.everything(sink, tenant).await?,
+            (true, _) => self.everything(sink, tenant).await?,
         };
         if spooled.is_none() {
             self.waits(tenant, cursor.as_of);

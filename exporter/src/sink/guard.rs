@@ -127,7 +127,10 @@ mod tests {
         };
         let refused = runtime::Problem::from(hold(1, false).unwrap_err());
         assert_eq!(refused.code, "LW-6030");
-        assert!(refused.what.contains("400") && refused.what.contains("user"), "{refused}");
+        assert!(
+            refused.what.contains("400") && refused.what.contains("user"),
+            "{refused}"
+        );
         assert!(hold(0, false).is_ok() && hold(1, true).is_ok());
     }
 }

@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod database;
 pub mod files;
+pub mod flexnet;
 mod format;
 mod guard;
 mod partitioned;
@@ -58,6 +59,11 @@ pub trait SnapshotSink: Send + Sync {
 
     /// What stands in the sink now.
     async fn shown(&self) -> Result<Shown, Error>;
+
+    /// Whether the kinds that changed are enough for it; else it is always sent all of them.
+    fn takes_updates(&self) -> bool {
+        true
+    }
 
     /// Fetches and prepares a snapshot without touching what the sink shows. `None` when the ledger isn't complete.
     /// Of an [`Update`], the kinds that it doesn't hold stay as they are. What is much smaller than what the sink shows

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sink;
 use crate::error::Error;
+use crate::identity::Identities;
 
 /// What a sink can be told.
 pub trait Settings {
@@ -40,6 +41,8 @@ pub struct Context {
     pub brake: bool,
     /// What tells it the day.
     pub clock: Clock,
+    /// Whole numbers for objects, for systems without room for GUIDs.
+    pub identities: Identities,
 }
 
 macro_rules! registry {
@@ -92,6 +95,8 @@ registry! {
     Sqlite "sqlite" super::database::Sqlite,
     /// A PostgreSQL database with a view for each kind.
     Postgres "postgres" super::database::Postgres,
+    /// A package for an inventory adapter of FlexNet Manager Suite.
+    Flexnet "flexnet" super::flexnet::Package,
 }
 
 impl Target {

@@ -59,6 +59,7 @@ pub(super) const USER: Table = Table {
         ("Email", Some(200)),
         ("EmployeeNumber", Some(128)),
         ("FirstName", Some(128)),
+        // No length is documented; that of the first name is taken.
         ("LastName", Some(128)),
         ("InventoryAgent", Some(64)),
         ("CostCenter", Some(128)),
@@ -135,13 +136,18 @@ pub(super) fn user(id: i64, user: &User, fallback: Fallback) -> (Row, Option<&'s
         Fallback::Nothing => None,
     };
     let (account, domain) = match local {
-        Some(account) => (account, user.on_premises_domain_name.as_deref().unwrap_or("")),
-        None => instead.and_then(|name| name.rsplit_once('@')).unwrap_or_default(),
+        Some(account) => (
+            account,
+            user.on_premises_domain_name.as_deref().unwrap_or(""),
+        ),
+        None => instead
+            .and_then(|name| name.rsplit_once('@'))
+            .unwrap_or_default(),
     };
     // Half of a key would match somebody else.
     let fits = whole(account, &USER, 1).zip(whole(domain, &USER, 2));
     let reason = match (local, fits) {
-        (_, None) => Some("the account or domain name is too long"),
+        (_, None) => Some("the account or domain name is too long or no name"),
         (None, Some(("", _))) => Some("no SAM account name and nothing instead"),
         (None, _) => Some("no SAM account name; a name of the cloud stands for it"),
         (Some(_), Some((_, ""))) => Some("no domain"),
@@ -185,18 +191,28 @@ fn day(moment: &str) -> String {
     moment.chars().take(10).collect()
 }
 
+/// How many units of UTF-16 a column takes, as nvarchar counts.
 fn length(table: &Table, column: usize) -> usize {
-    table.columns.get(column).and_then(|c| c.1).unwrap_or(usize::MAX)
+    let longest = table.columns.get(column).and_then(|c| c.1);
+    longest.unwrap_or(usize::MAX)
 }
 
-/// As much of a text as its column takes.
+/// As much of a text as its column takes. Characters that control something are left out.
 fn cut(text: &str, table: &Table, column: usize) -> String {
-    text.chars().take(length(table, column)).collect()
+    let mut left = length(table, column);
+    let text = text.chars().filter(|c| !c.is_control());
+    text.take_while(|c| {
+        let fits = c.len_utf16() <= left;
+        left = left.saturating_sub(c.len_utf16());
+        fits
+    })
+    .collect()
 }
 
 /// The text, if its column takes it.
 fn whole<'t>(text: &'t str, table: &Table, column: usize) -> Option<&'t str> {
-    (text.chars().count() <= length(table, column)).then_some(text)
+    let fits = text.encode_utf16().count() <= length(table, column);
+    (fits && !text.contains(char::is_control)).then_some(text)
 }
 
 #[cfg(test)]
@@ -253,19 +269,25 @@ mod tests {
         let long = User {
             user_principal_name: Some(format!("{}@contoso.example", "a".repeat(65))),
             mail: Some(format!("{}@contoso.example", "b".repeat(200))),
-            given_name: Some("é".repeat(200)),
+            given_name: Some("\u{1f600}\n".repeat(200)),
             ..somebody()
         };
         let (row, reason) = user(7, &long, Fallback::default());
         assert_eq!(row[1..4], ["", "", ""]);
-        assert_eq!(row[5].chars().count(), 128);
+        assert_eq!(row[5], "\u{1f600}".repeat(64), "128 as nvarchar counts");
         assert!(reason.unwrap().contains("too long"));
         let position = LicensePosition {
             product_name: "x".repeat(300),
             provisioned: 5,
             ..LicensePosition::default()
         };
-        let row = license(1, &position, Some("Contoso"), Some("2027-01-31T00:00:00Z"), None);
+        let row = license(
+            1,
+            &position,
+            Some("Contoso"),
+            Some("2027-01-31T00:00:00Z"),
+            None,
+        );
         assert_eq!(row[1].chars().count(), 256);
         assert_eq!(row[3..], ["5", "2027-01-31", "1", ""]);
     }

@@ -67,7 +67,9 @@ impl Store {
         let mut all = String::new();
         for part in manifest["parts"].as_array().unwrap() {
             if part["kind"] == "user" {
-                all += &self.text(&format!("m365/{}", part["path"].as_str().unwrap())).await;
+                all += &self
+                    .text(&format!("m365/{}", part["path"].as_str().unwrap()))
+                    .await;
             }
         }
         all
@@ -104,7 +106,10 @@ async fn a_bucket_shows_one_whole_state() {
     assert!(users.contains("Anna") && users.contains("Bea"));
     let after = store.names().await;
     assert_eq!(after.len(), 4, "the old part is gone: {after:?}");
-    assert_eq!(after.iter().filter(|name| !before.contains(name)).count(), 1);
+    assert_eq!(
+        after.iter().filter(|name| !before.contains(name)).count(),
+        1
+    );
     let spool: Vec<_> = std::fs::read_dir(rig.dir.path().join("spool"))
         .unwrap()
         .map(|e| e.unwrap().file_name())
@@ -124,7 +129,11 @@ async fn large_files_go_in_pieces() {
     let users = store.users().await;
     assert!(users.len() > 16 << 20, "{}", users.len());
     assert_eq!(users.lines().count(), 2_000);
-    assert!(users.lines().all(|l| serde_json::from_str::<Value>(l).is_ok()));
+    assert!(
+        users
+            .lines()
+            .all(|l| serde_json::from_str::<Value>(l).is_ok())
+    );
 }
 
 #[tokio::test]
@@ -140,7 +149,10 @@ async fn whoever_was_overtaken_does_not_write_over_it() {
     two.sync().await;
     assert_ne!(store.text("m365/manifest.json").await, old);
     assert!(store.users().await.contains("Bea"));
-    assert!(store.users().await.contains("Ann"), "the other's tenant stays");
+    assert!(
+        store.users().await.contains("Ann"),
+        "the other's tenant stays"
+    );
 }
 
 #[tokio::test]
@@ -150,7 +162,10 @@ async fn a_bucket_that_is_not_there_is_told_and_then_filled() {
     let rig = store.rig(r#""format":"csv""#).await;
     rig.ledger.user(A, "u1", "Ann", &[]);
     let problem = rig.wait().await.remove(0).problem;
-    assert!(problem.starts_with("LW-6033") && problem.contains("NoSuchBucket"), "{problem}");
+    assert!(
+        problem.starts_with("LW-6033") && problem.contains("NoSuchBucket"),
+        "{problem}"
+    );
     store.moto.bucket("inventory").unwrap();
     rig.sync().await;
     assert!(store.users().await.contains("Ann"));
@@ -164,7 +179,10 @@ async fn keys_that_are_not_there_or_refused_are_told_and_never_shown() {
     std::fs::remove_file(&secret).unwrap();
     rig.ledger.user(A, "u1", "Ann", &[]);
     let problem = rig.wait().await.remove(0).problem;
-    assert!(problem.starts_with("LW-6032") && problem.contains("secret"), "{problem}");
+    assert!(
+        problem.starts_with("LW-6032") && problem.contains("secret"),
+        "{problem}"
+    );
     std::fs::write(&secret, "s3cr3t-but-fine").unwrap();
     rig.sync().await;
     assert!(store.users().await.contains("Ann"));
@@ -210,14 +228,33 @@ async fn a_store_that_refuses_redirects_is_away_or_says_nothing_is_told() {
     let denied = "<Error><Code>InvalidAccessKeyId</Code><Message>The key does not exist.</Message><Id>s3cret</Id></Error>";
     let expired = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
     for (answer, code, says) in [
-        (http("403 Forbidden", "", denied), "LW-6032", "InvalidAccessKeyId: The key does not exist"),
-        (http("400 Bad Request", "", expired), "LW-6032", "ExpiredToken"),
-        (http("307 Temporary Redirect", "Location: http://127.0.0.1:9/\r\n", ""), "LW-6031", ""),
+        (
+            http("403 Forbidden", "", denied),
+            "LW-6032",
+            "InvalidAccessKeyId: The key does not exist",
+        ),
+        (
+            http("400 Bad Request", "", expired),
+            "LW-6032",
+            "ExpiredToken",
+        ),
+        (
+            http(
+                "307 Temporary Redirect",
+                "Location: http://127.0.0.1:9/\r\n",
+                "",
+            ),
+            "LW-6031",
+            "",
+        ),
         (None, "LW-6031", ""),
     ] {
         let (endpoint, _serving) = answering(answer).await;
         let problem = problem(&endpoint).await;
-        assert!(problem.starts_with(code) && problem.contains(says), "{code} {problem}");
+        assert!(
+            problem.starts_with(code) && problem.contains(says),
+            "{code} {problem}"
+        );
         assert!(!problem.contains("s3cret"), "{problem}");
     }
     let (endpoint, serving) = answering(None).await;

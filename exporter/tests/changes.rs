@@ -26,7 +26,13 @@ async fn rig_of(json: &str) -> Rig {
 fn segments(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
     let mut all: Vec<_> = entries
-        .filter(|p| p.file_name().unwrap().to_str().unwrap().starts_with("changes-"))
+        .filter(|p| {
+            p.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("changes-")
+        })
         .collect();
     all.sort();
     all
@@ -37,7 +43,11 @@ fn lines(rig: &Rig) -> Vec<Value> {
         .into_iter()
         .map(|p| std::fs::read_to_string(p).unwrap());
     texts
-        .flat_map(|t| t.lines().map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<_>>())
+        .flat_map(|t| {
+            t.lines()
+                .map(|l| serde_json::from_str(l).unwrap())
+                .collect::<Vec<_>>()
+        })
         .collect()
 }
 
@@ -61,7 +71,10 @@ fn state(lines: &[Value]) -> BTreeMap<String, String> {
             op => {
                 let known = begun.get_mut(&tenant).unwrap_or(&mut state);
                 let closing = line["closing"].as_u64().unwrap();
-                if known.get(&key()).is_some_and(|(newest, _)| *newest > closing) {
+                if known
+                    .get(&key())
+                    .is_some_and(|(newest, _)| *newest > closing)
+                {
                     continue;
                 }
                 let name = line["record"]["displayName"].as_str().unwrap_or_default();
@@ -75,7 +88,9 @@ fn state(lines: &[Value]) -> BTreeMap<String, String> {
     }
     assert!(begun.is_empty());
     let names = state.into_iter();
-    names.map(|((t, k), (_, name))| (format!("{}/{k}", &t[..1]), name)).collect()
+    names
+        .map(|((t, k), (_, name))| (format!("{}/{k}", &t[..1]), name))
+        .collect()
 }
 
 fn names(rig: &Rig) -> Vec<String> {
@@ -101,9 +116,15 @@ async fn changes_and_removals_come_in_order() {
     let [upsert, remove] = &after[before..] else {
         panic!("{after:?}");
     };
-    assert_eq!((&upsert["op"], &upsert["closing"]), (&"upsert".into(), &changed.into()));
+    assert_eq!(
+        (&upsert["op"], &upsert["closing"]),
+        (&"upsert".into(), &changed.into())
+    );
     assert_eq!(upsert["record"]["tenantId"], A);
-    assert_eq!((&remove["op"], &remove["closing"]), (&"remove".into(), &removed.into()));
+    assert_eq!(
+        (&remove["op"], &remove["closing"]),
+        (&"remove".into(), &removed.into())
+    );
     assert_eq!(remove["kind"], "user");
     assert!(remove.get("record").is_none());
     assert_eq!(names(&rig), ["a/u1=Anna", "b/u1=Bea"]);
@@ -169,7 +190,10 @@ async fn only_what_is_shown_is_told() {
     let told = lines(&rig);
     let told: Vec<_> = told.iter().filter(|l| l["op"] == "upsert").collect();
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["record"], serde_json::json!({"tenantId": A, "id": "u1"}));
+    assert_eq!(
+        told[0]["record"],
+        serde_json::json!({"tenantId": A, "id": "u1"})
+    );
 }
 
 #[tokio::test]

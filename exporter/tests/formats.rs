@@ -51,7 +51,14 @@ fn csv(text: &[u8]) -> Vec<BTreeMap<String, String>> {
 
 fn names(rows: &[BTreeMap<String, String>]) -> Vec<String> {
     rows.iter()
-        .map(|r| format!("{}/{}={}", &r["tenant_id"][..1], r["user_id"], r["display_name"]))
+        .map(|r| {
+            format!(
+                "{}/{}={}",
+                &r["tenant_id"][..1],
+                r["user_id"],
+                r["display_name"]
+            )
+        })
         .collect()
 }
 
@@ -73,7 +80,10 @@ async fn csv_has_one_header_and_no_formulas() {
         ]
     );
     let user = &csv(text)[0];
-    assert_eq!(user["assigned_licenses"], r#"[{"skuId":"e5","disabledPlans":[]}]"#);
+    assert_eq!(
+        user["assigned_licenses"],
+        r#"[{"skuId":"e5","disabledPlans":[]}]"#
+    );
     let empty = std::fs::read(rig.out().join("finding.csv")).unwrap();
     assert!(empty.starts_with("\u{feff}tenant_id,".as_bytes()) && empty.ends_with(b"\r\n"));
     assert_eq!(csv(&empty).len(), 0);
@@ -85,23 +95,33 @@ async fn csv_has_one_header_and_no_formulas() {
 async fn compressed_files_of_several_tenants_are_one_text() {
     for (compression, suffix) in [("gzip", "gz"), ("zstd", "zst")] {
         for format in ["csv", "ndjson"] {
-            let rig = rig(&format!(r#""format":"{format}","compression":"{compression}""#)).await;
+            let rig = rig(&format!(
+                r#""format":"{format}","compression":"{compression}""#
+            ))
+            .await;
             rig.ledger.user(A, "u1", "Ann", &[]);
             rig.ledger.user(B, "u1", "Bea", &[]);
             rig.sync().await;
             let of = |kind: &str| {
-                let bytes = std::fs::read(rig.out().join(format!("{kind}.{format}.{suffix}"))).unwrap();
+                let bytes =
+                    std::fs::read(rig.out().join(format!("{kind}.{format}.{suffix}"))).unwrap();
                 let mut text = String::new();
                 match compression {
                     "gzip" => {
                         let mut reader = flate2::read::MultiGzDecoder::new(bytes.as_slice());
                         std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
                     }
-                    _ => text = String::from_utf8(zstd::decode_all(bytes.as_slice()).unwrap()).unwrap(),
+                    _ => {
+                        text =
+                            String::from_utf8(zstd::decode_all(bytes.as_slice()).unwrap()).unwrap()
+                    }
                 }
                 text
             };
-            assert_eq!(of("user").matches("tenant").count(), if format == "csv" { 1 } else { 2 });
+            assert_eq!(
+                of("user").matches("tenant").count(),
+                if format == "csv" { 1 } else { 2 }
+            );
             assert!(of("user").contains("Ann") && of("user").contains("Bea"));
             assert_eq!(of("finding").is_empty(), format == "ndjson");
         }
@@ -115,14 +135,20 @@ async fn fields_are_chosen_and_renamed() {
     rig_csv.ledger.user(A, "u1", "Ann", &["e5"]);
     rig_csv.sync().await;
     let files = visible(&rig_csv.out());
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["manifest.json", "user.csv"]);
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        ["manifest.json", "user.csv"]
+    );
     let text = String::from_utf8(files["user.csv"].clone()).unwrap();
     assert_eq!(text, format!("tenant_id,who,user_id\r\n{A},Ann,u1\r\n"));
     let rig_json = rig(shows).await;
     rig_json.ledger.user(A, "u1", "Ann", &["e5"]);
     rig_json.sync().await;
     let text = std::fs::read_to_string(rig_json.out().join("user.ndjson")).unwrap();
-    assert_eq!(text, format!("{{\"tenantId\":\"{A}\",\"who\":\"Ann\",\"userId\":\"u1\"}}\n"));
+    assert_eq!(
+        text,
+        format!("{{\"tenantId\":\"{A}\",\"who\":\"Ann\",\"userId\":\"u1\"}}\n")
+    );
 }
 
 #[tokio::test]
@@ -133,7 +159,10 @@ async fn one_workbook_shows_all_tenants() {
     rig.ledger.position(A, "e5", 7);
     rig.sync().await;
     let files = visible(&rig.out());
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["inventory.xlsx", "manifest.json"]);
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        ["inventory.xlsx", "manifest.json"]
+    );
     let book = std::io::Cursor::new(&files["inventory.xlsx"]);
     let mut book = zip::ZipArchive::new(book).unwrap();
     let mut users = String::new();
@@ -144,7 +173,10 @@ async fn one_workbook_shows_all_tenants() {
     assert_eq!(rig.manifest()["kinds"]["user"]["file"], "inventory.xlsx");
     rig.ledger.position(A, "e5", 8);
     rig.sync().await;
-    assert_ne!(visible(&rig.out())["inventory.xlsx"], files["inventory.xlsx"]);
+    assert_ne!(
+        visible(&rig.out())["inventory.xlsx"],
+        files["inventory.xlsx"]
+    );
 }
 
 /// What a reader of the manifest sees: the rows of a kind in every part that it names.
@@ -164,7 +196,9 @@ fn read(rig: &Rig, kind: &str) -> Vec<String> {
 
 fn paths(manifest: &Value) -> BTreeSet<String> {
     let parts = manifest["parts"].as_array().unwrap().iter();
-    parts.map(|p| p["path"].as_str().unwrap().to_owned()).collect()
+    parts
+        .map(|p| p["path"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -176,7 +210,11 @@ async fn a_partition_is_replaced_alone_and_the_manifest_names_all() {
     rig.sync().await;
     assert_eq!(read(&rig, "user"), ["a/u1=Ann", "b/u1=Bea"]);
     let before = paths(&rig.manifest());
-    assert_eq!(before.len(), 4, "users of two, a position and an assignment");
+    assert_eq!(
+        before.len(),
+        4,
+        "users of two, a position and an assignment"
+    );
     let stands: BTreeSet<String> = visible(&rig.out()).into_keys().collect();
     let named = || before.iter().cloned().chain(["manifest.json".to_owned()]);
     assert_eq!(stands, named().collect());
@@ -204,7 +242,10 @@ async fn a_partition_that_somebody_took_away_comes_again() {
     rig.stop().await;
     std::fs::remove_file(rig.out().join(&part)).unwrap();
     // What an interrupted delivery may have left.
-    let orphan = rig.out().join(&part).with_file_name("part-00000-0000000000000000.csv");
+    let orphan = rig
+        .out()
+        .join(&part)
+        .with_file_name("part-00000-0000000000000000.csv");
     std::fs::write(&orphan, "orphan").unwrap();
     rig.start().await;
     rig.sync().await;
@@ -230,7 +271,10 @@ async fn another_format_or_layout_leaves_nothing_of_the_old_one() {
         rig.ledger.user(A, "u1", "Ann", &[]);
         rig.sync().await;
         let partitioned = way.contains("partitioned");
-        let suffix = ["csv", "xlsx", "ndjson"].into_iter().find(|s| way.contains(s)).unwrap();
+        let suffix = ["csv", "xlsx", "ndjson"]
+            .into_iter()
+            .find(|s| way.contains(s))
+            .unwrap();
         for name in visible(&path).into_keys().filter(|n| n != "manifest.json") {
             assert!(name.ends_with(suffix), "{way}: {name}");
             assert_eq!(name.contains("tenant="), partitioned, "{way}: {name}");
@@ -252,7 +296,10 @@ async fn what_shrinks_by_more_than_half_is_held() {
         }
         let sinks = rig.wait().await;
         let problem = &sinks[0].problem;
-        assert!(problem.starts_with("LW-6030") && problem.contains("30") && problem.contains("14"), "{problem}");
+        assert!(
+            problem.starts_with("LW-6030") && problem.contains("30") && problem.contains("14"),
+            "{problem}"
+        );
         assert_eq!(visible(&rig.out()), before);
         rig.ledger.user(A, "u00", "back", &[]);
         rig.sync().await;
@@ -318,7 +365,10 @@ async fn a_full_disk_leaves_the_old_files_of_every_format() {
         String::from_utf8_lossy(&out.stdout),
         String::from_utf8_lossy(&out.stderr),
     );
-    assert!(out.status.success() && said.contains("1 passed"), "{said}{wrong}");
+    assert!(
+        out.status.success() && said.contains("1 passed"),
+        "{said}{wrong}"
+    );
 }
 
 #[cfg(unix)]
@@ -331,14 +381,19 @@ async fn on_a_full_disk(way: &str) {
     for n in 0..4_000_u32 {
         // What can't be compressed away.
         let name: String = (0..8_u8)
-            .flat_map(|part| sha2::Sha256::digest([n.to_le_bytes().as_slice(), &[part]].concat()).to_vec())
+            .flat_map(|part| {
+                sha2::Sha256::digest([n.to_le_bytes().as_slice(), &[part]].concat()).to_vec()
+            })
             .map(|byte| format!("{byte:02x}"))
             .collect();
         rig.ledger.user(A, &format!("v{n:04}"), &name, &[]);
     }
     let sinks = rig.wait().await;
     let problem = &sinks[0].problem;
-    assert!(problem.starts_with("LW-6010") && problem.contains("free space"), "{way}: {problem}");
+    assert!(
+        problem.starts_with("LW-6010") && problem.contains("free space"),
+        "{way}: {problem}"
+    );
     assert_eq!(visible(&rig.out()), before, "{way}");
     for n in 0..4_000 {
         rig.ledger.remove(A, "user", &format!("v{n:04}"));
@@ -356,7 +411,10 @@ async fn a_directory_that_may_not_be_written_is_told() {
     std::fs::write(rig.out(), "a file").unwrap();
     rig.ledger.user(A, "u1", "Ann", &[]);
     let problem = rig.wait().await.remove(0).problem;
-    assert!(problem.starts_with("LW-6011") && problem.contains("out"), "{problem}");
+    assert!(
+        problem.starts_with("LW-6011") && problem.contains("out"),
+        "{problem}"
+    );
     std::fs::remove_file(rig.out()).unwrap();
     rig.sync().await;
     assert_eq!(read(&rig, "user"), ["a/u1=Ann"]);

@@ -36,7 +36,10 @@ fn names(read: &Value, reader: &str, column: &str) -> Vec<String> {
     for (name, by) in files {
         if name.starts_with("user.") || name.contains("kind=user/") {
             let rows = by[reader]["data"].as_array().unwrap();
-            all.extend(rows.iter().map(|row| row[column].as_str().unwrap().to_owned()));
+            all.extend(
+                rows.iter()
+                    .map(|row| row[column].as_str().unwrap().to_owned()),
+            );
         }
     }
     all
@@ -52,14 +55,30 @@ async fn two_readers_find_the_same_in_files_of_every_format_and_layout() {
     let inert = ["'=1+1", "Zoë \"Z\",\r\n\t\u{1f600}", "Bea"];
     let mut ways = vec![
         (r#""format":"ndjson""#, "displayName", plain),
-        (r#""format":"ndjson","compression":"gzip","layout":"partitioned""#, "displayName", plain),
+        (
+            r#""format":"ndjson","compression":"gzip","layout":"partitioned""#,
+            "displayName",
+            plain,
+        ),
         (r#""format":"csv""#, "display_name", inert),
-        (r#""format":"csv","compression":"zstd""#, "display_name", inert),
-        (r#""format":"csv","layout":"partitioned","csv":{"inert":false}"#, "display_name", plain),
+        (
+            r#""format":"csv","compression":"zstd""#,
+            "display_name",
+            inert,
+        ),
+        (
+            r#""format":"csv","layout":"partitioned","csv":{"inert":false}"#,
+            "display_name",
+            plain,
+        ),
     ];
     if cfg!(feature = "parquet") {
         ways.push((r#""format":"parquet""#, "display_name", plain));
-        ways.push((r#""format":"parquet","layout":"partitioned""#, "display_name", plain));
+        ways.push((
+            r#""format":"parquet","layout":"partitioned""#,
+            "display_name",
+            plain,
+        ));
     }
     for (way, column, expected) in ways {
         let rig = rig(&format!("{way},{shows}")).await;
@@ -71,7 +90,11 @@ async fn two_readers_find_the_same_in_files_of_every_format_and_layout() {
         }
         if way.contains("parquet") {
             let files = read["files"].as_object().unwrap();
-            let users = files.iter().find(|(name, _)| name.contains("user")).unwrap().1;
+            let users = files
+                .iter()
+                .find(|(name, _)| name.contains("user"))
+                .unwrap()
+                .1;
             let schema = &users["pyarrow"]["schema"];
             assert_eq!(schema["created_date_time"], "timestamp[us, tz=UTC]");
             assert_eq!(schema["account_enabled"], "bool");
@@ -103,5 +126,10 @@ async fn openpyxl_finds_texts_numbers_and_no_formula() {
     );
     let seven = json!({ "value": 7, "type": "number", "formula": false });
     assert_eq!(cells(0, "assigned"), [seven]);
-    assert!(read.to_string().matches("\"formula\":true").next().is_none());
+    assert!(
+        read.to_string()
+            .matches("\"formula\":true")
+            .next()
+            .is_none()
+    );
 }

@@ -148,7 +148,10 @@ impl Segments {
     fn clean(&self, today: &str) -> Result<(), Error> {
         let number = |day: &str| {
             let day = chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?;
-            Some(day.signed_duration_since(chrono::NaiveDate::default()).num_days())
+            Some(
+                day.signed_duration_since(chrono::NaiveDate::default())
+                    .num_days(),
+            )
         };
         let (Some(keep), Some(today)) = (self.keep_days, number(today)) else {
             return Ok(());

@@ -242,9 +242,10 @@ impl Inner {
             let new = self.place.encoding.file(to, kind);
             let known = from.and_then(|p| Some((p, p.kinds.get(*kind)?)));
             let (old, content) = match known {
-                Some((part, content)) => {
-                    (self.place.encoding.file(&home.join(&part.dir), kind), content)
-                }
+                Some((part, content)) => (
+                    self.place.encoding.file(&home.join(&part.dir), kind),
+                    content,
+                ),
                 None => return Err(disk::at(&new)(std::io::ErrorKind::NotFound.into())),
             };
             if content.bytes == 0 {

@@ -106,7 +106,13 @@ impl Part {
         }
     }
 
-    fn row(&mut self, encoding: &Encoding, kind: &str, key: &str, row: &Row<'_>) -> Result<(), Fault> {
+    fn row(
+        &mut self,
+        encoding: &Encoding,
+        kind: &str,
+        key: &str,
+        row: &Row<'_>,
+    ) -> Result<(), Fault> {
         self.sorted &= self.last.as_str() <= key;
         self.last.clear();
         self.last.push_str(key);

@@ -94,7 +94,12 @@ impl Settings for Directory {
             Layout::Kind => Sink::snapshots(Files::new(path, encoding, self.guard)),
             Layout::Partitioned => {
                 let place = partitioned::Local::new(path.clone());
-                Sink::snapshots(Partitioned::new(place, path.join(".spool"), encoding, self.guard))
+                Sink::snapshots(Partitioned::new(
+                    place,
+                    path.join(".spool"),
+                    encoding,
+                    self.guard,
+                ))
             }
         })
     }

@@ -74,7 +74,10 @@ impl Rows for Csv {
     }
 
     fn finish(self: Box<Self>) -> Result<Written, Fault> {
-        let packed = self.out.into_inner().map_err(|e| Fault::Io(e.into_error()))?;
+        let packed = self
+            .out
+            .into_inner()
+            .map_err(|e| Fault::Io(e.into_error()))?;
         Ok(packed.end()?.finish()?)
     }
 }
@@ -112,13 +115,24 @@ mod tests {
             push(text, inert, &mut field);
             field
         };
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"x\")"] {
+        for text in [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "=HYPERLINK(\"x\")",
+        ] {
             assert_eq!(pushed(text, true), format!("'{text}"));
             assert_eq!(pushed(text, false), text);
         }
         for text in ["", "Ann", "a=b", "'t Hooft", "Zoë, \"Z\"\r\nline"] {
             assert_eq!(pushed(text, true), text);
         }
-        assert_eq!(pushed("a\0b\u{1b}c\u{85}", true), "a\u{fffd}b\u{fffd}c\u{fffd}");
+        assert_eq!(
+            pushed("a\0b\u{1b}c\u{85}", true),
+            "a\u{fffd}b\u{fffd}c\u{fffd}"
+        );
     }
 }

@@ -22,7 +22,9 @@ impl Frames {
 impl Rows for Frames {
     fn row(&mut self, row: &Row<'_>) -> Result<(), Fault> {
         let Row::Record(body) = row else {
-            return Err(Fault::Row("a row that lives inside a record is no record".into()));
+            return Err(Fault::Row(
+                "a row that lives inside a record is no record".into(),
+            ));
         };
         let bytes = body.encode();
         let length = u32::try_from(bytes.len()).map_err(|e| Fault::Row(e.into()))?;

@@ -109,13 +109,17 @@ impl Encoding {
         self.shows.check(sink)?;
         let text = matches!(self.format, Format::Ndjson | Format::Csv);
         if self.compression.is_some() && !text {
-            return wrong("`compression` is for NDJSON and CSV; Parquet and XLSX compress by themselves");
+            return wrong(
+                "`compression` is for NDJSON and CSV; Parquet and XLSX compress by themselves",
+            );
         }
         if self.csv != CsvOptions::default() && self.format != Format::Csv {
             return wrong("the section `csv` is for the format CSV");
         }
         if self.kinds().next().is_none() {
-            return wrong("it would show nothing: `shows.kinds` names no kind that this format has");
+            return wrong(
+                "it would show nothing: `shows.kinds` names no kind that this format has",
+            );
         }
         if self.format == Format::Parquet && !cfg!(feature = "parquet") {
             return Err(Error::NotBuilt {
@@ -218,7 +222,15 @@ impl Encoding {
 
     /// Every name that a file of any format may have in a directory where all tenants stand in the same files.
     pub(crate) fn any_names() -> impl Iterator<Item = String> {
-        let suffixes = ["ndjson", "csv", "parquet", "ndjson.gz", "ndjson.zst", "csv.gz", "csv.zst"];
+        let suffixes = [
+            "ndjson",
+            "csv",
+            "parquet",
+            "ndjson.gz",
+            "ndjson.zst",
+            "csv.gz",
+            "csv.zst",
+        ];
         kinds()
             .flat_map(move |kind| suffixes.map(|suffix| format!("{kind}.{suffix}")))
             .chain([xlsx::NAME.to_owned()])

@@ -72,7 +72,12 @@ impl Shape {
     }
 }
 
-fn pick(picked: &Picked, fields: &[Vec<u8>], row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn pick(
+    picked: &Picked,
+    fields: &[Vec<u8>],
+    row: &Row<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
     let mut values = vec![Vec::new(); fields.len()];
     picked.each(row, |place, _, cell| {
         let Some(value) = values.get_mut(place) else {

@@ -20,7 +20,9 @@ impl<W: Write> Packed<W> {
     pub(super) fn new(compression: Option<Compression>, to: W) -> io::Result<Self> {
         Ok(match compression {
             None => Packed::Plain(to),
-            Some(Compression::Gzip) => Packed::Gzip(GzEncoder::new(to, flate2::Compression::fast())),
+            Some(Compression::Gzip) => {
+                Packed::Gzip(GzEncoder::new(to, flate2::Compression::fast()))
+            }
             Some(Compression::Zstd) => Packed::Zstd(zstd::Encoder::new(to, 3)?),
         })
     }
@@ -66,7 +68,11 @@ pub(super) fn join(
     let mut output = Output::create(to)?;
     let packed = pack(head, compression)?;
     // Without a head, its compressed nothing is for the file that would be no compressed file otherwise.
-    let skip = if head.is_empty() { 0 } else { packed.len() as u64 };
+    let skip = if head.is_empty() {
+        0
+    } else {
+        packed.len() as u64
+    };
     if !head.is_empty() || parts.is_empty() {
         output.write_all(&packed)?;
     }

@@ -66,11 +66,16 @@ impl Parquet {
     pub(super) fn new(encoding: &Encoding, kind: &str, output: Output) -> Result<Self, Fault> {
         let picked = Picked::new(&encoding.shows, kind);
         let schema = schema(&picked);
-        let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties())).map_err(fault)?;
+        let writer =
+            ArrowWriter::try_new(output, schema.clone(), Some(properties())).map_err(fault)?;
         Ok(Parquet {
             writer,
             schema,
-            columns: picked.shown.iter().map(|s| Builder::new(s.column.kind)).collect(),
+            columns: picked
+                .shown
+                .iter()
+                .map(|s| Builder::new(s.column.kind))
+                .collect(),
             picked,
             rows: 0,
             bytes: 0,
@@ -92,10 +97,11 @@ impl Parquet {
 impl Rows for Parquet {
     fn row(&mut self, row: &Row<'_>) -> Result<(), Fault> {
         let (columns, bytes) = (&mut self.columns, &mut self.bytes);
-        self.picked.each(row, |place, _, cell| match columns.get_mut(place) {
-            Some(column) => column.push(cell, bytes),
-            None => Ok(()),
-        })?;
+        self.picked
+            .each(row, |place, _, cell| match columns.get_mut(place) {
+                Some(column) => column.push(cell, bytes),
+                None => Ok(()),
+            })?;
         self.rows += 1;
         if self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
             self.pass()?;
@@ -188,20 +194,26 @@ fn item() -> Field {
 }
 
 fn schema(picked: &Picked) -> SchemaRef {
-    let fields = picked.shown.iter().zip(picked.names()).map(|(shown, name)| {
-        let kind = shown.column.kind;
-        let sort = match kind {
-            ColumnKind::Text | ColumnKind::Objects => DataType::Utf8,
-            ColumnKind::Boolean => DataType::Boolean,
-            ColumnKind::Integer => DataType::Int32,
-            ColumnKind::Moment => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            ColumnKind::Day => DataType::Date32,
-            ColumnKind::Texts => DataType::List(Arc::new(item())),
-        };
-        // A text that should be a moment and isn't becomes nothing.
-        let loose = matches!(kind, ColumnKind::Moment | ColumnKind::Day);
-        Field::new(name, sort, shown.column.optional || loose)
-    });
+    let fields = picked
+        .shown
+        .iter()
+        .zip(picked.names())
+        .map(|(shown, name)| {
+            let kind = shown.column.kind;
+            let sort = match kind {
+                ColumnKind::Text | ColumnKind::Objects => DataType::Utf8,
+                ColumnKind::Boolean => DataType::Boolean,
+                ColumnKind::Integer => DataType::Int32,
+                ColumnKind::Moment => {
+                    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+                }
+                ColumnKind::Day => DataType::Date32,
+                ColumnKind::Texts => DataType::List(Arc::new(item())),
+            };
+            // A text that should be a moment and isn't becomes nothing.
+            let loose = matches!(kind, ColumnKind::Moment | ColumnKind::Day);
+            Field::new(name, sort, shown.column.optional || loose)
+        });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -227,7 +239,10 @@ pub(super) fn join(
     let metadata = open(first)?.0.metadata().file_metadata().clone();
     // With the Arrow schema that the first one carries.
     let about: Option<Vec<KeyValue>> = metadata.key_value_metadata().cloned();
-    let properties = properties().into_builder().set_key_value_metadata(about).build();
+    let properties = properties()
+        .into_builder()
+        .set_key_value_metadata(about)
+        .build();
     let schema = metadata.schema_descr().root_schema_ptr();
     let mut writer =
         SerializedFileWriter::new(output, schema, Arc::new(properties)).map_err(fault)?;

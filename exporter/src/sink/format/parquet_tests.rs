@@ -54,7 +54,9 @@ fn values_have_their_types() {
     assert!(!of("account_enabled").as_boolean().value(1));
     assert!(of("mail").is_null(0));
     assert_eq!(
-        of("created_date_time").as_primitive::<TimestampMicrosecondType>().value(0),
+        of("created_date_time")
+            .as_primitive::<TimestampMicrosecondType>()
+            .value(0),
         1_709_208_000_000_000
     );
     assert_eq!(of("assigned_licenses").as_string::<i32>().value(0), "[]");
@@ -67,7 +69,14 @@ fn values_have_their_types() {
     let batch = &read(&path)[0];
     let of = |name| batch.column_by_name(name).unwrap();
     assert_eq!(of("units").as_primitive::<Int32Type>().value(0), 3);
-    assert_eq!(of("reasons").as_list::<i32>().value(0).as_string::<i32>().value(1), "b");
+    assert_eq!(
+        of("reasons")
+            .as_list::<i32>()
+            .value(0)
+            .as_string::<i32>()
+            .value(1),
+        "b"
+    );
     assert_eq!((moment("soon"), day("soon")), (None, None));
     assert_eq!(day("1970-01-02"), Some(1));
 }
@@ -84,7 +93,9 @@ fn parts_become_one_file_and_nothing_becomes_one_without_rows() {
         .iter()
         .flat_map(|batch| {
             let ids = batch.column_by_name("user_id").unwrap().as_string::<i32>();
-            ids.iter().map(|id| id.unwrap().to_owned()).collect::<Vec<_>>()
+            ids.iter()
+                .map(|id| id.unwrap().to_owned())
+                .collect::<Vec<_>>()
         })
         .collect();
     assert_eq!(ids.len(), 10_001);

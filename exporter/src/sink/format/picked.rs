@@ -37,7 +37,9 @@ impl Picked {
 
     /// Names of columns as tables spell them.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.shown.iter().map(|s| s.name.as_deref().unwrap_or(s.column.name))
+        self.shown
+            .iter()
+            .map(|s| s.name.as_deref().unwrap_or(s.column.name))
     }
 
     /// Gives each shown cell of a row with its place to `take`; the order is that of the contract.

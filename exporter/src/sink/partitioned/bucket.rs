@@ -88,7 +88,12 @@ impl Objects {
     }
 
     fn key(&self, name: &str) -> Key {
-        Key::from_iter(self.prefix.split('/').chain(name.split('/')).filter(|p| !p.is_empty()))
+        Key::from_iter(
+            self.prefix
+                .split('/')
+                .chain(name.split('/'))
+                .filter(|p| !p.is_empty()),
+        )
     }
 
     /// Everything below the prefix that has a name of ours.
@@ -129,7 +134,10 @@ impl Objects {
                 Ok(next) => next,
                 Err(e) => {
                     if let Err(e) = upload.abort().await {
-                        tracing::warn!(error = said(&e), "an upload that failed stays in the bucket until its rules end it");
+                        tracing::warn!(
+                            error = said(&e),
+                            "an upload that failed stays in the bucket until its rules end it"
+                        );
                     }
                     return Err(e);
                 }
@@ -238,7 +246,9 @@ impl Place for Objects {
             }),
         };
         let payload = PutPayload::from(bytes);
-        let put = self.store.put_opts(&self.key(MANIFEST), payload, mode.into());
+        let put = self
+            .store
+            .put_opts(&self.key(MANIFEST), payload, mode.into());
         match put.await {
             Ok(put) => Ok(put.e_tag.unwrap_or_default()),
             Err(

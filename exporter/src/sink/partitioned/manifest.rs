@@ -150,7 +150,10 @@ mod tests {
 
     fn manifest() -> Manifest {
         let mut manifest = Manifest::default();
-        for (n, id) in (1..).zip(["aaaaaaaa-0000-0000-0000-000000000001", "bbbbbbbb-0000-0000-0000-000000000002"]) {
+        for (n, id) in (1..).zip([
+            "aaaaaaaa-0000-0000-0000-000000000001",
+            "bbbbbbbb-0000-0000-0000-000000000002",
+        ]) {
             let content = Content {
                 count: n,
                 bytes: 10 * n,
@@ -161,7 +164,11 @@ mod tests {
                 as_of: Closing(n),
                 runs: Vec::new(),
             };
-            manifest.insert(id, tenant, vec![Part::new(id, "user".into(), content, "csv")]);
+            manifest.insert(
+                id,
+                tenant,
+                vec![Part::new(id, "user".into(), content, "csv")],
+            );
         }
         manifest
     }
@@ -169,16 +176,24 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_of_another_format_only_the_files_are_known() {
         let (csv, ndjson) = (Format::Csv, Format::Ndjson);
-        let of = |format| Encoding { format, ..Encoding::default() };
+        let of = |format| Encoding {
+            format,
+            ..Encoding::default()
+        };
         let bytes = manifest().write(&of(csv));
         assert_eq!(Manifest::read(&bytes, &of(csv)), manifest());
         let other = Manifest::read(&bytes, &of(ndjson));
         assert!(other.tenants.is_empty() && other.parts.is_empty());
         assert_eq!(other.old.len(), 2);
         for broken in ["", "{", "null", r#"{"format":1,"kinds":{}}"#] {
-            assert_eq!(Manifest::read(broken.as_bytes(), &of(csv)), Manifest::default());
+            assert_eq!(
+                Manifest::read(broken.as_bytes(), &of(csv)),
+                Manifest::default()
+            );
         }
-        let text = String::from_utf8(bytes).unwrap().replace("tenant=aaaaaaaa", "../x");
+        let text = String::from_utf8(bytes)
+            .unwrap()
+            .replace("tenant=aaaaaaaa", "../x");
         assert_eq!(Manifest::read(text.as_bytes(), &of(ndjson)).old.len(), 1);
     }
 

@@ -201,7 +201,10 @@ mod tests {
     #[test]
     fn only_what_can_be_reached_safely_is_a_bucket() {
         for (url, place) in [
-            ("s3://inventory/m365/prod/", Some(("inventory", "m365/prod"))),
+            (
+                "s3://inventory/m365/prod/",
+                Some(("inventory", "m365/prod")),
+            ),
             ("s3://inventory", Some(("inventory", ""))),
             ("s3://", None),
             ("s3://a/../b", None),
@@ -211,10 +214,23 @@ mod tests {
         ] {
             assert_eq!(bucket(url, None).place(), place, "{url}");
         }
-        for good in ["https://minio.example:9000", "http://127.0.0.1:9000", "http://[::1]:9000", "http://localhost"] {
+        for good in [
+            "https://minio.example:9000",
+            "http://127.0.0.1:9000",
+            "http://[::1]:9000",
+            "http://localhost",
+        ] {
             assert_eq!(bucket("s3://a/b", Some(good)).wrong(), None, "{good}");
         }
-        for bad in ["http://minio.example", "ftp://127.0.0.1", "https://user@host", "https://169.254.169.254", "https://[fe80::1]", "host", "https://"] {
+        for bad in [
+            "http://minio.example",
+            "ftp://127.0.0.1",
+            "https://user@host",
+            "https://169.254.169.254",
+            "https://[fe80::1]",
+            "host",
+            "https://",
+        ] {
             assert!(bucket("s3://a/b", Some(bad)).wrong().is_some(), "{bad}");
         }
     }

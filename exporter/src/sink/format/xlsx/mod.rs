@@ -168,27 +168,39 @@ impl Book {
     fn end(mut self) -> Result<Written, Fault> {
         let (mut types, mut sheets, mut links) = (String::new(), String::new(), String::new());
         for (n, name) in (1..).zip(&self.sheets) {
-            types += &format!(r#"<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{TYPE}.worksheet+xml"/>"#);
+            types += &format!(
+                r#"<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{TYPE}.worksheet+xml"/>"#
+            );
             sheets += &format!(r#"<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>"#);
-            links += &format!(r#"<Relationship Id="rId{n}" Type="{DOCUMENT}/worksheet" Target="worksheets/sheet{n}.xml"/>"#);
+            links += &format!(
+                r#"<Relationship Id="rId{n}" Type="{DOCUMENT}/worksheet" Target="worksheets/sheet{n}.xml"/>"#
+            );
         }
         let files = [
             (
                 "xl/workbook.xml",
-                format!(r#"{XML}<workbook xmlns="{MAIN}" xmlns:r="{DOCUMENT}"><bookViews><workbookView/></bookViews><sheets>{sheets}</sheets></workbook>"#),
+                format!(
+                    r#"{XML}<workbook xmlns="{MAIN}" xmlns:r="{DOCUMENT}"><bookViews><workbookView/></bookViews><sheets>{sheets}</sheets></workbook>"#
+                ),
             ),
             (
                 "xl/_rels/workbook.xml.rels",
-                format!(r#"{XML}<Relationships xmlns="{PACKAGE}/relationships">{links}<Relationship Id="styles" Type="{DOCUMENT}/styles" Target="styles.xml"/></Relationships>"#),
+                format!(
+                    r#"{XML}<Relationships xmlns="{PACKAGE}/relationships">{links}<Relationship Id="styles" Type="{DOCUMENT}/styles" Target="styles.xml"/></Relationships>"#
+                ),
             ),
             ("xl/styles.xml", format!("{XML}{}", sheet::styles())),
             (
                 "_rels/.rels",
-                format!(r#"{XML}<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="rId1" Type="{DOCUMENT}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#),
+                format!(
+                    r#"{XML}<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="rId1" Type="{DOCUMENT}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#
+                ),
             ),
             (
                 "[Content_Types].xml",
-                format!(r#"{XML}<Types xmlns="{PACKAGE}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="{TYPE}.sheet.main+xml"/><Override PartName="/xl/styles.xml" ContentType="{TYPE}.styles+xml"/>{types}</Types>"#),
+                format!(
+                    r#"{XML}<Types xmlns="{PACKAGE}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="{TYPE}.sheet.main+xml"/><Override PartName="/xl/styles.xml" ContentType="{TYPE}.styles+xml"/>{types}</Types>"#
+                ),
             ),
         ];
         for (name, text) in files {

@@ -98,7 +98,10 @@ impl<'z, W: Write> Sheet<'z, W> {
         let row = self.rows + 1;
         if let (Some(letters), Some(cell)) = (self.letters.get(place), self.cells.get_mut(place)) {
             // Writing to a String can't fail.
-            let _ = write!(cell, r#"<c r="{letters}{row}"{attributes}><v>{value}</v></c>"#);
+            let _ = write!(
+                cell,
+                r#"<c r="{letters}{row}"{attributes}><v>{value}</v></c>"#
+            );
         }
     }
 

@@ -73,18 +73,34 @@ fn every_sheet_is_there_and_the_same_content_is_the_same_file() {
     assert!(position.contains("<v>7</v>") && !position.contains("consumed_units"));
     assert!(position.contains(r#"state="frozen""#) && position.contains(r#"<autoFilter ref="A1:"#));
     let users = read(&one, "xl/worksheets/sheet3.xml");
-    assert!(users.contains(r#"<t xml:space="preserve">=1+1 &amp; &lt;b&gt;</t>"#), "{users}");
+    assert!(
+        users.contains(r#"<t xml:space="preserve">=1+1 &amp; &lt;b&gt;</t>"#),
+        "{users}"
+    );
     assert!(!users.contains("<f>"));
     let reconciliation = read(&one, "xl/worksheets/sheet4.xml");
-    for column in ["consumed_units", "residual", "unexplained", "reconciled", "<v>9</v>"] {
-        assert!(reconciliation.contains(column), "{column}: {reconciliation}");
+    for column in [
+        "consumed_units",
+        "residual",
+        "unexplained",
+        "reconciled",
+        "<v>9</v>",
+    ] {
+        assert!(
+            reconciliation.contains(column),
+            "{column}: {reconciliation}"
+        );
     }
 }
 
 #[test]
 fn what_does_not_fit_on_a_sheet_goes_on_on_a_further_one() {
     let dir = tempfile::tempdir().unwrap();
-    let users = |from: usize, to| (from..to).map(|n| user(&n.to_string(), "x")).collect::<Vec<_>>();
+    let users = |from: usize, to| {
+        (from..to)
+            .map(|n| user(&n.to_string(), "x"))
+            .collect::<Vec<_>>()
+    };
     let parts = [
         part(dir.path(), "a", "user", &users(0, 4)),
         part(dir.path(), "b", "user", &users(4, 5)),
@@ -99,7 +115,11 @@ fn what_does_not_fit_on_a_sheet_goes_on_on_a_further_one() {
     assert_eq!(book.matches("<sheet ").count(), 3, "{book}");
     assert!(book.contains("Users (3)"));
     let rows: Vec<_> = (1..=3)
-        .map(|n| read(&path, &format!("xl/worksheets/sheet{n}.xml")).matches("<row ").count())
+        .map(|n| {
+            read(&path, &format!("xl/worksheets/sheet{n}.xml"))
+                .matches("<row ")
+                .count()
+        })
         .collect();
     assert_eq!(rows, [3, 3, 2], "each with the row of names");
 }

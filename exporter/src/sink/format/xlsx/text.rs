@@ -72,8 +72,12 @@ fn serial(moment: NaiveDateTime) -> Option<f64> {
     let zero = NaiveDate::from_ymd_opt(1899, 12, 30)?;
     let (first, last) = (61, 2_958_466);
     let days = moment.date().signed_duration_since(zero).num_days();
-    let seconds = moment.signed_duration_since(moment.date().into()).num_seconds();
-    let days = i32::try_from(days).ok().filter(|d| (first..last).contains(d))?;
+    let seconds = moment
+        .signed_duration_since(moment.date().into())
+        .num_seconds();
+    let days = i32::try_from(days)
+        .ok()
+        .filter(|d| (first..last).contains(d))?;
     Some(f64::from(days) + f64::from(i32::try_from(seconds).ok()?) / 86_400.0)
 }
 
@@ -91,7 +95,10 @@ mod tests {
     fn texts_stay_what_they_are() {
         assert_eq!(escaped("a & <b>"), "a &amp; &lt;b&gt;");
         assert_eq!(escaped("_x0041_ _x00_"), "_x005F_x0041_ _x00_");
-        assert_eq!(escaped("a\0\u{1b}\r\n\u{ffff}"), "a\u{fffd}\u{fffd}_x000D_\n\u{fffd}");
+        assert_eq!(
+            escaped("a\0\u{1b}\r\n\u{ffff}"),
+            "a\u{fffd}\u{fffd}_x000D_\n\u{fffd}"
+        );
         assert_eq!(escaped("=1+1"), "=1+1", "a text cell is no formula");
     }
 

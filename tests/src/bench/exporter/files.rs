@@ -120,7 +120,10 @@ async fn growth(records: u64, format: &str) -> Result<f64> {
         {
             taken.push(usage::resident_mib(std::process::id()));
         }
-        Ok(batch((n * BATCH..(n + 1) * BATCH).map(user).collect(), n + 1 == batches))
+        Ok(batch(
+            (n * BATCH..(n + 1) * BATCH).map(user).collect(),
+            n + 1 == batches,
+        ))
     });
     export(home.path(), format, Snapshot::new(each.boxed())).await?;
     let samples: Vec<f64> = match samples.lock() {
@@ -153,7 +156,9 @@ async fn export(home: &Path, format: &str, snapshot: Snapshot) -> Result<f64> {
     sink.shown().await?;
     let tenant: TenantId = TENANT.parse()?;
     let begin = Instant::now();
-    sink.spool(tenant, snapshot).await?.context("nothing was spooled")?;
+    sink.spool(tenant, snapshot)
+        .await?
+        .context("nothing was spooled")?;
     sink.publish(&[tenant]).await?;
     Ok(begin.elapsed().as_secs_f64())
 }

@@ -54,6 +54,8 @@ pub(crate) struct Standing {
     pub settled: Option<Closing>,
     /// Records written or removed since the process started.
     pub written: u64,
+    /// The oldest change that the sink is known to lack.
+    pub oldest: Option<Closing>,
     /// The last failure.
     pub problem: Option<String>,
 }

@@ -14,6 +14,7 @@ mod delivery;
 mod error;
 mod feed;
 mod heads;
+mod http;
 mod lease;
 pub mod project;
 mod record;

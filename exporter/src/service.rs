@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 
 use crate::board::Board;
 use crate::config::Config;
-use crate::delivery::{Quiet, Worker};
+use crate::delivery::{Gate, Quiet, Wishes, Worker};
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::lease::Leases;
-use crate::sink::Context;
+use crate::sink::{Context, Sink};
 use crate::store::Store;
 use crate::{announce, heads};
 
@@ -104,6 +104,12 @@ impl Exporter {
             let context = Context {
                 name: config.name().to_owned(),
                 brake: self.brake,
+                clock: self.deps.clock.clone(),
+            };
+            let sink = config.target.sink(&context)?;
+            let limits = match &sink {
+                Sink::Changes(sink) => Some(sink.limits()),
+                Sink::Snapshots(_) | Sink::Rows(_) => None,
             };
             let worker = Worker {
                 board: self.board.clone(),
@@ -111,7 +117,7 @@ impl Exporter {
                 store: Store::new(self.deps.db.clone()),
                 clock: self.deps.clock.clone(),
                 config: config.clone(),
-                sink: config.target.sink(&context)?,
+                sink,
                 number,
                 tries: BTreeMap::new(),
                 checked: BTreeMap::new(),
@@ -123,6 +129,9 @@ impl Exporter {
                     lasts: self.config.lease,
                 },
                 others: BTreeSet::new(),
+                gate: Gate::new(config.name(), limits),
+                wishes: Wishes::default(),
+                expired: None,
             };
             tasks.spawn(worker.run(stop.clone()));
         }

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::sink::Target;
 
 pub use selection::Selection;
+pub(crate) use selection::Shown;
 
 /// The exporter's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,12 @@
 //! A tenant that fails is tried again after a delay of its own; it holds up neither the other tenants nor the other
 //! sinks, each of which has a task of its own.
 
+mod breaker;
+mod changes;
 mod need;
+mod plan;
 mod quiet;
+mod rate;
 mod rows;
 mod snapshots;
 
@@ -23,8 +27,10 @@ use crate::error::Error;
 use crate::feed::{Feed, Head, Heads};
 use crate::lease::Leases;
 use crate::sink::Sink;
-use crate::store::Store;
+use crate::store::{Place, Store};
 
+pub(crate) use changes::{Gate, Wishes, wanted};
+pub(crate) use plan::{Delivered, digest, plan};
 pub(crate) use quiet::Quiet;
 
 /// Delays of a tenant that fails.
@@ -56,6 +62,12 @@ pub(crate) struct Worker {
     pub leases: Leases,
     /// Tenants that another exporter was at when they were looked at last.
     pub others: BTreeSet<TenantId>,
+    /// The way into a sink that is sent changes.
+    pub gate: Gate,
+    /// What somebody wants of the sink.
+    pub wishes: Wishes,
+    /// When the memory of what was removed was looked at last.
+    pub expired: Option<Instant>,
 }
 
 /// A tenant that failed.
@@ -93,7 +105,8 @@ impl Worker {
         }
     }
 
-    async fn pass(&mut self, heads: &Heads, forced: bool, fresh: bool, stop: &CancellationToken) {
+    /// The tenants that are to be looked at.
+    fn due(&mut self, heads: &Heads, forced: bool, fresh: bool) -> Vec<(TenantId, Head)> {
         self.tries.retain(|tenant, _| heads.contains_key(tenant));
         self.others.retain(|tenant| heads.contains_key(tenant));
         self.quiet.retain(heads);
@@ -113,12 +126,31 @@ impl Worker {
                 due.push((*tenant, *head));
             }
         }
+        due.iter()
+            .for_each(|(tenant, _)| _ = self.others.remove(tenant));
+        due
+    }
+
+    async fn pass(&mut self, heads: &Heads, forced: bool, fresh: bool, stop: &CancellationToken) {
+        let due = self.due(heads, forced, fresh);
         if due.is_empty() {
             return;
         }
-        due.iter()
-            .for_each(|(tenant, _)| _ = self.others.remove(tenant));
+        if let Err(e) = self.wish().await {
+            self.failed(due.iter().map(|(tenant, _)| *tenant), e);
+            return;
+        }
         match self.sink.clone() {
+            Sink::Changes(sink) => {
+                if forced {
+                    self.gate.probe();
+                }
+                let tenants: Vec<_> = due.iter().map(|(tenant, _)| *tenant).collect();
+                // What fails here is the exporter's database, and so every tenant.
+                if let Err(e) = self.changes_of(sink.as_ref(), due, stop).await {
+                    self.failed(tenants, e);
+                }
+            }
             Sink::Snapshots(sink) => {
                 // What fails here is the sink as a whole, and so every tenant.
                 if let Err(e) = self.snapshots(sink.as_ref(), &due, stop).await {
@@ -138,6 +170,27 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Looks up what somebody wants of the sink.
+    async fn wish(&mut self) -> Result<(), Error> {
+        let name = self.config.name();
+        let resync = self.store.wishes(name).await?;
+        let replay = match self.sink {
+            Sink::Changes(_) => self.store.replaying(name).await?.into_iter().collect(),
+            Sink::Rows(_) | Sink::Snapshots(_) => BTreeSet::new(),
+        };
+        self.wishes = Wishes { resync, replay };
+        Ok(())
+    }
+
+    /// The sink got everything of a tenant that somebody wanted it to get anew.
+    async fn fulfilled(&mut self, tenant: TenantId) -> Result<(), Error> {
+        if self.wishes.resync.remove(&tenant) {
+            let place = Place::new(self.config.name(), tenant);
+            self.store.fulfilled(&place).await?;
+        }
+        Ok(())
     }
 
     /// Nothing is missing.

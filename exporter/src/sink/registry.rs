@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use runtime::Clock;
 use serde::{Deserialize, Serialize};
 
 use super::Sink;
@@ -37,6 +38,8 @@ pub struct Context {
     pub name: String,
     /// As [`Options::brake`](runtime::db::Options::brake).
     pub brake: bool,
+    /// The time.
+    pub clock: Clock,
 }
 
 macro_rules! registry {
@@ -85,6 +88,8 @@ registry! {
     Sqlite "sqlite" super::database::Sqlite,
     /// A PostgreSQL database with a view for each kind.
     Postgres "postgres" super::database::Postgres,
+    /// A receiver of CloudEvents over HTTP.
+    Webhook "webhook" super::webhook::Webhook,
 }
 
 impl Target {

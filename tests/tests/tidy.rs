@@ -35,7 +35,7 @@ const TOP_LEVEL: [&str; 18] = [
 const TOOL_FILES: [&str; 3] = ["clippy.toml", "deny.toml", "rustfmt.toml"];
 
 /// Who may use whom of our crates.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("proto", &[]),
     ("catalog", &["proto"]),
     ("runtime", &[]),
@@ -48,6 +48,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("tests", &EVERYTHING),
     ("graph-sim", &[]),
     ("servers", &[]),
+    ("sink-sim", &[]),
     ("xtask", &[SERVERS]),
 ];
 /// The command links the simulator only behind a feature, which is a test of its own.
@@ -62,7 +63,7 @@ const EVERYTHING_BUT_THE_COMMAND: [&str; 9] = [
     "exporter",
     SIMULATOR,
 ];
-const EVERYTHING: [&str; 11] = [
+const EVERYTHING: [&str; 12] = [
     "proto",
     "catalog",
     "runtime",
@@ -73,12 +74,15 @@ const EVERYTHING: [&str; 11] = [
     "exporter",
     SIMULATOR,
     SERVERS,
+    SINKS,
     "leastwise",
 ];
 /// Shares no code with the product, so that it can't share a mistake either.
 const SIMULATOR: &str = "graph-sim";
 /// Starts other people's servers; knows nothing of the product.
 const SERVERS: &str = "servers";
+/// Plays the vendors that sinks write to; shares no code with the product either.
+const SINKS: &str = "sink-sim";
 /// Use nothing of ours, not even for their tests.
 const ALONE: [&str; 3] = [SIMULATOR, SERVERS, "xtask"];
 
@@ -116,7 +120,7 @@ fn crates_use_only_what_the_design_allows() {
             let used = dependency.name.as_str();
             // A crate uses itself in its tests to switch a feature on.
             let in_tests = dependency.kind == DependencyKind::Development
-                && (used == name || [SIMULATOR, SERVERS].contains(&used) && !ALONE.contains(&name));
+                && (used == name || [SIMULATOR, SERVERS, SINKS].contains(&used) && !ALONE.contains(&name));
             if !allowed.contains(&used) && !in_tests {
                 offenders.push(format!("{name} -> {used}"));
             }

@@ -4,6 +4,8 @@
 //!
 //! `tests/graph-sim/clients` holds the scripts and pins what they use by hash. Without a registry they are skipped, and
 //! that is said loudly: it says nothing about the simulator and the token-broker.
+//!
+//! What reads what sinks have written is installed in the same way (`tests/sinks`), and run by the tests themselves.
 
 mod contract;
 mod install;
@@ -12,7 +14,7 @@ mod provider;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -62,10 +64,25 @@ pub fn run() -> Result<ExitCode> {
 pub fn prepare() -> Result<()> {
     for clients in &install::ALL {
         if let Installed::Not(why) = clients.installed()? {
-            skip(clients, &why);
+            skip(clients, "did not read the simulator", &why);
         }
     }
-    Ok(())
+    prepare_sinks().map(drop)
+}
+
+/// Installs what tests of sinks run. Where that can't be had, a file says so: it tells these tests that they may skip
+/// what needs it, which they would otherwise not do. Returns how many are missing.
+pub fn prepare_sinks() -> Result<u64> {
+    let mut missing = 0;
+    for clients in &install::SINKS {
+        if let Installed::Not(why) = clients.installed()? {
+            skip(clients, "judge no sink", &why);
+            fs::create_dir_all(clients.home())?;
+            fs::write(clients.home().join("unreachable"), &why)?;
+            missing += 1;
+        }
+    }
+    Ok(missing)
 }
 
 /// Runs all of them against the simulator that was built last.
@@ -85,7 +102,7 @@ pub fn check() -> Result<Tally> {
                 }
             }
             Installed::Not(why) => {
-                skip(clients, &why);
+                skip(clients, "did not read the simulator", &why);
                 let others = [clients.provider, clients.contract];
                 let scripts = clients.scripts.len() + others.iter().flatten().count();
                 sum.skipped += scripts as u64;
@@ -95,12 +112,10 @@ pub fn check() -> Result<Tally> {
     Ok(sum)
 }
 
-fn skip(clients: &Clients, why: &str) {
+fn skip(clients: &Clients, what: &str, why: &str) {
     let line = "!".repeat(100);
-    let language = clients.language;
-    println!(
-        "{line}\nSKIPPED: the Graph clients in {language} did not read the simulator: {why}\n{line}"
-    );
+    let name = clients.name;
+    println!("{line}\nSKIPPED: the {name} {what}: {why}\n{line}");
 }
 
 /// Each script has a simulator of its own, for it lets days pass.
@@ -171,11 +186,6 @@ impl Drop for Simulator {
         }
         let _ = self.child.wait();
     }
-}
-
-/// Where the scripts and the pins are.
-fn folder() -> PathBuf {
-    workspace::root().join("tests/graph-sim/clients")
 }
 
 /// Copies the files of a folder of `clients`.

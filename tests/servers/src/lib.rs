@@ -1,8 +1,13 @@
-//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`, and a device for keys.
+//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`, a device for keys, and other people's
+//! programs that judge sinks.
 //!
 //! Each server has its own directory, its own ports on the loopback interface and its own passwords, so any number of
 //! them run side by side. It ends, and its temporary directory goes, when its value is dropped or when the process
 //! that started it dies, by whatever signal.
+#![allow(
+    clippy::print_stdout,
+    reason = "what a test can't do without is said where its output is read"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "servers of their own run in real time: to wait for one is to look again until a deadline"
@@ -10,9 +15,12 @@
 
 mod guard;
 mod home;
+mod moto;
+mod others;
 mod pki;
 mod ports;
 pub mod postgres;
+mod prism;
 mod process;
 mod programs;
 mod proxy;
@@ -21,9 +29,12 @@ mod run;
 mod softhsm;
 mod wait;
 
+pub use moto::Moto;
+pub use others::{Python, text as run_text};
 pub use pki::{Pki, Validity, app_certificate};
 pub use ports::free as free_port;
 pub use postgres::Postgres;
+pub use prism::Prism;
 pub use process::Process;
 pub use programs::missing;
 pub use proxy::Proxy;

@@ -1,13 +1,19 @@
 //! A program of the workspace that ends with the process that started it.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::guard::Guard;
 use crate::home::{Home, last_words};
 use crate::run::quoted;
+use crate::wait_until;
+
+/// Far more than a program of somebody else's takes to load on a busy machine.
+const STARTS: Duration = Duration::from_secs(180);
 
 /// A running program. It is asked to end (SIGTERM) when this value is dropped or when the process that started it
 /// dies, and ended ten seconds later.
@@ -19,7 +25,15 @@ pub struct Process {
 impl Process {
     /// Starts it. `directory` gets what it prints, in `server.log`, and stays.
     pub fn start(directory: &Path, command: &Command) -> Result<Self> {
-        let home = Home::new("process", Some(directory))?;
+        Self::in_home(Home::new("process", Some(directory))?, command)
+    }
+
+    /// Starts it with a directory that goes when it ends.
+    pub(crate) fn temporary(name: &str, command: &Command) -> Result<Self> {
+        Self::in_home(Home::new(name, None)?, command)
+    }
+
+    fn in_home(home: Home, command: &Command) -> Result<Self> {
         let program = Path::new(command.get_program());
         let mut script = String::new();
         for (name, value) in command.get_envs() {
@@ -45,6 +59,17 @@ impl Process {
             .start()
             .with_context(|| format!("start {}", process.name))?;
         Ok(process)
+    }
+
+    /// Waits until it takes connections; fails if it ends before.
+    pub(crate) fn until_it_listens(&self, port: u16) -> Result<()> {
+        wait_until(&format!("{} listens", self.name), STARTS, || {
+            if self.id().is_none() {
+                bail!("it ended: {}", self.last_words());
+            }
+            Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+        })
+        .with_context(|| self.last_words())
     }
 
     /// Its process id, if it has not ended.

@@ -1,4 +1,4 @@
-//! Installs clients from PyPI and npm into the target directory, once for each set of pins.
+//! Installs other people's programs from PyPI and npm into the target directory, once for each set of pins.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,17 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{copy, folder};
+use super::copy;
 use crate::command::{command, passes_with_output};
 use crate::{needs, workspace};
 
-/// Clients of one language.
+/// Programs of one language.
 pub struct Clients {
     /// For people.
-    pub language: &'static str,
-    /// Its folder in tests/graph-sim/clients.
+    pub name: &'static str,
+    /// Where its pins and scripts are, from the root of the workspace.
+    from: &'static str,
+    /// Its directory in `target/clients`.
     folder: &'static str,
     /// What is run, in this order.
     pub scripts: &'static [&'static str],
@@ -44,7 +46,8 @@ pub enum Installed {
 /// A language is an entry here.
 pub const ALL: [Clients; 2] = [
     Clients {
-        language: "Python",
+        name: "Graph clients in Python",
+        from: "tests/graph-sim/clients/python",
         folder: "python",
         scripts: &["tokens.py", "read.py"],
         provider: None,
@@ -53,7 +56,8 @@ pub const ALL: [Clients; 2] = [
         kind: Kind::Python,
     },
     Clients {
-        language: "Node",
+        name: "Graph clients in Node",
+        from: "tests/graph-sim/clients/node",
         folder: "node",
         scripts: &["tokens.mjs", "read.mjs"],
         provider: Some("provider.mjs"),
@@ -65,7 +69,8 @@ pub const ALL: [Clients; 2] = [
 
 /// Readers beside which Leastwise is measured.
 pub const PEERS: Clients = Clients {
-    language: "Python",
+    name: "readers of Microsoft 365 in Python",
+    from: "tests/graph-sim/clients/peers",
     folder: "peers",
     scripts: &[],
     provider: None,
@@ -73,6 +78,31 @@ pub const PEERS: Clients = Clients {
     pins: "requirements.txt",
     kind: Kind::Python,
 };
+
+/// What reads what sinks have written, and what plays the systems that they write to. Tests run them through
+/// `servers::Python` and `servers::Prism`, which look for them by these folders.
+pub const SINKS: [Clients; 2] = [
+    Clients {
+        name: "readers of sinks in Python",
+        from: "tests/sinks/python",
+        folder: "sinks-python",
+        scripts: &[],
+        provider: None,
+        contract: None,
+        pins: "requirements.txt",
+        kind: Kind::Python,
+    },
+    Clients {
+        name: "players of vendors in Node",
+        from: "tests/sinks/node",
+        folder: "sinks-node",
+        scripts: &[],
+        provider: None,
+        contract: None,
+        pins: "package-lock.json",
+        kind: Kind::Node,
+    },
+];
 
 /// How pip and npm tell that they reached nobody, or nobody who answers.
 const UNREACHABLE: [&str; 9] = [
@@ -100,7 +130,7 @@ impl Clients {
         if let Err(why) = missing {
             return Ok(Installed::Not(format!("{why:#}")));
         }
-        let home = workspace::target().join("clients").join(self.folder);
+        let home = self.home();
         // The last file to be written: without it nothing is known about the directory.
         let stamp = home.join("installed");
         let wanted = self.wanted()?;
@@ -111,11 +141,7 @@ impl Clients {
             fs::remove_dir_all(&home).with_context(|| format!("remove {}", home.display()))?;
         }
         fs::create_dir_all(&home).with_context(|| format!("make {}", home.display()))?;
-        println!(
-            "installing the Graph clients in {} into {}",
-            self.language,
-            home.display()
-        );
+        println!("installing the {} into {}", self.name, home.display());
         let (ok, printed) = self.install(&home)?;
         if ok {
             fs::write(stamp, wanted)?;
@@ -125,7 +151,12 @@ impl Clients {
         if says(&UNREACHABLE) && !says(&NOT_AS_PINNED) {
             return Ok(Installed::Not("the registry can't be reached".to_owned()));
         }
-        bail!("installing the Graph clients in {} failed", self.language)
+        bail!("installing the {} failed", self.name)
+    }
+
+    /// Where they are, or will be.
+    pub fn home(&self) -> PathBuf {
+        workspace::target().join("clients").join(self.folder)
     }
 
     /// What must be there: the pins, and for Python, of which one is in the directory, which it is.
@@ -190,6 +221,6 @@ impl Clients {
 
     /// Where its scripts are.
     pub fn scripts(&self) -> PathBuf {
-        folder().join(self.folder)
+        workspace::root().join(self.from)
     }
 }

@@ -92,6 +92,12 @@ impl Board {
     pub(crate) fn answer(&self, request: u64, heads: Heads) {
         self.change(|s| {
             for sink in &mut s.sinks {
+                for (tenant, head) in &heads {
+                    let standing = sink.tenants.entry(*tenant).or_default();
+                    if standing.settled < Some(head.changed) && standing.oldest.is_none() {
+                        standing.oldest = Some(head.changed);
+                    }
+                }
                 for (tenant, standing) in &mut sink.tenants {
                     // A ledger that went back is looked at before anything is said about it.
                     if heads

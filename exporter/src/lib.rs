@@ -11,6 +11,7 @@ mod cells;
 mod config;
 pub mod cursor;
 mod delivery;
+mod desk;
 mod error;
 mod feed;
 mod heads;

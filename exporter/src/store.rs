@@ -14,7 +14,7 @@ use crate::cursor::{self, Cursor};
 use crate::error::Error;
 
 pub(crate) use changes::{Place, Row, Writes};
-pub(crate) use rejects::{Reject, Which};
+pub(crate) use rejects::{Listed, Reject, Which};
 
 /// The format of the exporter's database, for [`Db::open`].
 pub const MIGRATIONS: Migrations = Migrations {

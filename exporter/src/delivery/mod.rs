@@ -17,11 +17,12 @@ use std::time::Duration;
 
 use proto::ids::{Closing, TenantId};
 use runtime::error::{Chain, Problem};
+use runtime::metrics::sinks as metrics;
 use runtime::retry::{Backoff, until};
 use runtime::{CancellationToken, Clock};
 use tokio::time::Instant;
 
-use crate::board::Board;
+use crate::board::{Board, Standing};
 use crate::config::SinkConfig;
 use crate::error::Error;
 use crate::feed::{Feed, Head, Heads};
@@ -29,7 +30,7 @@ use crate::lease::Leases;
 use crate::sink::Sink;
 use crate::store::{Place, Store};
 
-pub(crate) use changes::{Gate, Wishes, wanted};
+pub(crate) use changes::{Gate, Wishes, known, wanted};
 pub(crate) use plan::{Delivered, digest, plan};
 pub(crate) use quiet::Quiet;
 
@@ -41,6 +42,9 @@ const BACKOFF: Backoff = Backoff {
 
 /// When to look again at what another exporter is at.
 const ELSEWHERE: Duration = Duration::from_secs(1);
+
+/// How often the records that a sink has are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// Works for one sink.
 pub(crate) struct Worker {
@@ -68,6 +72,8 @@ pub(crate) struct Worker {
     pub wishes: Wishes,
     /// When the memory of what was removed was looked at last.
     pub expired: Option<Instant>,
+    /// When what it has was counted last.
+    pub counted: Option<Instant>,
 }
 
 /// A tenant that failed.
@@ -98,6 +104,7 @@ impl Worker {
                 return Ok(());
             }
             passed = round;
+            self.told().await;
             // Whoever waits for the delivery doesn't care whose it is.
             if self.others.is_empty() {
                 self.board.passed(self.number, round);
@@ -200,7 +207,7 @@ impl Worker {
         self.tries.remove(&tenant);
         self.checked.insert(tenant, newest);
         self.board.note(self.number, tenant, |s| {
-            (s.as_of, s.settled, s.problem) = (as_of, Some(newest), None);
+            (s.as_of, s.settled, s.problem, s.oldest) = (as_of, Some(newest), None, None);
         });
     }
 
@@ -211,6 +218,35 @@ impl Worker {
         self.board.note(self.number, tenant, |s| {
             (s.as_of, s.settled, s.problem) = (as_of, None, None)
         });
+    }
+
+    /// Tells the metrics what the sink lacks and has.
+    async fn told(&mut self) {
+        let behind: Vec<_> = self.board.read(|s| {
+            let sink = s.sinks.get(self.number);
+            let standings = sink.into_iter().flat_map(|sink| &sink.tenants);
+            let of = |(tenant, standing): (&TenantId, &Standing)| {
+                let allowed = s.heads.contains_key(tenant) && self.config.allows(*tenant);
+                standing.oldest.filter(|_| allowed)
+            };
+            standings.filter_map(of).collect()
+        });
+        let now = self.clock.micros();
+        let oldest = behind.iter().min().map_or(0, |c| now.saturating_sub(c.0));
+        let name = self.config.name();
+        metrics::lag(name, Duration::from_micros(oldest), behind.len() as u64);
+        let fresh = |at: Instant| at.elapsed() < COUNT_EVERY;
+        if !matches!(self.sink, Sink::Changes(_)) || self.counted.is_some_and(fresh) {
+            return;
+        }
+        self.counted = Some(Instant::now());
+        // Where this fails the pass has failed too, and said so.
+        if let (Ok(held), Ok(rejected)) =
+            (self.store.held(name).await, self.store.rejected(name).await)
+        {
+            metrics::records(name, "delivered", held);
+            metrics::records(name, "rejected", rejected);
+        }
     }
 
     /// Another exporter is at it.

@@ -126,14 +126,14 @@ impl Store {
         Ok(rows.into_iter().map(found).collect())
     }
 
-    /// How many records of the tenant a sink has.
-    pub(crate) async fn held(&self, place: &Place) -> Result<u64, Error> {
+    /// How many records of all tenants a sink has in the state that it was sent last.
+    pub(crate) async fn held(&self, sink: &str) -> Result<u64, Error> {
         let mut read = self.0.read().await.map_err(Error::Store)?;
-        let sql = "SELECT COUNT(*) FROM delivered
-            WHERE sink = ? AND tenant_id = ? AND digest IS NOT NULL AND sure = 1";
+        let sql = "SELECT COUNT(*) FROM delivered WHERE sink = ? AND digest IS NOT NULL AND sure = 1
+            AND NOT EXISTS (SELECT 1 FROM reject r WHERE r.sink = delivered.sink
+                AND r.tenant_id = delivered.tenant_id AND r.kind = delivered.kind AND r.key = delivered.key)";
         let rows: Option<u64> = query(sql)
-            .bind(&place.sink)
-            .bind(&place.tenant)
+            .bind(sink)
             .fetch_optional(&mut read)
             .await
             .map_err(Error::Store)?;

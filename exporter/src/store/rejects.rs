@@ -79,13 +79,12 @@ impl Store {
             .map_err(Error::Store)
     }
 
-    /// How many there are of a sink and tenant.
-    pub(crate) async fn rejected(&self, place: &Place) -> Result<u64, Error> {
+    /// How many there are of a sink.
+    pub(crate) async fn rejected(&self, sink: &str) -> Result<u64, Error> {
         let mut read = self.0.read().await.map_err(Error::Store)?;
-        let sql = "SELECT COUNT(*) FROM reject WHERE sink = ? AND tenant_id = ?";
+        let sql = "SELECT COUNT(*) FROM reject WHERE sink = ?";
         let rows: Option<u64> = query(sql)
-            .bind(&place.sink)
-            .bind(&place.tenant)
+            .bind(sink)
             .fetch_optional(&mut read)
             .await
             .map_err(Error::Store)?;

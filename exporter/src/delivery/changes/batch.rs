@@ -17,7 +17,7 @@ use crate::cursor::{Cursor, marked};
 use crate::error::Error;
 use crate::record;
 use crate::sink::{Change, ChangeSink, Limits, Refusal, Taken};
-use crate::store::{Reject, Row, Writes};
+use crate::store::{Place, Reject, Row, Store, Writes};
 
 /// The longest reason that is stored.
 const REASON: usize = 500;
@@ -93,7 +93,7 @@ impl Batch {
         seen: Closing,
         floor: Closing,
     ) -> Result<Batch, Error> {
-        let mut known = known(going, &wanted).await?;
+        let mut known = known(&going.course.store, &going.place, &wanted).await?;
         let mut batch = Batch {
             seen,
             ..Batch::default()
@@ -159,8 +159,10 @@ impl Batch {
     }
 }
 
-async fn known(
-    going: &Going<'_>,
+/// What the sink was sent of these, by kind and key.
+pub(crate) async fn known(
+    store: &Store,
+    place: &Place,
     wanted: &[Wanted],
 ) -> Result<BTreeMap<(&'static str, String), Delivered>, Error> {
     let mut known = BTreeMap::new();
@@ -168,11 +170,7 @@ async fn known(
     for kind in kinds {
         let of_kind = wanted.iter().filter(|w| w.kind == kind);
         let keys: Vec<_> = of_kind.map(|w| w.key.as_str()).collect();
-        let rows = going
-            .course
-            .store
-            .delivered(&going.place, kind, &keys)
-            .await?;
+        let rows = store.delivered(place, kind, &keys).await?;
         known.extend(rows.into_iter().map(|(key, d)| ((kind.name(), key), d)));
     }
     Ok(known)

@@ -125,7 +125,6 @@ impl Going<'_> {
             if take(&cursor, &from) == Taking::Ignore {
                 continue;
             }
-            self.oldest(batch.records.first().map(|r| Closing(r.closing)));
             let records = Batch::read(self, &batch.records, Closing(0), Closing(0)).await?;
             let next = advanced(&cursor, &to);
             if !self.deliver(records, &cursor, &next).await? {
@@ -140,10 +139,7 @@ impl Going<'_> {
         match (seen, moved) {
             // It said that there is more.
             (false, _) if cursor.closing < head.changed => Err(Error::Stopped { call: "Follow" }),
-            (false, _) => {
-                self.oldest(None);
-                Ok(Visit::AtHead(cursor.as_of))
-            }
+            (false, _) => Ok(Visit::AtHead(cursor.as_of)),
             (true, true) => Ok(Visit::More),
             // Only what is of other cursors.
             (true, false) => Ok(Visit::Waits(cursor.as_of)),
@@ -156,11 +152,5 @@ impl Going<'_> {
             Visit::More => Ok(Visit::Resynced),
             other => Ok(other),
         }
-    }
-
-    /// Notes the oldest change that the sink lacks.
-    fn oldest(&self, closing: Option<Closing>) {
-        let Course { board, number, .. } = self.course;
-        board.note(*number, self.tenant, |s| s.oldest = closing);
     }
 }

@@ -22,7 +22,7 @@ use crate::feed::Head;
 use crate::sink::{ChangeSink, Refusal};
 
 use course::{Course, Visit};
-pub(crate) use batch::wanted;
+pub(crate) use batch::{known, wanted};
 pub(crate) use gate::Gate;
 
 /// Tenants of a sink that are looked at side by side: pushes wait for each other, reading the ledger needn't.

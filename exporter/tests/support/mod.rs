@@ -13,8 +13,8 @@ use bus::{Bus, Keys, Topology, memory::Memory};
 use exporter::{Config, Deps, Exporter, SinkConfig};
 use proto::admin::v1::exporter_admin_client::ExporterAdminClient;
 use proto::admin::v1::{
-    ExporterStatusRequest, ListRejectsRequest, ResyncSinkRequest, SinkReject, SinkStatus,
-    TestSinkRequest, TestSinkResponse, WaitDeliveredRequest,
+    ExporterStatusRequest, ListRejectsRequest, ListSinksRequest, ResyncSinkRequest, SinkReject,
+    SinkStatus, SinkSummary, TestSinkRequest, TestSinkResponse, WaitDeliveredRequest,
 };
 use proto::feed::v1::feed_server::FeedServer;
 use proto::message::Body;
@@ -222,6 +222,12 @@ impl Rig {
             tenant_ids: vec![],
         };
         self.admin().resync_sink(request).await.unwrap();
+    }
+
+    /// Every sink.
+    pub async fn sinks(&self) -> Vec<SinkSummary> {
+        let listed = self.admin().list_sinks(ListSinksRequest {}).await;
+        listed.unwrap().into_inner().sinks
     }
 
     /// What sinks refused.

@@ -287,7 +287,6 @@ impl Going<'_> {
             true => before(end, sink.push(self.tenant, part, until)).await,
             false => Err(Refusal::Late),
         };
-        drop(turn);
         metrics::pushed(&self.course.name, outcome(&answer), begun.elapsed());
         let answer = answer.and_then(|taken| match taken.len() == part.len() {
             true => Ok(taken),
@@ -297,6 +296,8 @@ impl Going<'_> {
         });
         let random = super::super::spread(self.tenant, clock.micros());
         let refused = gate.note(answer.as_ref().err(), random);
+        // Only now: whoever is next has to know what came of it.
+        drop(turn);
         match (answer, refused) {
             (Ok(taken), _) => Ok(taken),
             (Err(Refusal::TooLarge), _) => Err(Halt::Content(Refusal::TooLarge.to_string())),

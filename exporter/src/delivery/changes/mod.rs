@@ -104,6 +104,7 @@ impl Worker {
                         .board
                         .read(|s| (s.round, s.heads.clone(), s.forced > seen));
                     seen = round;
+                    self.wish().await?;
                     let queued: BTreeSet<_> = queue.iter().map(|(t, _)| *t).collect();
                     let fresh = self.due(&heads, forced, true).into_iter();
                     queue.extend(fresh.filter(|(t, _)| !busy.contains_key(t) && !queued.contains(t)));

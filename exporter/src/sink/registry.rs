@@ -25,6 +25,11 @@ pub trait Settings {
         Ok(())
     }
 
+    /// Whether the sink finds people of its own by their sign-in names: then it can't use pseudonyms.
+    fn matches_people(&self) -> bool {
+        false
+    }
+
     /// The sink.
     ///
     /// # Errors
@@ -104,6 +109,11 @@ impl Target {
     /// `LW-6001`.
     pub fn check(&self, sink: &str) -> Result<(), Error> {
         self.settings().check(sink)
+    }
+
+    /// As [`Settings::matches_people`].
+    pub fn matches_people(&self) -> bool {
+        self.settings().matches_people()
     }
 
     /// As [`Settings::sink`].

@@ -80,6 +80,9 @@ pub struct Webhook {
     /// How access tokens for the receiver are got, where it wants some besides the signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth: Option<ClientCredentials>,
+    /// Whether the receiver finds people of its own by their sign-in names: pseudonyms are refused then.
+    #[serde(default)]
+    pub matches_people: bool,
     /// The way there.
     #[serde(default)]
     pub http: way::Settings,
@@ -113,6 +116,7 @@ impl Webhook {
             pushes_a_minute: None,
             answer_seconds: default_seconds(),
             oauth: None,
+            matches_people: false,
             http: way::Settings::default(),
             shows: Selection::default(),
         }
@@ -166,6 +170,10 @@ impl Settings for Webhook {
         }
         self.http.check(sink)?;
         self.shows.check(sink)
+    }
+
+    fn matches_people(&self) -> bool {
+        self.matches_people && self.shows.shows(RecordKind::User.name())
     }
 
     fn sink(&self, context: &Context) -> Result<Sink, Error> {

@@ -70,7 +70,12 @@ impl Desk {
             let gate = Gate::new(config.name(), limits);
             Ok(Ready { sink, gate })
         };
-        let made: Vec<_> = self.config.sinks.iter().map(make).collect::<Result<_, Error>>()?;
+        let made: Vec<_> = self
+            .config
+            .sinks
+            .iter()
+            .map(make)
+            .collect::<Result<_, Error>>()?;
         *sinks = Some(made.clone());
         Ok(made)
     }

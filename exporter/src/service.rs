@@ -101,7 +101,9 @@ impl Exporter {
             stop.clone(),
         ));
         let ready = self.desk.ready()?;
-        for (number, (sink_config, Ready { sink, gate })) in config.sinks.iter().zip(ready).enumerate() {
+        for (number, (sink_config, Ready { sink, gate })) in
+            config.sinks.iter().zip(ready).enumerate()
+        {
             let worker = Worker {
                 board: board.clone(),
                 feed: feed.clone(),

@@ -30,8 +30,14 @@ fn events(sim: &Sim<Webhook>) -> Vec<String> {
         let event = |e: &serde_json::Value| {
             let text = |v: &serde_json::Value| v.as_str().unwrap_or("-").to_owned();
             let kind = text(&e["type"]);
-            let kind = kind.trim_start_matches("leastwise.").trim_end_matches(".v1");
-            format!("{kind} {} {}", text(&e["subject"]), text(&e["data"]["name"]))
+            let kind = kind
+                .trim_start_matches("leastwise.")
+                .trim_end_matches(".v1");
+            format!(
+                "{kind} {} {}",
+                text(&e["subject"]),
+                text(&e["data"]["name"])
+            )
         };
         w.events().iter().map(event).collect()
     })
@@ -90,18 +96,33 @@ async fn a_sink_that_is_down_holds_up_no_other_and_gets_the_newest_states_only()
             let fine = s.sink != "down";
             assert_eq!(s.delivered, fine, "{s:?}");
             assert_eq!(s.problem.contains("LW-6040"), !fine, "{s:?}");
-            assert!(!s.problem.contains("canary") && !s.location.contains("canary"), "{s:?}");
+            assert!(
+                !s.problem.contains("canary") && !s.location.contains("canary"),
+                "{s:?}"
+            );
         }
     }
     assert_eq!(rig.users(), ["a/u1=Ann 7", "b/u1=Bea 7"]);
     let listed = rig.sinks().await;
-    assert_eq!((listed[0].breaker.as_str(), listed[0].delivered), ("open", 0));
-    assert_eq!((listed[1].breaker.as_str(), listed[1].delivered), ("closed", 2));
-    assert!(listed[0].lag_seconds > 0 && listed[1].lag_seconds == 0, "{listed:?}");
+    assert_eq!(
+        (listed[0].breaker.as_str(), listed[0].delivered),
+        ("open", 0)
+    );
+    assert_eq!(
+        (listed[1].breaker.as_str(), listed[1].delivered),
+        ("closed", 2)
+    );
+    assert!(
+        listed[0].lag_seconds > 0 && listed[1].lag_seconds == 0,
+        "{listed:?}"
+    );
     down.heal();
     rig.sync().await;
     let names = down.read(|w| w.events().to_vec());
-    let names: Vec<_> = names.iter().map(|e| e["data"]["displayName"].clone()).collect();
+    let names: Vec<_> = names
+        .iter()
+        .map(|e| e["data"]["displayName"].clone())
+        .collect();
     assert_eq!(names.len(), 2, "the newest states only: {names:?}");
 }
 
@@ -113,7 +134,10 @@ async fn a_test_says_what_would_go_and_sends_nothing() {
     rig.ledger.user(A, "u2", "Bob", &[]);
     rig.sync().await;
     let lacks = rig.test().await;
-    assert!(lacks.problem.is_empty() && lacks.changes.is_empty(), "{lacks:?}");
+    assert!(
+        lacks.problem.is_empty() && lacks.changes.is_empty(),
+        "{lacks:?}"
+    );
     rig.ledger.user(A, "u1", "Ann", &["e5"]);
     rig.ledger.user(A, "u3", "Cid", &[]);
     rig.ledger.remove(A, "user", "u2");
@@ -195,5 +219,10 @@ async fn addresses_by_which_a_machine_answers_are_not_called() {
     rig.ledger.user(A, "u1", "Ann", &[]);
     let waited = tokio::time::timeout(Duration::from_secs(60), rig.wait()).await;
     let sinks = waited.unwrap();
-    assert!(sinks[0].problem.contains("169.254.169.254 must not be called"), "{sinks:?}");
+    assert!(
+        sinks[0]
+            .problem
+            .contains("169.254.169.254 must not be called"),
+        "{sinks:?}"
+    );
 }

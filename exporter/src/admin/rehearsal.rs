@@ -115,7 +115,15 @@ impl Tally<'_> {
     async fn add(&mut self, records: &[Record]) -> Result<(), Error> {
         let Some(sink) = self.sink else {
             for r in records {
-                self.count(&r.kind, &r.key, if r.removed { Fate::Removed } else { Fate::Written });
+                self.count(
+                    &r.kind,
+                    &r.key,
+                    if r.removed {
+                        Fate::Removed
+                    } else {
+                        Fate::Written
+                    },
+                );
             }
             return Ok(());
         };
@@ -141,12 +149,15 @@ impl Tally<'_> {
 
     fn count(&mut self, kind: &str, key: &str, fate: Fate) {
         let (tenant, whole) = (self.tenant, self.whole);
-        let row = self.kinds.entry(kind.to_owned()).or_insert_with(|| SinkChanges {
-            tenant_id: tenant.to_string(),
-            kind: kind.to_owned(),
-            whole,
-            ..SinkChanges::default()
-        });
+        let row = self
+            .kinds
+            .entry(kind.to_owned())
+            .or_insert_with(|| SinkChanges {
+                tenant_id: tenant.to_string(),
+                kind: kind.to_owned(),
+                whole,
+                ..SinkChanges::default()
+            });
         match fate {
             Fate::Written => row.written += 1,
             Fate::Removed => row.removed += 1,

@@ -16,7 +16,9 @@ const METADATA: [IpAddr; 4] = [
 pub(super) fn allowed(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let special = match address {
-        IpAddr::V4(a) => a.is_link_local() || a.is_multicast() || a.is_broadcast() || a.octets()[0] == 0,
+        IpAddr::V4(a) => {
+            a.is_link_local() || a.is_multicast() || a.is_broadcast() || a.octets()[0] == 0
+        }
         IpAddr::V6(a) => a.is_unicast_link_local() || a.is_multicast() || a.is_unspecified(),
     };
     !special && !METADATA.contains(&address)

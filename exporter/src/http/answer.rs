@@ -45,7 +45,11 @@ mod tests {
         if let Some(after) = after {
             headers.insert(RETRY_AFTER, after.parse().unwrap());
         }
-        refusal(StatusCode::from_u16(status).unwrap(), &headers, 1_700_000_000)
+        refusal(
+            StatusCode::from_u16(status).unwrap(),
+            &headers,
+            1_700_000_000,
+        )
     }
 
     #[test]

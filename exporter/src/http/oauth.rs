@@ -137,9 +137,9 @@ impl Tokens {
             scope,
         } = &self.settings;
         let unusable = |why: String| Refusal::Unauthorized { why };
-        let secret = client_secret_file.read().map_err(|e| {
-            unusable(format!("{}: {e}", client_secret_file.path().display()))
-        })?;
+        let secret = client_secret_file
+            .read()
+            .map_err(|e| unusable(format!("{}: {e}", client_secret_file.path().display())))?;
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials")
             .append_pair("client_id", client_id)

@@ -223,7 +223,14 @@ impl<'a> Event<'a> {
             payload,
             ..
         } = change;
-        let (kind, happened) = (kind.name(), if payload.is_some() { "upserted" } else { "removed" });
+        let (kind, happened) = (
+            kind.name(),
+            if payload.is_some() {
+                "upserted"
+            } else {
+                "removed"
+            },
+        );
         let data = payload.as_deref().map(serde_json::from_slice).transpose()?;
         Ok(Event {
             specversion: "1.0",
@@ -292,7 +299,10 @@ impl Receiver {
         };
         let body = body.map_err(|e| unfit(e.to_string()))?;
         let seconds = self.clock.micros() / 1_000_000;
-        let files = [Some(&self.settings.secret_file), self.settings.old_secret_file.as_ref()];
+        let files = [
+            Some(&self.settings.secret_file),
+            self.settings.old_secret_file.as_ref(),
+        ];
         let keys = files.into_iter().flatten().map(key);
         let keys: Vec<_> = keys
             .collect::<Result<_, _>>()

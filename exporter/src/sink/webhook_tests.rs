@@ -49,7 +49,10 @@ fn an_event_says_the_same_each_time_and_nothing_of_what_was_removed() {
     let event = json(&first);
     assert_eq!(event["type"], "leastwise.user.upserted.v1");
     assert_eq!(event["source"], format!("/tenants/{TENANT}"));
-    assert_eq!((&event["subject"], &event["data"]["a"]), (&"u1".into(), &1.into()));
+    assert_eq!(
+        (&event["subject"], &event["data"]["a"]),
+        (&"u1".into(), &1.into())
+    );
     assert_eq!(event["sequence"], "00000000000000000007");
     let removed = json(&change(8, None));
     assert_eq!(removed["type"], "leastwise.user.removed.v1");
@@ -70,7 +73,10 @@ fn both_secrets_sign_while_one_takes_the_place_of_the_other() {
     let changes = [change(7, Some("{}")), change(8, None)];
     let request = receiver.request(tenant, &changes).unwrap();
     let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
-    assert_eq!(header("content-type"), "application/cloudevents-batch+json; charset=utf-8");
+    assert_eq!(
+        header("content-type"),
+        "application/cloudevents-batch+json; charset=utf-8"
+    );
     assert_eq!(header("webhook-timestamp"), "1614265330");
     let signatures = header("webhook-signature");
     let (new, older) = signatures.split_once(' ').unwrap();
@@ -83,7 +89,10 @@ fn both_secrets_sign_while_one_takes_the_place_of_the_other() {
     // Read for each push: whoever takes the file away stops the pushes, and no secret is told.
     fs::remove_file(&old).unwrap();
     let refused = receiver.request(tenant, &changes).unwrap_err();
-    assert!(matches!(&refused, Refusal::Unauthorized { why } if why.contains("old")), "{refused}");
+    assert!(
+        matches!(&refused, Refusal::Unauthorized { why } if why.contains("old")),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -106,16 +115,31 @@ fn what_is_wrong_is_said_without_secrets() {
         ),
         (|w| w.most_events = 0, "most_events"),
         (|w| w.pushes_a_minute = Some(0), "pushes_a_minute"),
-        (|w| w.secret_file = Path::new("/nowhere").to_owned().into(), "/nowhere"),
+        (
+            |w| w.secret_file = Path::new("/nowhere").to_owned().into(),
+            "/nowhere",
+        ),
         (|w| w.http.proxy = Some("socks5://x".into()), "proxy"),
-        (|w| w.shows.kinds = Some(vec!["users".into()]), "no kind `users`"),
+        (
+            |w| w.shows.kinds = Some(vec!["users".into()]),
+            "no kind `users`",
+        ),
     ] {
         let told = told(change);
-        assert!(told.contains(why) && !told.contains("canary"), "{why}: {told}");
+        assert!(
+            told.contains(why) && !told.contains("canary"),
+            "{why}: {told}"
+        );
     }
     fs::write(dir.path().join("short"), "whsec_c2hvcnQ=").unwrap();
     let mut short = receiver(dir.path(), |_| {}).settings;
     short.secret_file = dir.path().join("short").into();
-    assert!(short.check("hook").unwrap_err().to_string().contains("too short"));
+    assert!(
+        short
+            .check("hook")
+            .unwrap_err()
+            .to_string()
+            .contains("too short")
+    );
     assert_eq!(short.location(), "http://127.0.0.1:9/x");
 }

@@ -66,19 +66,22 @@ impl Store {
     /// Where a sink stands.
     pub(crate) async fn change_cursor(&self, place: &Place) -> Result<Cursor, Error> {
         let mut read = self.0.read().await.map_err(Error::Store)?;
-        let sql = "SELECT closing, key, as_of, mark FROM change_cursor WHERE sink = ? AND tenant_id = ?";
+        let sql =
+            "SELECT closing, key, as_of, mark FROM change_cursor WHERE sink = ? AND tenant_id = ?";
         let row: Option<(i64, String, i64, i64)> = query(sql)
             .bind(&place.sink)
             .bind(&place.tenant)
             .fetch_optional(&mut read)
             .await
             .map_err(Error::Store)?;
-        Ok(row.map_or_else(Cursor::default, |(closing, key, as_of, mark)| Cursor {
-            closing: Closing::from_db(closing),
-            key,
-            as_of: Closing::from_db(as_of),
-            mark: Closing::from_db(mark),
-        }))
+        Ok(
+            row.map_or_else(Cursor::default, |(closing, key, as_of, mark)| Cursor {
+                closing: Closing::from_db(closing),
+                key,
+                as_of: Closing::from_db(as_of),
+                mark: Closing::from_db(mark),
+            }),
+        )
     }
 
     /// What a sink was sent of these records.

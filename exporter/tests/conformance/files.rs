@@ -32,7 +32,12 @@ impl Subject for Files {
             let user: serde_json::Value = serde_json::from_str(line).unwrap();
             let text = |field: &str| user[field].as_str().unwrap().to_owned();
             let tenant = text("tenantId");
-            format!("{}/{}={}", &tenant[..1], text("userId"), text("displayName"))
+            format!(
+                "{}/{}={}",
+                &tenant[..1],
+                text("userId"),
+                text("displayName")
+            )
         };
         let mut users: Vec<_> = text.lines().map(user).collect();
         users.sort();

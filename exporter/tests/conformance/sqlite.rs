@@ -42,7 +42,8 @@ impl Subject for Sqlite {
     fn heal(&self) {}
 
     async fn alter(&self, rig: &Rig) -> bool {
-        rig.change_of(&self.0, "DELETE FROM record WHERE key = 'u1'").await;
+        rig.change_of(&self.0, "DELETE FROM record WHERE key = 'u1'")
+            .await;
         true
     }
 

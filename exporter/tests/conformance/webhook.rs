@@ -72,7 +72,8 @@ impl Subject for Webhook {
 
     fn config(&self) -> SinkConfig {
         let url = format!("{}/events", self.sim.url()).parse().unwrap();
-        let mut settings = exporter::sink::webhook::Webhook::new(url, self.secret.path().to_owned());
+        let mut settings =
+            exporter::sink::webhook::Webhook::new(url, self.secret.path().to_owned());
         settings.batch = self.batch;
         settings.answer_seconds = 2;
         SinkConfig::new(settings)
@@ -90,16 +91,25 @@ impl Subject for Webhook {
             if !text(&event, "type").starts_with("leastwise.user.") {
                 continue;
             }
-            let key = (text(&event, "source").to_owned(), text(&event, "subject").to_owned());
+            let key = (
+                text(&event, "source").to_owned(),
+                text(&event, "subject").to_owned(),
+            );
             let older = newest.get(&key);
             if older.is_none_or(|o| text(o, "sequence") < text(&event, "sequence")) {
                 newest.insert(key, event);
             }
         }
-        let upserted = newest.into_iter().filter(|(_, e)| text(e, "type").contains("upserted"));
+        let upserted = newest
+            .into_iter()
+            .filter(|(_, e)| text(e, "type").contains("upserted"));
         let user = |((source, key), event): ((String, String), Value)| {
             let tenant = source.trim_start_matches("/tenants/");
-            format!("{}/{key}={}", &tenant[..1], text(&event["data"], "displayName"))
+            format!(
+                "{}/{key}={}",
+                &tenant[..1],
+                text(&event["data"], "displayName")
+            )
         };
         upserted.map(user).collect()
     }

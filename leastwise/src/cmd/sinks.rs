@@ -175,7 +175,10 @@ impl Sinks {
                 };
                 let tenants = client.resync_sink(request).await.map_err(refused)?;
                 let (n, sink) = (tenants.into_inner().tenants, which.sink);
-                output::write(&format!("{sink} gets {n} tenants anew {}.\n", when(services)))
+                output::write(&format!(
+                    "{sink} gets {n} tenants anew {}.\n",
+                    when(services)
+                ))
             }
             Act::Rejects(rejects) => rejects.act(client, when(services)).await,
         }
@@ -206,7 +209,9 @@ async fn test(
         false => format!("{sink} can be used. Nothing was changed.\n"),
     };
     if tested.changes.iter().any(|c| c.whole) {
-        text.push_str("Everything is compared anew: records that the inventory lacks are removed too.\n");
+        text.push_str(
+            "Everything is compared anew: records that the inventory lacks are removed too.\n",
+        );
     }
     output::write(&text)
 }

@@ -144,7 +144,11 @@ impl Batch {
         let seen = self.seen != Closing(0);
         let mut clear = self.keys.clone();
         if replay {
-            let again: BTreeSet<_> = self.changes.iter().map(|c| (c.kind.name(), &c.key)).collect();
+            let again: BTreeSet<_> = self
+                .changes
+                .iter()
+                .map(|c| (c.kind.name(), &c.key))
+                .collect();
             clear.retain(|(kind, key)| !again.contains(&(kind.name(), key)));
         }
         Writes {

@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::feed::Head;
 use crate::sink::{ChangeSink, Refusal};
 
-use course::{Course, Visit};
 pub(crate) use batch::{known, wanted};
+use course::{Course, Visit};
 pub(crate) use gate::Gate;
 
 /// Tenants of a sink that are looked at side by side: pushes wait for each other, reading the ledger needn't.

@@ -34,9 +34,10 @@ impl Going<'_> {
             .collect();
         let mut found = Vec::new();
         while let Some(records) = snapshot.next().await? {
-            let asked = records
-                .into_iter()
-                .filter(|r| left.iter().any(|(kind, key)| *kind == r.kind && *key == r.key));
+            let asked = records.into_iter().filter(|r| {
+                left.iter()
+                    .any(|(kind, key)| *kind == r.kind && *key == r.key)
+            });
             found.extend(asked);
         }
         for r in &found {

@@ -7,17 +7,16 @@ use opentelemetry::KeyValue;
 use super::{Named, Newest, Seconds};
 
 /// From an answer in the same machine room to the longest time-outs.
-const LATENCY: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+const LATENCY: &[f64] = &[
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+];
 
 static PUSHES: Seconds = Seconds::new(
     "leastwise.sink.push.duration",
     "How long pushes take.",
     LATENCY,
 );
-static REJECTS: Named = Named::new(
-    "leastwise.sink.rejects",
-    "Records that sinks refused.",
-);
+static REJECTS: Named = Named::new("leastwise.sink.rejects", "Records that sinks refused.");
 static BREAKER: Newest = Newest::new(
     "leastwise.sink.breaker",
     "Whether a sink is left alone: 0 no, 1 it is tried, 2 yes.",

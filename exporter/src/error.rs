@@ -6,6 +6,8 @@ use proto::ids::TenantId;
 use runtime::Problem;
 use runtime::error::{Chain, Exit};
 
+use crate::sink::Refusal;
+
 /// Why the inventory did not reach a sink. Nothing is lost: the ledger has it, and the sink gets it later.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -136,6 +138,32 @@ pub enum Error {
         #[source]
         source: runtime::db::Error,
     },
+    /// A sink behind HTTP took nothing.
+    #[error("sink `{sink}`")]
+    Refused {
+        /// The sink.
+        sink: String,
+        /// What it said.
+        #[source]
+        source: Refusal,
+    },
+    /// A sink that failed is left alone for a while.
+    #[error("sink `{sink}` is left alone for a while")]
+    Held {
+        /// The sink.
+        sink: String,
+        /// Until when.
+        until: tokio::time::Instant,
+    },
+    /// The way to a sink behind HTTP can't be made.
+    #[error("sink `{sink}`")]
+    Client {
+        /// The sink.
+        sink: String,
+        /// What is wrong, and what to do.
+        #[source]
+        source: Box<Problem>,
+    },
     /// A part of the exporter ended by itself.
     #[error("a task of the exporter ended unexpectedly")]
     Task(#[source] tokio::task::JoinError),
@@ -170,6 +198,7 @@ impl Error {
             e if e.is_full_disk() => "LW-6010",
             Error::Config { .. }
             | Error::Settings { .. }
+            | Error::Client { .. }
             | Error::NoPostgres { .. }
             | Error::NotBuilt { .. } => "LW-6001",
             Error::Shrunk { .. } => "LW-6030",
@@ -185,6 +214,14 @@ impl Error {
             Error::File { .. } => "LW-6011",
             Error::InUse { .. } => "LW-6013",
             Error::Open { .. } | Error::Database { .. } => "LW-6012",
+            Error::Refused { source, .. } => match source {
+                Refusal::Transient { .. } | Refusal::Late => "LW-6040",
+                Refusal::Throttled { .. } => "LW-6041",
+                Refusal::Unauthorized { .. } => "LW-6042",
+                Refusal::Misplaced { .. } => "LW-6043",
+                Refusal::Permanent { .. } | Refusal::TooLarge => "LW-6044",
+            },
+            Error::Held { .. } => "LW-6045",
             Error::Task(_) => "LW-6005",
         }
     }
@@ -236,6 +273,23 @@ impl Error {
             Error::InUse { .. } => {
                 "give each installation a directory of its own; it is tried again by itself"
             }
+            Error::Client { source, .. } => &source.remedy,
+            Error::Refused { source, .. } => match source {
+                Refusal::Transient { .. } | Refusal::Late => {
+                    "look whether it works and can be reached; it is tried again by itself"
+                }
+                Refusal::Throttled { .. } => {
+                    "nothing, it goes on by itself; send less at once or a minute if it comes again and again"
+                }
+                Refusal::Unauthorized { .. } => {
+                    "renew the credentials in the files that the sink's settings name, or the rights that they have there; they are read anew by themselves"
+                }
+                Refusal::Misplaced { .. } => "check the address in the sink's settings",
+                Refusal::Permanent { .. } | Refusal::TooLarge => {
+                    "see in the sink's documentation what its settings have to be"
+                }
+            },
+            Error::Held { .. } => "see the message before it; it is tried again by itself",
             Error::Task(_) => "report this as a defect of Leastwise",
         }
     }
@@ -247,14 +301,18 @@ impl From<Error> for Problem {
             // What the system says about a file is half of the answer.
             Error::File { source, .. } => format!("{e}: {source}."),
             Error::Objects { source, .. } => format!("{e}: {}.", Chain(source.as_ref())),
-            Error::Open { source, .. } | Error::Settings { source, .. } => {
+            Error::Open { source, .. }
+            | Error::Settings { source, .. }
+            | Error::Client { source, .. } => {
                 format!("{e}: {}", source.what)
             }
+            Error::Refused { source, .. } => format!("{e}: {source}."),
             _ => format!("{e}."),
         };
         let exit = match &e {
             Error::Config { .. }
             | Error::Settings { .. }
+            | Error::Client { .. }
             | Error::NoPostgres { .. }
             | Error::NotBuilt { .. } => Exit::Usage,
             Error::File { .. } => Exit::Io,

@@ -128,7 +128,10 @@ impl Worker {
         cursor: &Cursor,
         shows: Option<Closing>,
     ) -> Result<Option<Closing>, Error> {
-        let need = need(&head, cursor, shows, self.checked.get(&tenant).copied());
+        let need = match self.wishes.resync.contains(&tenant) {
+            true => Need::Snapshot,
+            false => need(&head, cursor, shows, self.checked.get(&tenant).copied()),
+        };
         let changes = match need {
             Need::Nothing => return Ok(None),
             Need::Snapshot => Changes::Unknown,
@@ -252,6 +255,7 @@ impl Worker {
                 continue;
             }
             self.wrote(*tenant, written.get(tenant).copied().unwrap_or(0));
+            self.fulfilled(*tenant).await?;
             if *as_of >= head.changed {
                 self.settled(*tenant, *as_of, *head);
             } else {

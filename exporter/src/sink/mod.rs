@@ -1,5 +1,7 @@
-//! What a sink has to offer. There are two sorts: one that is replaced as a whole, and one that follows row by row.
+//! What a sink has to offer. There are three sorts: one that is replaced as a whole, one that follows row by row, and one
+//! that is sent changes.
 
+mod change;
 pub mod changes;
 pub mod database;
 pub mod files;
@@ -9,6 +11,7 @@ mod guard;
 mod partitioned;
 mod registry;
 mod snapshot;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 
+pub use change::{Change, ChangeSink, Limits, Refusal, Taken};
 pub use format::{Compression, CsvOptions, Format};
 pub use guard::Guard;
 pub use partitioned::Bucket;
@@ -26,13 +30,15 @@ pub use snapshot::{End, Snapshot, Update};
 use crate::cursor::Cursor;
 use crate::error::Error;
 
-/// A sink of either sort.
+/// A sink of one of the sorts.
 #[derive(Clone)]
 pub enum Sink {
     /// It is replaced as a whole.
     Snapshots(Arc<dyn SnapshotSink>),
     /// It follows row by row.
     Rows(Arc<dyn RowSink>),
+    /// It is sent changes.
+    Changes(Arc<dyn ChangeSink>),
 }
 
 impl Sink {
@@ -44,6 +50,11 @@ impl Sink {
     /// One that follows row by row.
     pub fn rows(sink: impl RowSink + 'static) -> Self {
         Sink::Rows(Arc::new(sink))
+    }
+
+    /// One that is sent changes.
+    pub fn changes(sink: impl ChangeSink + 'static) -> Self {
+        Sink::Changes(Arc::new(sink))
     }
 }
 

@@ -26,6 +26,11 @@ pub trait Settings {
         Ok(())
     }
 
+    /// Whether the sink finds people of its own by their sign-in names: then it can't use pseudonyms.
+    fn matches_people(&self) -> bool {
+        false
+    }
+
     /// The sink.
     ///
     /// # Errors
@@ -97,6 +102,8 @@ registry! {
     Postgres "postgres" super::database::Postgres,
     /// A package for an inventory adapter of FlexNet Manager Suite.
     Flexnet "flexnet" super::flexnet::Package,
+    /// A receiver of CloudEvents over HTTP.
+    Webhook "webhook" super::webhook::Webhook,
 }
 
 impl Target {
@@ -111,6 +118,11 @@ impl Target {
     /// `LW-6001`.
     pub fn check(&self, sink: &str) -> Result<(), Error> {
         self.settings().check(sink)
+    }
+
+    /// As [`Settings::matches_people`].
+    pub fn matches_people(&self) -> bool {
+        self.settings().matches_people()
     }
 
     /// As [`Settings::sink`].

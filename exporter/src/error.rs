@@ -97,6 +97,22 @@ pub enum Error {
         #[source]
         source: runtime::db::Error,
     },
+    /// The tables of a sink's database are not as the sink made them.
+    #[error("the sink's database {place}: {what}")]
+    Altered {
+        /// Its URL.
+        place: String,
+        /// What doesn't fit.
+        what: String,
+    },
+    /// A sink's database can't hold every text.
+    #[error("the sink's database {place} has the encoding {encoding}, not UTF8")]
+    Encoding {
+        /// Its URL.
+        place: String,
+        /// Its encoding.
+        encoding: String,
+    },
     /// A part of the exporter ended by itself.
     #[error("a task of the exporter ended unexpectedly")]
     Task(#[source] tokio::task::JoinError),
@@ -115,9 +131,35 @@ impl Error {
         }
     }
 
+    /// The database of a sink fails; `place` is its file or URL.
+    pub(crate) fn database(place: &str, source: runtime::db::Error) -> Error {
+        let place = place.to_owned();
+        Error::Database { place, source }
+    }
+
+    /// What PostgreSQL means by its refusal, where that has a code of its own.
+    fn refusal(&self) -> Option<Refusal> {
+        let Error::Database { source, .. } = self else {
+            return None;
+        };
+        let code = source.as_database_error()?.code()?;
+        Some(match &*code {
+            "42501" => Refusal::Rights,
+            // A statement that took too long, one that waited too long for a lock, a transaction that waited too long.
+            "57014" | "55P03" | "25P03" => Refusal::Time,
+            code if code.len() == 5 && code.starts_with("23") => Refusal::Constraint,
+            _ => return None,
+        })
+    }
+
     fn code(&self) -> &'static str {
         match self {
             e if e.is_full_disk() => "LW-6010",
+            Error::Altered { .. } => "LW-6021",
+            Error::Encoding { .. } => "LW-6024",
+            e if e.refusal() == Some(Refusal::Rights) => "LW-6020",
+            e if e.refusal() == Some(Refusal::Time) => "LW-6022",
+            e if e.refusal() == Some(Refusal::Constraint) => "LW-6023",
             Error::Config { .. } | Error::Settings { .. } | Error::NoPostgres { .. } => "LW-6001",
             Error::Feed { .. } | Error::Stopped { .. } => "LW-6002",
             Error::Record { .. } | Error::Id(_) => "LW-6003",
@@ -133,6 +175,19 @@ impl Error {
         match self {
             e if e.is_full_disk() => {
                 "free space on the disk of the sink; what stands there is intact, and the rest follows by itself"
+            }
+            Error::Altered { .. } => {
+                "undo it, or leave the field out with `shows`; or drop the table: the sink makes it anew and fills it. Columns, indexes and views of your own may stay"
+            }
+            Error::Encoding { .. } => "deliver to a database that was created with ENCODING 'UTF8'",
+            e if e.refusal() == Some(Refusal::Rights) => {
+                "start the exporter once with the role that owns the tables, and grant this one SELECT, INSERT, UPDATE and DELETE on all of them and TEMPORARY on the database; it is tried again by itself"
+            }
+            e if e.refusal() == Some(Refusal::Time) => {
+                "see who holds locks on the sink's tables, or raise `statement_seconds`, `lock_seconds` or `idle_seconds` of the sink; it is tried again by itself"
+            }
+            e if e.refusal() == Some(Refusal::Constraint) => {
+                "remove what somebody demands of the sink's tables (a constraint, a unique index, a column of their own without a default); it is tried again by itself"
             }
             Error::Config { .. } => "give each sink a name and a path of its own",
             Error::Settings { source, .. } => &source.remedy,
@@ -161,11 +216,24 @@ impl Error {
     }
 }
 
+/// What PostgreSQL means by a refusal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Rights,
+    Time,
+    Constraint,
+}
+
 impl From<Error> for Problem {
     fn from(e: Error) -> Problem {
         let what = match &e {
             // What the system says about a file is half of the answer.
             Error::File { source, .. } => format!("{e}: {source}."),
+            // So is what PostgreSQL says, unless it might quote what stands in a row.
+            Error::Database { source, .. } if e.refusal().is_some() => {
+                let said = source.as_database_error().map_or("", |d| d.message());
+                format!("{e}: {said}.")
+            }
             Error::Open { source, .. } | Error::Settings { source, .. } => {
                 format!("{e}: {}", source.what)
             }

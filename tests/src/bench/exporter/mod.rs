@@ -1,0 +1,54 @@
+//! What the exporter costs over the fastest way to write what its sinks write.
+
+mod ledger;
+mod postgres;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// What the command is asked for.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Interleaved pairs behind each ratio, of which the median counts
+    #[arg(long, default_value_t = 7)]
+    pairs: usize,
+    /// Users of the tenant
+    #[arg(long, default_value_t = 100_000)]
+    users: u64,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// A first export into PostgreSQL, over a plain COPY of the same rows
+    Postgres,
+}
+
+/// By name.
+type Figures = BTreeMap<&'static str, f64>;
+
+/// Runs it and prints the figures as one line of JSON.
+///
+/// # Errors
+/// When something can't be started.
+#[expect(clippy::print_stdout, reason = "what the command prints")]
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let mut figures = Figures::new();
+    runtime.block_on(async {
+        let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+        if wanted(Part::Postgres) {
+            postgres::measure(args, &mut figures).await?;
+        }
+        anyhow::Ok(())
+    })?;
+    println!("{}", serde_json::json!(figures));
+    Ok(ExitCode::SUCCESS)
+}

@@ -7,7 +7,7 @@ const CURSOR: &str = "SELECT closing, as_of, mark FROM cursor";
 #[tokio::test]
 async fn what_people_added_survives_and_what_is_selected_anew_is_sent_anew() {
     let ground = Ground::new();
-    let few = r#"{"kinds":["user","license_assignment","license_position"],
+    let few = r#"{"kinds":["organization","user","license_assignment","license_position"],
         "fields":{"user":["userId","displayName","mail","department"]},"names":{"user":{"mail":"e-mail"}}}"#;
     ground.delivered(&ground.showing(few)).await;
     ground.sql(
@@ -18,7 +18,7 @@ async fn what_people_added_survives_and_what_is_selected_anew_is_sent_anew() {
     // The same again changes nothing.
     assert_eq!(ground.showing(few).cursor(tenant()).await.unwrap(), at(5));
     // A field more, one less, and one under another name.
-    let more = r#"{"kinds":["user","license_assignment","license_position"],
+    let more = r#"{"kinds":["organization","user","license_assignment","license_position"],
         "fields":{"user":["userId","displayName","mail","country"]}}"#;
     let sink = ground.showing(more);
     let cursor = sink.cursor(tenant()).await.unwrap();
@@ -59,9 +59,9 @@ async fn a_table_that_somebody_changed_is_told_and_nothing_is_lost() {
             "ALTER TABLE \"user\" ADD COLUMN mail text",
         ),
         (
-            "DROP VIEW sam_finding, sam_holder_use, sam_holder, sam_assignment, sam_usage; ALTER TABLE \"user\" ALTER account_enabled TYPE text",
-            "\"account_enabled\" of type text instead of boolean",
-            "ALTER TABLE \"user\" ALTER account_enabled TYPE boolean USING account_enabled::boolean",
+            "DROP VIEW sam_finding, sam_holder_use, sam_holder, sam_assignment, sam_usage; ALTER TABLE \"user\" ALTER display_name TYPE integer USING 1",
+            "\"display_name\" of type integer instead of text",
+            "ALTER TABLE \"user\" ALTER display_name TYPE text USING 'Ann'",
         ),
         (
             "ALTER TABLE \"user\" DROP CONSTRAINT user_pkey",
@@ -83,9 +83,12 @@ async fn a_table_that_somebody_changed_is_told_and_nothing_is_lost() {
                 "{told}"
             );
         }
-        assert_eq!(ground.sql("SELECT display_name FROM \"user\""), "Ann");
-        assert_eq!(ground.sql(CURSOR), before);
         ground.sql(undo);
+        assert_eq!(
+            ground.sql("SELECT key, display_name FROM \"user\""),
+            "u1|Ann"
+        );
+        assert_eq!(ground.sql(CURSOR), before);
         assert_eq!(sink.cursor(tenant()).await.unwrap(), at(5));
     }
     // What the message says: a table that isn't there is made anew and filled.

@@ -83,7 +83,7 @@ registry! {
     Files "files" super::files::Directory,
     /// A SQLite file with a view for each kind.
     Sqlite "sqlite" super::database::Sqlite,
-    /// A PostgreSQL database with a view for each kind.
+    /// A PostgreSQL database with a table for each kind.
     Postgres "postgres" super::database::Postgres,
 }
 

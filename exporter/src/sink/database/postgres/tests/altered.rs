@@ -169,6 +169,15 @@ async fn a_lock_a_slow_statement_and_an_encoding_have_their_codes() {
     let said = told(slow, "LW-6022");
     assert!(said.contains("statement timeout"), "{said}");
     assert_eq!(sink.cursor(tenant()).await.unwrap(), at(9));
+    // The server's disk is full.
+    ground.sql(
+        "CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file'; END $$",
+    );
+    let full = sink.apply(tenant(), &at(9), &at(10), &records).await;
+    let said = told(full, "LW-6010");
+    assert!(said.contains("free space"), "{said}");
+    assert_eq!(sink.cursor(tenant()).await.unwrap(), at(9));
 
     ground
         .server

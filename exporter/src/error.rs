@@ -164,6 +164,22 @@ pub enum Error {
         #[source]
         source: Box<Problem>,
     },
+    /// The tables of a sink's database are not as the sink made them.
+    #[error("the sink's database {place}: {what}")]
+    Altered {
+        /// Its URL.
+        place: String,
+        /// What doesn't fit.
+        what: String,
+    },
+    /// A sink's database can't hold every text.
+    #[error("the sink's database {place} has the encoding {encoding}, not UTF8")]
+    Encoding {
+        /// Its URL.
+        place: String,
+        /// Its encoding.
+        encoding: String,
+    },
     /// A part of the exporter ended by itself.
     #[error("a task of the exporter ended unexpectedly")]
     Task(#[source] tokio::task::JoinError),
@@ -193,9 +209,35 @@ impl Error {
         }
     }
 
+    /// The database of a sink fails; `place` is its file or URL.
+    pub(crate) fn database(place: &str, source: runtime::db::Error) -> Error {
+        let place = place.to_owned();
+        Error::Database { place, source }
+    }
+
+    /// What PostgreSQL means by its refusal, where that has a code of its own.
+    fn denial(&self) -> Option<Denial> {
+        let Error::Database { source, .. } = self else {
+            return None;
+        };
+        let code = source.as_database_error()?.code()?;
+        Some(match &*code {
+            "42501" => Denial::Rights,
+            // A statement that took too long, one that waited too long for a lock, a transaction that waited too long.
+            "57014" | "55P03" | "25P03" => Denial::Time,
+            code if code.len() == 5 && code.starts_with("23") => Denial::Constraint,
+            _ => return None,
+        })
+    }
+
     fn code(&self) -> &'static str {
         match self {
             e if e.is_full_disk() => "LW-6010",
+            Error::Altered { .. } => "LW-6021",
+            Error::Encoding { .. } => "LW-6024",
+            e if e.denial() == Some(Denial::Rights) => "LW-6020",
+            e if e.denial() == Some(Denial::Time) => "LW-6022",
+            e if e.denial() == Some(Denial::Constraint) => "LW-6023",
             Error::Config { .. }
             | Error::Settings { .. }
             | Error::Client { .. }
@@ -230,6 +272,19 @@ impl Error {
         match self {
             e if e.is_full_disk() => {
                 "free space on the disk of the sink; what stands there is intact, and the rest follows by itself"
+            }
+            Error::Altered { .. } => {
+                "undo it, or leave the field out with `shows`; or drop the table: the sink makes it anew and fills it. Columns, indexes and views of your own may stay"
+            }
+            Error::Encoding { .. } => "deliver to a database that was created with ENCODING 'UTF8'",
+            e if e.denial() == Some(Denial::Rights) => {
+                "start the exporter once with the role that owns the tables, and grant this one SELECT, INSERT, UPDATE and DELETE on all of them and TEMPORARY on the database; it is tried again by itself"
+            }
+            e if e.denial() == Some(Denial::Time) => {
+                "see who holds locks on the sink's tables, or raise `statement_seconds`, `lock_seconds` or `idle_seconds` of the sink; it is tried again by itself"
+            }
+            e if e.denial() == Some(Denial::Constraint) => {
+                "remove what somebody demands of the sink's tables (a constraint, a unique index, a column of their own without a default); it is tried again by itself"
             }
             Error::Config { .. } => "give each sink a name and a path of its own",
             Error::Settings { source, .. } => &source.remedy,
@@ -295,12 +350,25 @@ impl Error {
     }
 }
 
+/// What PostgreSQL means by a refusal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Denial {
+    Rights,
+    Time,
+    Constraint,
+}
+
 impl From<Error> for Problem {
     fn from(e: Error) -> Problem {
         let what = match &e {
             // What the system says about a file is half of the answer.
             Error::File { source, .. } => format!("{e}: {source}."),
             Error::Objects { source, .. } => format!("{e}: {}.", Chain(source.as_ref())),
+            // So is what PostgreSQL says, unless it might quote what stands in a row.
+            Error::Database { source, .. } if e.denial().is_some() => {
+                let said = source.as_database_error().map_or("", |d| d.message());
+                format!("{e}: {said}.")
+            }
             Error::Open { source, .. }
             | Error::Settings { source, .. }
             | Error::Client { source, .. } => {

@@ -98,7 +98,7 @@ registry! {
     Changes "changes" super::changes::Feed,
     /// A SQLite file with a view for each kind.
     Sqlite "sqlite" super::database::Sqlite,
-    /// A PostgreSQL database with a view for each kind.
+    /// A PostgreSQL database with a table for each kind.
     Postgres "postgres" super::database::Postgres,
     /// A package for an inventory adapter of FlexNet Manager Suite.
     Flexnet "flexnet" super::flexnet::Package,

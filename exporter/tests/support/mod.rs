@@ -153,6 +153,11 @@ impl Rig {
         running.db.close().await;
     }
 
+    /// Changes the configuration; stop it first.
+    pub fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+    }
+
     pub async fn restart(&mut self) {
         self.stop().await;
         self.start().await;

@@ -1,6 +1,8 @@
 //! What the exporter costs over the fastest way to write what its sinks write.
 
 mod files;
+mod ledger;
+mod postgres;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ pub struct Args {
 enum Part {
     /// Files: NDJSON over writing the same bytes, Parquet beside the writer of Arrow, memory
     Files,
+    /// A first export into PostgreSQL, over a plain COPY of the same rows
+    Postgres,
 }
 
 /// By name.
@@ -48,6 +52,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let wanted = |part| args.only.is_empty() || args.only.contains(&part);
         if wanted(Part::Files) {
             files::measure(args, &mut figures).await?;
+        }
+        if wanted(Part::Postgres) {
+            postgres::measure(args, &mut figures).await?;
         }
         anyhow::Ok(())
     })?;

@@ -1,35 +1,15 @@
-//! What people configure of databases.
+//! What people configure of a PostgreSQL database.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "postgres")]
 use super::Database;
+use super::tables;
+use crate::config::Selection;
 use crate::error::Error;
 use crate::sink::{Context, Settings, Sink};
-
-/// A SQLite file with a view for each kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sqlite {
-    /// The file; created where it is missing.
-    pub path: PathBuf,
-}
-
-impl Settings for Sqlite {
-    fn resolve(&mut self, base: &Path) {
-        self.path = base.join(&self.path);
-    }
-
-    fn location(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    fn sink(&self, context: &Context) -> Result<Sink, Error> {
-        let database = Database::file(self.path.clone(), context.brake);
-        Ok(Sink::rows(database))
-    }
-}
 
 /// A sink in a PostgreSQL database, to which several exporters may deliver. What is absent has the defaults of the
 /// exporter's own database. Part of every build, so that one without PostgreSQL can say that it is.
@@ -62,6 +42,9 @@ pub struct Postgres {
     /// A transaction may do nothing for so long, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_seconds: Option<u64>,
+    /// Which kinds and fields it shows, and what their columns are called.
+    #[serde(default)]
+    pub shows: Selection,
 }
 
 impl Postgres {
@@ -132,12 +115,14 @@ impl Settings for Postgres {
     }
 
     fn check(&self, sink: &str) -> Result<(), Error> {
-        self.verify(sink)
+        self.verify(sink)?;
+        self.shows.check(sink)?;
+        tables::check(&self.shows, sink)
     }
 
     #[cfg(feature = "postgres")]
     fn sink(&self, _: &Context) -> Result<Sink, Error> {
-        let database = Database::server(self.database(), self.location());
+        let database = Database::new(self.database(), self.location(), &self.shows);
         Ok(Sink::rows(database))
     }
 

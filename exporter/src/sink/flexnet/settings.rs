@@ -54,6 +54,10 @@ impl Settings for Package {
         self.guard.check(sink)
     }
 
+    fn matches_people(&self) -> bool {
+        true
+    }
+
     fn sink(&self, context: &Context) -> Result<Sink, Error> {
         Ok(Sink::snapshots(FlexNet::new(
             self.clone(),

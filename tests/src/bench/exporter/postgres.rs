@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bus::{Bus, Keys, Topology, memory::Memory};
@@ -18,6 +18,7 @@ use runtime::db::{Db, Durability, Options};
 use runtime::{CancellationToken, Clock};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::ledger::{Ledger, TENANT};
 use super::{Args, Figures};

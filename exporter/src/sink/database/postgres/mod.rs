@@ -19,6 +19,7 @@ mod settings;
 mod shape;
 #[cfg(feature = "postgres")]
 mod sink;
+#[cfg(feature = "postgres")]
 mod tables;
 #[cfg(all(test, feature = "postgres"))]
 mod tests;

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "postgres")]
-use super::Database;
-use super::tables;
+use super::{Database, tables};
 use crate::config::Selection;
 use crate::error::Error;
 use crate::sink::{Context, Settings, Sink};
@@ -71,7 +70,9 @@ impl Postgres {
         self.database().check().map_err(|e| Error::Settings {
             sink: sink.to_owned(),
             source: Box::new(e),
-        })
+        })?;
+        self.shows.check(sink)?;
+        tables::check(&self.shows, sink)
     }
 
     #[cfg(not(feature = "postgres"))]
@@ -115,9 +116,7 @@ impl Settings for Postgres {
     }
 
     fn check(&self, sink: &str) -> Result<(), Error> {
-        self.verify(sink)?;
-        self.shows.check(sink)?;
-        tables::check(&self.shows, sink)
+        self.verify(sink)
     }
 
     #[cfg(feature = "postgres")]

@@ -36,16 +36,24 @@ impl From<db::Error> for Fault {
             db::Error::Database(d) if d.code().is_some_and(|c| c == "2BP01") => d.message(),
             _ => return Fault::Database(e),
         };
-        Fault::Altered(format!("{text}, because something of yours builds on it"))
+        Fault::Altered(format!("{text}: something of yours builds on it"))
     }
 }
 
 /// What stands there.
 struct Found {
-    /// Of each table and view of ours: whether it is a table, and its columns with their types.
-    relations: BTreeMap<String, (bool, Vec<(String, String)>)>,
+    /// What has the name of a kind.
+    relations: BTreeMap<String, Relation>,
     /// The columns that the sink made.
     made: BTreeMap<String, Vec<Made>>,
+}
+
+#[derive(Default)]
+struct Relation {
+    /// Not a view.
+    is_table: bool,
+    /// Its columns and their types.
+    columns: Vec<(String, String)>,
 }
 
 /// Brings the tables and views there.
@@ -95,7 +103,7 @@ pub(super) async fn bring(db: &Db, tables: &[Table]) -> Result<(), Fault> {
 impl Found {
     /// Views of our names: those of the first format.
     fn views(&self) -> Vec<&str> {
-        let views = self.relations.iter().filter(|(_, (table, _))| !table);
+        let views = self.relations.iter().filter(|(_, r)| !r.is_table);
         views.map(|(name, _)| name.as_str()).collect()
     }
 }
@@ -106,11 +114,11 @@ async fn find(c: &mut Connection) -> Result<Found, db::Error> {
         FROM unnest(?::text[]) AS each (name) JOIN pg_class c ON c.oid = to_regclass(quote_ident(each.name))
         JOIN pg_attribute a ON a.attrelid = c.oid WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum";
     let columns: Vec<(String, i64, String, String)> = query(sql).bind(&names).fetch_all(c).await?;
-    let mut relations: BTreeMap<String, (bool, Vec<_>)> = BTreeMap::new();
+    let mut relations: BTreeMap<String, Relation> = BTreeMap::new();
     for (relation, table, name, sql) in columns {
         let relation = relations.entry(relation).or_default();
-        relation.0 = table != 0;
-        relation.1.push((name, sql));
+        relation.is_table = table != 0;
+        relation.columns.push((name, sql));
     }
     let noted: Vec<(String, String, String)> = query("SELECT kind, field, name FROM sink_column")
         .fetch_all(c)
@@ -131,18 +139,18 @@ async fn one(
 ) -> Result<bool, Fault> {
     let altered = |why: String| Fault::Altered(format!("the table {} {why}", table.name()));
     let made = found.made.get(table.kind);
-    let has = match (found.relations.get(table.kind), made) {
-        (Some((true, has)), Some(_)) => has,
-        (Some((true, _)), None) => return Err(altered("is not the sink's".to_owned())),
+    let there = found.relations.get(table.kind).filter(|r| r.is_table);
+    let Some(there) = there else {
         // New, or somebody removed it; or it was a view of the first format.
-        (_, _) => {
-            create(c, table).await?;
-            return Ok(true);
-        }
+        create(c, table).await?;
+        return Ok(true);
     };
+    if made.is_none() {
+        return Err(altered("is not the sink's".to_owned()));
+    }
     let made = made.map(Vec::as_slice).unwrap_or_default();
     let known = |field: &str| columns(table.kind).iter().any(|c| c.json == field);
-    let steps = steps(table, has, made, known).map_err(altered)?;
+    let steps = steps(table, &there.columns, made, known).map_err(altered)?;
     if !keyed(c, table).await? {
         let key = table.key().join(", ");
         return Err(altered(format!("lacks its primary key ({key})")));

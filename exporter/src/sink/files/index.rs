@@ -133,7 +133,7 @@ pub(super) struct PartOf<'i> {
 }
 
 /// Hash over the hashes of parts.
-pub(in crate::sink) fn fingerprint(parts: &[PartOf<'_>]) -> String {
+pub(super) fn fingerprint(parts: &[PartOf<'_>]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(&part.content.sha256);

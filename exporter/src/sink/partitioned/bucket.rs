@@ -245,11 +245,8 @@ impl Place for Objects {
                 version: None,
             }),
         };
-        let payload = PutPayload::from(bytes);
-        let put = self
-            .store
-            .put_opts(&self.key(MANIFEST), payload, mode.into());
-        match put.await {
+        let (payload, key) = (PutPayload::from(bytes), self.key(MANIFEST));
+        match self.store.put_opts(&key, payload, mode.into()).await {
             Ok(put) => Ok(put.e_tag.unwrap_or_default()),
             Err(
                 object_store::Error::Precondition { .. }

@@ -52,7 +52,7 @@ fn every_sheet_is_there_and_the_same_content_is_the_same_file() {
     let position = Body::LicensePosition(Box::new(LicensePosition {
         sku_id: "e5".into(),
         assigned: 7,
-        consumed_units: Some(9),
+        consumed_units: 9,
         ..LicensePosition::default()
     }));
     let parts = [

@@ -140,17 +140,11 @@ impl Tokens {
         let secret = client_secret_file
             .read()
             .map_err(|e| unusable(format!("{}: {e}", client_secret_file.path().display())))?;
-        let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", client_id)
-            .append_pair("client_secret", secret.expose_secret());
-        if let Some(scope) = scope {
-            form.append_pair("scope", scope);
-        }
+        let body = form(client_id, &secret, scope.as_deref());
         let request = Request::post(token_url.as_str())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
-            .body(form.finish().into())
+            .body(body)
             .map_err(|e| unusable(e.to_string()))?;
         let asked = Instant::now();
         let answer = self.http.send(request, until).await.map_err(|e| match e {
@@ -167,4 +161,15 @@ impl Tokens {
             ends: asked + lasts.saturating_sub(EARLY.min(lasts / 2)),
         })
     }
+}
+
+fn form(client: &str, secret: &SecretString, scope: Option<&str>) -> Bytes {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", client)
+        .append_pair("client_secret", secret.expose_secret());
+    if let Some(scope) = scope {
+        form.append_pair("scope", scope);
+    }
+    form.finish().into()
 }

@@ -247,6 +247,12 @@ impl<'a> Event<'a> {
     }
 }
 
+fn no_json() -> Refusal {
+    Refusal::Permanent {
+        why: "a record is no JSON".to_owned(),
+    }
+}
+
 /// A short name of something.
 fn id(text: &str) -> String {
     let hash = Sha256::digest(text);
@@ -279,13 +285,8 @@ fn signature(key: &hmac::Key, id: &str, seconds: u64, body: &[u8]) -> String {
 }
 
 impl Receiver {
-    fn request(&self, tenant: TenantId, changes: &[Change]) -> Result<Request<Bytes>, Refusal> {
-        let unfit = |why: String| Refusal::Permanent { why };
-        let events = changes.iter().map(|c| Event::of(tenant, c));
-        let events: Vec<_> = events
-            .collect::<Result<_, _>>()
-            .map_err(|_| unfit("a record is no JSON".to_owned()))?;
-        let (media, name, body) = match events.as_slice() {
+    fn request(&self, events: &[Event<'_>]) -> Result<Request<Bytes>, Refusal> {
+        let (media, name, body) = match events {
             [event] if !self.settings.batch => (
                 "application/cloudevents+json; charset=utf-8",
                 event.id.clone(),
@@ -294,10 +295,10 @@ impl Receiver {
             _ => {
                 let ids: Vec<_> = events.iter().map(|e| e.id.as_str()).collect();
                 let media = "application/cloudevents-batch+json; charset=utf-8";
-                (media, id(&ids.join(" ")), serde_json::to_vec(&events))
+                (media, id(&ids.join(" ")), serde_json::to_vec(events))
             }
         };
-        let body = body.map_err(|e| unfit(e.to_string()))?;
+        let body = body.map_err(|_| no_json())?;
         let seconds = self.clock.micros() / 1_000_000;
         let files = [
             Some(&self.settings.secret_file),
@@ -373,7 +374,9 @@ impl ChangeSink for Receiver {
         changes: &[Change],
         until: Instant,
     ) -> Result<Vec<Taken>, Refusal> {
-        let request = self.request(tenant, changes)?;
+        let events = changes.iter().map(|c| Event::of(tenant, c));
+        let events: Vec<_> = events.collect::<Result<_, _>>().map_err(|_| no_json())?;
+        let request = self.request(&events)?;
         self.send(request, until).await?;
         Ok(vec![Taken::Done { remote: None }; changes.len()])
     }
@@ -382,7 +385,7 @@ impl ChangeSink for Receiver {
     /// should after a look at the credentials.
     async fn check(&self) -> Result<(), Refusal> {
         let until = Instant::now() + self.limits().timeout;
-        let request = self.request(TenantId::default(), &[])?;
+        let request = self.request(&[])?;
         match self.send(request, until).await {
             Err(Refusal::Permanent { .. } | Refusal::TooLarge) => Ok(()),
             Err(Refusal::Misplaced {

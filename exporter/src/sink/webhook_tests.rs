@@ -71,7 +71,11 @@ fn both_secrets_sign_while_one_takes_the_place_of_the_other() {
     });
     let tenant = TENANT.parse().unwrap();
     let changes = [change(7, Some("{}")), change(8, None)];
-    let request = receiver.request(tenant, &changes).unwrap();
+    let events: Vec<_> = changes
+        .iter()
+        .map(|c| Event::of(tenant, c).unwrap())
+        .collect();
+    let request = receiver.request(&events).unwrap();
     let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
     assert_eq!(
         header("content-type"),
@@ -88,7 +92,7 @@ fn both_secrets_sign_while_one_takes_the_place_of_the_other() {
     assert_eq!(older, signed(&old));
     // Read for each push: whoever takes the file away stops the pushes, and no secret is told.
     fs::remove_file(&old).unwrap();
-    let refused = receiver.request(tenant, &changes).unwrap_err();
+    let refused = receiver.request(&events).unwrap_err();
     assert!(
         matches!(&refused, Refusal::Unauthorized { why } if why.contains("old")),
         "{refused}"

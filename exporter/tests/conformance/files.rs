@@ -16,7 +16,7 @@ impl Files {
     }
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Subject for Files {
     fn name(&self) -> &'static str {
         "files"

@@ -19,7 +19,7 @@ impl Sqlite {
 const USERS: &str = "SELECT substr(tenant_id, 1, 1) || '/' || user_id || '=' || display_name
     FROM \"user\" ORDER BY tenant_id, user_id";
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Subject for Sqlite {
     fn name(&self) -> &'static str {
         "sqlite"

@@ -25,7 +25,7 @@ pub enum Trouble {
 }
 
 /// A sink that is tried.
-#[async_trait]
+#[async_trait(?Send)]
 pub trait Subject {
     /// As the table calls it.
     fn name(&self) -> &'static str;

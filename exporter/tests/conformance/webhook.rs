@@ -61,7 +61,7 @@ fn text<'a>(event: &'a Value, field: &str) -> &'a str {
     event[field].as_str().unwrap_or_default()
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Subject for Webhook {
     fn name(&self) -> &'static str {
         match self.batch {

@@ -82,7 +82,7 @@ impl Course<'_> {
                 return Ok(Visit::AtHead(cursor.as_of));
             }
         }
-        let work = |term| async move {
+        let work = move |term| async move {
             let going = Going {
                 course: self,
                 tenant,

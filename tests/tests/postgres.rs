@@ -9,7 +9,8 @@ use std::process::Command;
 use exporter::SinkConfig;
 use exporter::sink::database::Postgres;
 use servers::postgres::SUPERUSER;
-use tests::world::{Setting, Setup, World};
+use tests::compared::every_dataset;
+use tests::world::{Setting, World};
 
 const WRITE: &str = "LEASTWISE_WRITE_QUESTIONS";
 const DATABASE: &str = "inventory";
@@ -21,12 +22,11 @@ fn page() -> PathBuf {
 /// The tenant of the page, in a database.
 fn tenant(server: &servers::Postgres) -> World {
     server.create_database(DATABASE).unwrap();
-    let mut setup = Setup::users(500);
+    let mut setup = every_dataset(500);
     setup.sim.seed = 1;
     // The tenant shows who is who in its usage reports.
     setup.sim.concealed_names = false;
-    setup.datasets = Some(catalog::ALL.iter().map(|dataset| dataset.name).collect());
-    let mut world = World::still(Setting::Embedded, setup);
+    let mut world = World::new(Setting::Embedded, setup);
     let password_file = world.path("password");
     std::fs::write(&password_file, server.password()).unwrap();
     let sink = Postgres {

@@ -66,10 +66,7 @@ impl Database {
     }
 
     fn failed(&self, source: db::Error) -> Error {
-        Error::Database {
-            place: self.place.clone(),
-            source,
-        }
+        Error::database(&self.place, source)
     }
 }
 

@@ -4,8 +4,8 @@
 //! writing them. The CPU time is that of the whole process (Linux only).
 #![allow(clippy::print_stdout, reason = "the result is what it is for")]
 
-use exporter::sink::files::Files;
-use exporter::sink::{Snapshot, SnapshotSink as _};
+use exporter::sink::files::Directory;
+use exporter::sink::{Context, Settings as _, Sink, Snapshot};
 use futures::StreamExt as _;
 use prost::Message as _;
 use proto::feed::v1::{Record, SnapshotBatch};
@@ -29,7 +29,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     batches.push(Ok(batch(Vec::new(), true)));
     drop(records);
     let dir = tempfile::tempdir()?;
-    let sink = Files::new(dir.path().join("out"));
+    let context = Context {
+        name: "files".to_owned(),
+        brake: false,
+        clock: runtime::Clock::system(),
+    };
+    let Sink::Snapshots(sink) = Directory::new(dir.path().join("out")).sink(&context)? else {
+        return Err("files are replaced as a whole".into());
+    };
+    let _alone = sink.alone().await?.ok_or("another process is here")?;
     let tenant = TENANT.parse()?;
 
     let (start, cpu) = (Instant::now(), cpu_seconds());

@@ -51,10 +51,13 @@ fn lines(rig: &Rig) -> Vec<Value> {
         .collect()
 }
 
+/// Closing and name by tenant and key.
+type State = BTreeMap<(String, String), (u64, String)>;
+
 /// What a reader that does what the documentation says knows in the end: key and display name of users.
 fn state(lines: &[Value]) -> BTreeMap<String, String> {
-    let mut state: BTreeMap<(String, String), (u64, String)> = BTreeMap::new();
-    let mut begun: BTreeMap<String, BTreeMap<(String, String), (u64, String)>> = BTreeMap::new();
+    let mut state = State::new();
+    let mut begun: BTreeMap<String, State> = BTreeMap::new();
     for line in lines {
         let tenant = line["tenantId"].as_str().unwrap().to_owned();
         let key = || (tenant.clone(), line["key"].as_str().unwrap().to_owned());

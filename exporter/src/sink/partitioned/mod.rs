@@ -60,6 +60,10 @@ pub(super) trait Place: Send + Sync {
 pub(super) struct Stored {
     pub bytes: Vec<u8>,
     /// What its place tells it from others by; empty where there is none or nothing does.
+    #[cfg_attr(
+        not(feature = "object-store"),
+        allow(dead_code, reason = "only stores tell them apart")
+    )]
     pub version: String,
 }
 

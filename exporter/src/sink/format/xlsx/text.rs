@@ -9,7 +9,7 @@ const MOST_UNITS: usize = 32_767;
 const CUT: &str = "\u{2026}";
 
 /// Appends a text as XML. Excel reads `_xHHHH_` as a character, so where people wrote that, its first `_` is written
-/// so; a carriage return has to be written so, XML has none. Characters that neither has are replaced.
+/// so. Lines break as Excel's do, by a line feed. Characters that neither has are replaced.
 pub(super) fn escape(text: &str, out: &mut String) {
     let (text, cut) = fit(text);
     for (at, c) in text.char_indices() {
@@ -17,7 +17,8 @@ pub(super) fn escape(text: &str, out: &mut String) {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '\r' => out.push_str("_x000D_"),
+            '\r' if text[at..].starts_with("\r\n") => {}
+            '\r' => out.push('\n'),
             '_' if is_escape(&text[at..]) => out.push_str("_x005F_"),
             '\t' | '\n' => out.push(c),
             '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
@@ -96,8 +97,8 @@ mod tests {
         assert_eq!(escaped("a & <b>"), "a &amp; &lt;b&gt;");
         assert_eq!(escaped("_x0041_ _x00_"), "_x005F_x0041_ _x00_");
         assert_eq!(
-            escaped("a\0\u{1b}\r\n\u{ffff}"),
-            "a\u{fffd}\u{fffd}_x000D_\n\u{fffd}"
+            escaped("a\0\u{1b}\r\n\r\u{ffff}"),
+            "a\u{fffd}\u{fffd}\n\n\u{fffd}"
         );
         assert_eq!(escaped("=1+1"), "=1+1", "a text cell is no formula");
     }

@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::delivery::Gate;
 use crate::error::Error;
 use crate::feed::Feed;
-use crate::identity::Identities;
 use crate::service::Deps;
 use crate::sink::{Context, Sink};
 use crate::store::Store;
@@ -65,11 +64,7 @@ impl Desk {
                 name: config.name().to_owned(),
                 brake: self.brake,
                 clock: self.clock.clone(),
-                identities: Identities::new(
-                    self.db.clone(),
-                    self.clock.clone(),
-                    config.name().to_owned(),
-                ),
+                db: self.db.clone(),
             };
             let sink = config.target.sink(&context)?;
             let limits = match &sink {

@@ -21,7 +21,7 @@ fn webhook(sim: &Sim<Webhook>, dir: &Path, json: &str) -> SinkConfig {
 }
 
 fn start() -> Sim<Webhook> {
-    Sim::start(Webhook::default()).unwrap()
+    support::receiver(Webhook::default())
 }
 
 /// `type subject name` of each event.

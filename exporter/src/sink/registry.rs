@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use runtime::Clock;
+use runtime::db::Db;
 use serde::{Deserialize, Serialize};
 
 use super::Sink;
 use crate::error::Error;
-use crate::identity::Identities;
 
 /// What a sink can be told.
 pub trait Settings {
@@ -46,8 +46,8 @@ pub struct Context {
     pub brake: bool,
     /// What tells it the day.
     pub clock: Clock,
-    /// Whole numbers for objects, for systems without room for GUIDs.
-    pub identities: Identities,
+    /// The exporter's own database.
+    pub db: Db,
 }
 
 macro_rules! registry {

@@ -29,6 +29,17 @@ pub enum Verdict {
     Broken(String),
 }
 
+impl Verdict {
+    /// In words.
+    pub fn told(&self) -> &str {
+        match self {
+            Verdict::Holds => "holds",
+            Verdict::Meaningless(why) => why,
+            Verdict::Broken(why) => why,
+        }
+    }
+}
+
 const fn case(name: &'static str, what: What) -> Case {
     Case { name, what }
 }

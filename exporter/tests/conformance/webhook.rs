@@ -9,7 +9,7 @@ use serde_json::Value;
 use sink_sim::{Clock, Fault, Reply, Request, Rule, Sim, Vendor};
 
 use crate::subject::{Subject, Trouble};
-use crate::support::Rig;
+use crate::support::{Rig, receiver};
 
 /// A receiver that may refuse a record.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl Webhook {
         let secret = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(secret.path(), "0123456789abcdef").unwrap();
         Webhook {
-            sim: Sim::start(Receiver::default()).unwrap(),
+            sim: receiver(Receiver::default()),
             batch: false,
             secret,
         }

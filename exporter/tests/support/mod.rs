@@ -33,6 +33,12 @@ pub fn directory(path: PathBuf) -> SinkConfig {
     SinkConfig::new(exporter::sink::files::Directory::new(path))
 }
 
+/// Serves a vendor. It brings a runtime of its own, which can't begin within another one.
+pub fn receiver<V: sink_sim::Vendor>(vendor: V) -> sink_sim::Sim<V> {
+    let started = std::thread::spawn(|| sink_sim::Sim::start(vendor));
+    started.join().unwrap().unwrap()
+}
+
 /// A sink that is a SQLite file.
 pub fn sqlite(path: PathBuf) -> SinkConfig {
     SinkConfig::new(exporter::sink::database::Sqlite { path })

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::FlexNet;
 use super::rows::Fallback;
 use crate::error::Error;
+use crate::identity::Identities;
 use crate::sink::{Context, Guard, Settings, Sink};
 
 /// A directory with the tables that an inventory adapter of FlexNet Manager Suite reads.
@@ -61,7 +62,11 @@ impl Settings for Package {
     fn sink(&self, context: &Context) -> Result<Sink, Error> {
         Ok(Sink::snapshots(FlexNet::new(
             self.clone(),
-            context.identities.clone(),
+            Identities::new(
+                context.db.clone(),
+                context.clock.clone(),
+                context.name.clone(),
+            ),
         )))
     }
 }

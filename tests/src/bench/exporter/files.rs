@@ -147,6 +147,7 @@ async fn export(home: &Path, format: &str, snapshot: Snapshot) -> Result<f64> {
         name: "files".to_owned(),
         brake: false,
         clock: Clock::system(),
+        db: super::database(home).await?,
     };
     let Sink::Snapshots(sink) = config.target.sink(&context)? else {
         bail!("files are replaced as a whole");

@@ -5,9 +5,11 @@ mod ledger;
 mod postgres;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use runtime::db::{Db, Durability, Options};
 
 /// What the command is asked for.
 #[derive(clap::Args)]
@@ -60,4 +62,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     })?;
     println!("{}", serde_json::json!(figures));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A new database for an exporter.
+async fn database(home: &Path) -> Result<Db> {
+    let options = Options {
+        path: home.join("exporter.db"),
+        durability: Durability::Full,
+        brake: false,
+    };
+    Ok(Db::open(&options, &exporter::MIGRATIONS).await?)
 }

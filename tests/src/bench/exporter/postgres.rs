@@ -123,9 +123,12 @@ async fn exported(ledger: &Ledger, sink: Postgres, store: &Path) -> Result<Durat
 
 /// The tables, without rows.
 async fn emptied(sink: &Postgres) -> Result<()> {
+    let home = tempfile::tempdir()?;
     let context = Context {
         name: "plain".into(),
         brake: false,
+        clock: Clock::system(),
+        db: super::database(home.path()).await?,
     };
     let Sink::Rows(sink) = SinkConfig::new(sink.clone()).target.sink(&context)? else {
         anyhow::bail!("a sink of rows");

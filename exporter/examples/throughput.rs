@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use prost::Message as _;
 use proto::feed::v1::{Record, SnapshotBatch};
 use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState, User};
+use runtime::db::{Db, Durability, Options};
 use tokio::time::Instant;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -29,10 +30,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     batches.push(Ok(batch(Vec::new(), true)));
     drop(records);
     let dir = tempfile::tempdir()?;
+    let options = Options {
+        path: dir.path().join("exporter.db"),
+        durability: Durability::Full,
+        brake: false,
+    };
     let context = Context {
         name: "files".to_owned(),
         brake: false,
         clock: runtime::Clock::system(),
+        db: Db::open(&options, &exporter::MIGRATIONS).await?,
     };
     let Sink::Snapshots(sink) = Directory::new(dir.path().join("out")).sink(&context)? else {
         return Err("files are replaced as a whole".into());

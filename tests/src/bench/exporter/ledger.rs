@@ -106,7 +106,7 @@ fn record(n: u64, closing: u64) -> Record {
         given_name: text("Given"),
         surname: Some(format!("Surname {n}")),
         mail: Some(format!("given.surname{n}@contoso.example")),
-        account_enabled: Some(n % 20 != 0),
+        account_enabled: Some(!n.is_multiple_of(20)),
         user_type: text("Member"),
         employee_id: Some(format!("E{n:07}")),
         department: text("Research and development"),

@@ -265,13 +265,8 @@ fn a_flexnet_package_with_a_fault_is_refused_as_a_whole() {
     let long = format!("1,{long},,,,,,,,");
     // 33 characters that take two places each.
     let wide = format!("1,{},,,,,,,,", "\u{1f600}".repeat(33));
-    type Case = (
-        &'static [&'static str],
-        &'static [&'static str],
-        &'static [&'static str],
-        &'static str,
-    );
-    let cases: [Case; 13] = [
+    type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str], &'a str);
+    let cases: [Case<'_>; 13] = [
         (&[",E5,,,,,"], &[], &[], "ExternalLicenseID: a key is null"),
         (
             &["1,E5,,,,,", "1,E3,,,,,"],

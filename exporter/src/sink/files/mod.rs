@@ -1,6 +1,6 @@
 //! A directory with the current inventory: one file a kind, all tenants in it, or one workbook, and a manifest.
 //!
-//! Mapping: `PATH/<kind>.<format>`, one record a row ordered by tenant and key, as its [format](super::format) has it; the
+//! Mapping: `PATH/<kind>.<format>`, one record a row ordered by tenant and key, as its format (`format`) has it; the
 //! same content gives the same bytes. Idempotency: each file is replaced as a whole by a rename, the manifest last. Snapshots are
 //! rendered below `PATH/.spool` first and stay there as the parts of the next files; of kinds that didn't change, the
 //! old part is the new one.

@@ -1,7 +1,7 @@
 //! FlexNet Manager Suite: the tables of an inventory adapter, as a package of CSV files.
 //!
-//! Mapping: [`rows`], which reads like the vendor's object model. Idempotency: an object's number stays its own
-//! ([`Identities`]), the package is always the whole of all tenants, and its manifest is written last; loading it twice
+//! Mapping: `rows`, which reads like the vendor's object model. Idempotency: an object's number stays its own
+//! (`identity`), the package is always the whole of all tenants, and its manifest is written last; loading it twice
 //! is loading it once. What FlexNet does with rows that are no longer in the package is the adapter's matter.
 
 mod package;

@@ -4,12 +4,13 @@
 //! writing them. The CPU time is that of the whole process (Linux only).
 #![allow(clippy::print_stdout, reason = "the result is what it is for")]
 
-use exporter::sink::files::Files;
-use exporter::sink::{Snapshot, SnapshotSink as _};
+use exporter::sink::files::Directory;
+use exporter::sink::{Context, Settings as _, Sink, Snapshot};
 use futures::StreamExt as _;
 use prost::Message as _;
 use proto::feed::v1::{Record, SnapshotBatch};
 use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState, User};
+use runtime::db::{Db, Durability, Options};
 use tokio::time::Instant;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -29,7 +30,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     batches.push(Ok(batch(Vec::new(), true)));
     drop(records);
     let dir = tempfile::tempdir()?;
-    let sink = Files::new(dir.path().join("out"));
+    let options = Options {
+        path: dir.path().join("exporter.db"),
+        durability: Durability::Full,
+        brake: false,
+    };
+    let context = Context {
+        name: "files".to_owned(),
+        brake: false,
+        clock: runtime::Clock::system(),
+        db: Db::open(&options, &exporter::MIGRATIONS).await?,
+    };
+    let Sink::Snapshots(sink) = Directory::new(dir.path().join("out")).sink(&context)? else {
+        return Err("files are replaced as a whole".into());
+    };
+    let _alone = sink.alone().await?.ok_or("another process is here")?;
     let tenant = TENANT.parse()?;
 
     let (start, cpu) = (Instant::now(), cpu_seconds());

@@ -54,6 +54,8 @@ pub(crate) struct Standing {
     pub settled: Option<Closing>,
     /// Records written or removed since the process started.
     pub written: u64,
+    /// The oldest change that the sink is known to lack.
+    pub oldest: Option<Closing>,
     /// The last failure.
     pub problem: Option<String>,
 }
@@ -90,6 +92,12 @@ impl Board {
     pub(crate) fn answer(&self, request: u64, heads: Heads) {
         self.change(|s| {
             for sink in &mut s.sinks {
+                for (tenant, head) in &heads {
+                    let standing = sink.tenants.entry(*tenant).or_default();
+                    if standing.settled < Some(head.changed) && standing.oldest.is_none() {
+                        standing.oldest = Some(head.changed);
+                    }
+                }
                 for (tenant, standing) in &mut sink.tenants {
                     // A ledger that went back is looked at before anything is said about it.
                     if heads

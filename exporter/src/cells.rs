@@ -28,6 +28,12 @@ pub(crate) enum Cell<'a> {
 #[error("{0}")]
 pub(crate) struct Mismatch(String);
 
+impl Mismatch {
+    pub(crate) fn new(why: &str) -> Self {
+        Mismatch(why.to_owned())
+    }
+}
+
 impl serde::ser::Error for Mismatch {
     fn custom<T: Display>(message: T) -> Self {
         Mismatch(message.to_string())

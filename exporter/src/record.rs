@@ -7,6 +7,7 @@ use proto::kind::RecordKind;
 use proto::shape::{self, Column};
 use serde::Serialize;
 
+use crate::config::{Selection, Shown};
 use crate::error::Error;
 
 /// The projection of users.
@@ -41,6 +42,26 @@ pub(crate) fn columns(kind: &str) -> &'static [Column] {
 /// Appends a message as JSON: lowerCamelCase, zeros and false written, absent values as null.
 pub(crate) fn json<M: Serialize>(message: &M, out: &mut Vec<u8>) -> serde_json::Result<()> {
     serde_json::to_writer(out, message)
+}
+
+/// Appends the fields of a record that a sink shows, under the names that it gives them, as JSON.
+pub(crate) fn chosen(
+    selection: &Selection,
+    kind: RecordKind,
+    body: &Body,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    if selection.is_whole(kind.name()) {
+        return json(body, out);
+    }
+    let mut fields = serde_json::to_value(body)?;
+    let mut chosen = serde_json::Map::new();
+    for Shown { column, name, .. } in selection.columns(kind.name()) {
+        let value = fields.get_mut(column.json).map(serde_json::Value::take);
+        let name = name.unwrap_or_else(|| column.json.to_owned());
+        chosen.insert(name, value.unwrap_or_default());
+    }
+    json(&chosen, out)
 }
 
 /// A record that can't be read or written.

@@ -1,7 +1,6 @@
 //! Puts the exporter together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use bus::Bus;
 use proto::admin::v1::exporter_admin_server::ExporterAdminServer;
@@ -12,12 +11,10 @@ use tokio::task::JoinSet;
 
 use crate::board::Board;
 use crate::config::Config;
-use crate::delivery::{Quiet, Worker};
+use crate::delivery::{Quiet, Wishes, Worker};
+use crate::desk::{Desk, Ready};
 use crate::error::Error;
-use crate::feed::Feed;
 use crate::lease::Leases;
-use crate::sink::Context;
-use crate::store::Store;
 use crate::{announce, heads};
 
 /// What the exporter uses.
@@ -38,15 +35,13 @@ pub struct Deps {
 /// The exporter. Clones are one.
 #[derive(Clone)]
 pub struct Exporter {
-    config: Arc<Config>,
     deps: Deps,
-    board: Board,
-    brake: bool,
+    desk: Desk,
 }
 
 /// The exporter's admin service.
 #[derive(Clone)]
-pub struct Admin(pub(crate) Board);
+pub struct Admin(pub(crate) Desk);
 
 impl Exporter {
     /// An exporter that works once it is [run](Exporter::run).
@@ -61,24 +56,23 @@ impl Exporter {
                 .iter()
                 .map(|s| (s.name().to_owned(), s.location())),
         );
-        Ok(Exporter {
-            config: Arc::new(config),
-            deps,
-            board,
-            brake: false,
-        })
+        let desk = Desk::new(config, board, &deps);
+        Ok(Exporter { deps, desk })
     }
 
     /// For tests under tokio's paused clock: the databases of sinks keep it from advancing while they work, as
     /// [`runtime::db::Options::brake`] says.
     #[must_use]
     pub fn with_brake(self, brake: bool) -> Exporter {
-        Exporter { brake, ..self }
+        Exporter {
+            deps: self.deps,
+            desk: self.desk.with_brake(brake),
+        }
     }
 
     /// The admin service, for a gRPC server or a local channel.
     pub fn admin(&self) -> ExporterAdminServer<Admin> {
-        ExporterAdminServer::new(Admin(self.board.clone()))
+        ExporterAdminServer::new(Admin(self.desk.clone()))
     }
 
     /// Delivers until `stop`.
@@ -87,31 +81,36 @@ impl Exporter {
     /// When the queue is closed, or a part of the exporter ends by itself. A sink that fails is no error.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Problem> {
         let stop = stop.child_token();
-        let feed = Feed::new(self.deps.feed.clone());
+        let Desk {
+            config,
+            board,
+            feed,
+            store,
+            ..
+        } = &self.desk;
         let mut tasks = JoinSet::new();
         tasks.spawn(announce::run(
             self.deps.bus.clone(),
-            self.board.clone(),
+            board.clone(),
             stop.clone(),
         ));
         tasks.spawn(heads::run(
-            self.board.clone(),
+            board.clone(),
             feed.clone(),
-            self.config.poll,
+            config.poll,
             stop.clone(),
         ));
-        for (number, config) in self.config.sinks.iter().enumerate() {
-            let context = Context {
-                name: config.name().to_owned(),
-                brake: self.brake,
-            };
+        let ready = self.desk.ready()?;
+        for (number, (sink_config, Ready { sink, gate })) in
+            config.sinks.iter().zip(ready).enumerate()
+        {
             let worker = Worker {
-                board: self.board.clone(),
+                board: board.clone(),
                 feed: feed.clone(),
-                store: Store::new(self.deps.db.clone()),
+                store: store.clone(),
                 clock: self.deps.clock.clone(),
-                config: config.clone(),
-                sink: config.target.sink(&context)?,
+                config: sink_config.clone(),
+                sink: sink.clone(),
                 number,
                 tries: BTreeMap::new(),
                 checked: BTreeMap::new(),
@@ -120,9 +119,13 @@ impl Exporter {
                     db: self.deps.db.clone(),
                     holder: self.deps.holder.clone(),
                     clock: self.deps.clock.clone(),
-                    lasts: self.config.lease,
+                    lasts: config.lease,
                 },
                 others: BTreeSet::new(),
+                gate: gate.clone(),
+                wishes: Wishes::default(),
+                expired: None,
+                counted: None,
             };
             tasks.spawn(worker.run(stop.clone()));
         }
@@ -133,7 +136,7 @@ impl Exporter {
             let ended = ended.unwrap_or_else(|e| Err(Error::Task(e).into()));
             outcome = outcome.and(ended);
         }
-        self.board.close();
+        board.close();
         outcome
     }
 }

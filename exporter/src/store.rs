@@ -1,4 +1,8 @@
-//! The exporter's own database: where sinks stand that can't keep it themselves.
+//! The exporter's own database: where sinks stand that can't keep it themselves, and what they were sent.
+
+mod changes;
+mod rejects;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +13,21 @@ use crate::config::SinkConfig;
 use crate::cursor::{self, Cursor};
 use crate::error::Error;
 
+pub(crate) use changes::{Place, Row, Writes};
+pub(crate) use rejects::{Listed, Reject, Which};
+
 /// The format of the exporter's database, for [`Db::open`].
 pub const MIGRATIONS: Migrations = Migrations {
-    sqlite: &[(1, include_str!("../migrations/sqlite/1_cursors.sql"))],
+    sqlite: &[
+        (1, include_str!("../migrations/sqlite/1_cursors.sql")),
+        (2, include_str!("../migrations/sqlite/2_changes.sql")),
+        (3, include_str!("../migrations/sqlite/3_external_ids.sql")),
+    ],
     postgres: &[
         (1, include_str!("../migrations/postgres/1_cursors.sql")),
         (2, include_str!("../migrations/postgres/2_leases.sql")),
+        (3, include_str!("../migrations/postgres/3_changes.sql")),
+        (4, include_str!("../migrations/postgres/4_external_ids.sql")),
     ],
 };
 

@@ -78,6 +78,8 @@ enum Command {
     Runs(cmd::runs::Runs),
     /// Objects that could not be read: which, why, and whether this release can read them.
     Setaside(cmd::setaside::Setaside),
+    /// What brings the inventory into other systems: whether it works, what it would be sent, what it refused.
+    Sinks(cmd::sinks::Sinks),
     /// Erase people from the inventory, and see or lift that.
     Privacy(cmd::privacy::Privacy),
     /// Tenants, what their apps may, and which of them are in the token-broker's store.
@@ -158,6 +160,7 @@ impl Cli {
             Command::Status(output) => cmd::status::run(&config, output.output).await,
             Command::Runs(runs) => runs.run(&config).await,
             Command::Setaside(setaside) => setaside.run(&config).await,
+            Command::Sinks(sinks) => sinks.run(&config).await,
             Command::Privacy(privacy) => privacy.run(&config).await,
             Command::Tenants(tenants) => tenants.run(&config).await,
             Command::Credentials(credentials) => credentials.run(&config).await,

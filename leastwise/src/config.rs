@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use catalog::Privacy;
 use exporter::SinkConfig;
+use proto::ids::TenantId;
+use proto::kind::RecordKind;
 use runtime::Problem;
 use runtime::config::{Layers, Settings, below};
 use runtime::error::Exit;
@@ -103,6 +105,7 @@ impl Settings for Config {
         self.collector().check()?;
         self.normalizer().check()?;
         self.exporter().check()?;
+        self.people()?;
         Ok(vec![
             format!("{} tenants", self.tenants.len()),
             format!("{} sinks", self.sinks.len()),
@@ -120,6 +123,30 @@ impl Settings for Config {
 }
 
 impl Config {
+    /// A sink that finds people by their sign-in names gets no pseudonyms.
+    fn people(&self) -> Result<(), Problem> {
+        for sink in self.sinks.iter().filter(|s| s.target.matches_people()) {
+            let replaced = |tenant: &TenantId| {
+                let treated = self.privacy.of(*tenant, RecordKind::User);
+                treated.iter().any(|t| t.field == "userPrincipalName")
+            };
+            let tenants = self.tenants.iter().map(|t| t.id);
+            let mut tenants = tenants.filter(|t| sink.allows(*t));
+            if let Some(tenant) = tenants.find(replaced) {
+                return Err(Problem::new(
+                    "LW-6046",
+                    format!(
+                        "the sink `{}` finds people by their sign-in names, and [privacy] replaces those of tenant {tenant}.",
+                        sink.name()
+                    ),
+                    "keep userPrincipalName of that tenant, or leave the tenant out of the sink's `tenants`",
+                )
+                .exit(Exit::Usage));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors
@@ -209,5 +236,36 @@ impl Source {
         let mut config: Config = layers.read()?;
         config.resolve(self.path.parent().unwrap_or(Path::new("")));
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_people_by_their_names_gets_no_pseudonyms() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("leastwise.toml");
+        for name in ["client", "hook"] {
+            std::fs::write(dir.path().join(name), "0123456789abcdef0123").unwrap();
+        }
+        let checked = |sink: &str, privacy: &str| {
+            let text = format!(
+                "[[tenants]]\nid = 'aaaaaaaa-0000-0000-0000-000000000001'\n\
+                 client_id = 'cccccccc-0000-0000-0000-000000000003'\nclient_secret_file = 'client'\n\
+                 [[sinks]]\nkind = 'webhook'\nurl = 'https://example.org/'\nsecret_file = 'hook'\n{sink}\n\
+                 [privacy.fields]\n{privacy}\n"
+            );
+            std::fs::write(&file, text).unwrap();
+            Config::load(&file).map(drop)
+        };
+        let pseudonyms = "userPrincipalName = 'pseudonymise'";
+        checked("matches_people = true", "").unwrap();
+        checked("", pseudonyms).unwrap();
+        let refused = checked("matches_people = true", pseudonyms).unwrap_err();
+        assert_eq!(refused.code, "LW-6046", "{refused}");
+        let other = "matches_people = true\ntenants = ['bbbbbbbb-0000-0000-0000-000000000002']";
+        checked(other, pseudonyms).unwrap();
     }
 }

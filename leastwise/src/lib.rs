@@ -26,6 +26,7 @@ mod cmd {
     pub mod runs;
     pub mod setaside;
     mod sign_in;
+    pub mod sinks;
     #[cfg(feature = "demo")]
     pub mod stats;
     pub mod status;

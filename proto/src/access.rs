@@ -72,6 +72,16 @@ pub const METHODS: &[(&str, &str)] = &[
         "/leastwise.admin.v1.ExporterAdmin/WaitDelivered",
         "operator",
     ),
+    ("/leastwise.admin.v1.ExporterAdmin/ListSinks", "viewer"),
+    // It reaches the sink with its credentials.
+    ("/leastwise.admin.v1.ExporterAdmin/TestSink", "operator"),
+    ("/leastwise.admin.v1.ExporterAdmin/ResyncSink", "operator"),
+    // Keys, which the feed tells too.
+    ("/leastwise.admin.v1.ExporterAdmin/ListRejects", "viewer"),
+    (
+        "/leastwise.admin.v1.ExporterAdmin/ReplayRejects",
+        "operator",
+    ),
 ];
 
 #[cfg(test)]

@@ -34,6 +34,13 @@ macro_rules! bodies {
                     })*
                 })
             }
+
+            /// The bytes of its message.
+            pub fn encode(&self) -> Vec<u8> {
+                match self {
+                    $(Body::$message(message) => message.encode_to_vec(),)*
+                }
+            }
         }
 
         impl Serialize for Body {

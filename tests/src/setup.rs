@@ -6,6 +6,7 @@ use std::path::Path;
 use axum::body::{Body, to_bytes};
 use bus::faulty::Faults;
 use exporter::SinkConfig;
+use exporter::sink::Guard;
 use exporter::sink::database::Sqlite;
 use exporter::sink::files::Directory;
 use graph_sim::{Consent, Sim};
@@ -113,7 +114,12 @@ pub(crate) fn configure(home: &Path, sim: &Sim, setup: &Setup) -> Config {
     });
     let sinks = vec![
         SinkConfig::new(Directory {
-            path: home.join("inventory"),
+            // What the ledger lets go is what is looked at here.
+            guard: Guard {
+                percent: 100,
+                ..Guard::default()
+            },
+            ..Directory::new(home.join("inventory"))
         }),
         SinkConfig::new(Sqlite {
             path: home.join("inventory.db"),

@@ -120,7 +120,8 @@ fn crates_use_only_what_the_design_allows() {
             let used = dependency.name.as_str();
             // A crate uses itself in its tests to switch a feature on.
             let in_tests = dependency.kind == DependencyKind::Development
-                && (used == name || [SIMULATOR, SERVERS, SINKS].contains(&used) && !ALONE.contains(&name));
+                && (used == name
+                    || [SIMULATOR, SERVERS, SINKS].contains(&used) && !ALONE.contains(&name));
             if !allowed.contains(&used) && !in_tests {
                 offenders.push(format!("{name} -> {used}"));
             }

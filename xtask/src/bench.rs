@@ -5,6 +5,7 @@ mod child;
 mod collector;
 mod demo;
 mod distributed;
+mod exporter;
 mod figures;
 mod normalizer;
 mod sim;
@@ -47,10 +48,11 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 10] = [
+const BENCHES: [(&str, Bench, Json); 11] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
+    ("exporter", exporter::run, Json::Alone),
     ("fairness", collector::fairness, Json::Alone),
     ("first-read", collector::first_read, Json::Alone),
     ("incremental", collector::incremental, Json::Alone),

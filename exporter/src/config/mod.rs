@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::sink::Target;
 
 pub use selection::Selection;
+pub(crate) use selection::Shown;
 
 /// The exporter's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,7 +219,7 @@ mod tests {
     fn two_sinks_share_neither_name_nor_path() {
         let files = |name: Option<&str>, path: &str| SinkConfig {
             name: name.map(Into::into),
-            ..SinkConfig::new(crate::sink::files::Directory { path: path.into() })
+            ..SinkConfig::new(crate::sink::files::Directory::new(path.into()))
         };
         let check = |sinks| {
             Config {

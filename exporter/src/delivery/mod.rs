@@ -3,8 +3,12 @@
 //! A tenant that fails is tried again after a delay of its own; it holds up neither the other tenants nor the other
 //! sinks, each of which has a task of its own.
 
+mod breaker;
+mod changes;
 mod need;
+mod plan;
 mod quiet;
+mod rate;
 mod rows;
 mod snapshots;
 
@@ -13,18 +17,21 @@ use std::time::Duration;
 
 use proto::ids::{Closing, TenantId};
 use runtime::error::{Chain, Problem};
+use runtime::metrics::sinks as metrics;
 use runtime::retry::{Backoff, until};
 use runtime::{CancellationToken, Clock};
 use tokio::time::Instant;
 
-use crate::board::Board;
+use crate::board::{Board, Standing};
 use crate::config::SinkConfig;
 use crate::error::Error;
 use crate::feed::{Feed, Head, Heads};
 use crate::lease::Leases;
 use crate::sink::Sink;
-use crate::store::Store;
+use crate::store::{Place, Store};
 
+pub(crate) use changes::{Gate, Wishes, known, wanted};
+pub(crate) use plan::{Delivered, digest, plan};
 pub(crate) use quiet::Quiet;
 
 /// Delays of a tenant that fails.
@@ -35,6 +42,9 @@ const BACKOFF: Backoff = Backoff {
 
 /// When to look again at what another exporter is at.
 const ELSEWHERE: Duration = Duration::from_secs(1);
+
+/// How often the records that a sink has are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// Works for one sink.
 pub(crate) struct Worker {
@@ -56,6 +66,14 @@ pub(crate) struct Worker {
     pub leases: Leases,
     /// Tenants that another exporter was at when they were looked at last.
     pub others: BTreeSet<TenantId>,
+    /// The way into a sink that is sent changes.
+    pub gate: Gate,
+    /// What somebody wants of the sink.
+    pub wishes: Wishes,
+    /// When the memory of what was removed was looked at last.
+    pub expired: Option<Instant>,
+    /// When what it has was counted last.
+    pub counted: Option<Instant>,
 }
 
 /// A tenant that failed.
@@ -86,6 +104,7 @@ impl Worker {
                 return Ok(());
             }
             passed = round;
+            self.told().await;
             // Whoever waits for the delivery doesn't care whose it is.
             if self.others.is_empty() {
                 self.board.passed(self.number, round);
@@ -93,7 +112,8 @@ impl Worker {
         }
     }
 
-    async fn pass(&mut self, heads: &Heads, forced: bool, fresh: bool, stop: &CancellationToken) {
+    /// The tenants that are to be looked at.
+    fn due(&mut self, heads: &Heads, forced: bool, fresh: bool) -> Vec<(TenantId, Head)> {
         self.tries.retain(|tenant, _| heads.contains_key(tenant));
         self.others.retain(|tenant| heads.contains_key(tenant));
         self.quiet.retain(heads);
@@ -113,12 +133,31 @@ impl Worker {
                 due.push((*tenant, *head));
             }
         }
+        due.iter()
+            .for_each(|(tenant, _)| _ = self.others.remove(tenant));
+        due
+    }
+
+    async fn pass(&mut self, heads: &Heads, forced: bool, fresh: bool, stop: &CancellationToken) {
+        let due = self.due(heads, forced, fresh);
         if due.is_empty() {
             return;
         }
-        due.iter()
-            .for_each(|(tenant, _)| _ = self.others.remove(tenant));
+        if let Err(e) = self.wish().await {
+            self.failed(due.iter().map(|(tenant, _)| *tenant), e);
+            return;
+        }
         match self.sink.clone() {
+            Sink::Changes(sink) => {
+                if forced {
+                    self.gate.probe();
+                }
+                let tenants: Vec<_> = due.iter().map(|(tenant, _)| *tenant).collect();
+                // What fails here is the exporter's database, and so every tenant.
+                if let Err(e) = self.changes_of(sink.as_ref(), due, stop).await {
+                    self.failed(tenants, e);
+                }
+            }
             Sink::Snapshots(sink) => {
                 // What fails here is the sink as a whole, and so every tenant.
                 if let Err(e) = self.snapshots(sink.as_ref(), &due, stop).await {
@@ -140,6 +179,27 @@ impl Worker {
         }
     }
 
+    /// Looks up what somebody wants of the sink.
+    async fn wish(&mut self) -> Result<(), Error> {
+        let name = self.config.name();
+        let resync = self.store.wishes(name).await?;
+        let replay = match self.sink {
+            Sink::Changes(_) => self.store.replaying(name).await?.into_iter().collect(),
+            Sink::Rows(_) | Sink::Snapshots(_) => BTreeSet::new(),
+        };
+        self.wishes = Wishes { resync, replay };
+        Ok(())
+    }
+
+    /// The sink got everything of a tenant that somebody wanted it to get anew.
+    async fn fulfilled(&mut self, tenant: TenantId) -> Result<(), Error> {
+        if self.wishes.resync.remove(&tenant) {
+            let place = Place::new(self.config.name(), tenant);
+            self.store.fulfilled(&place).await?;
+        }
+        Ok(())
+    }
+
     /// Nothing is missing.
     fn settled(&mut self, tenant: TenantId, as_of: Closing, head: Head) {
         // What the sink shows may be newer than the head; one that is seen below it again is another ledger's.
@@ -147,7 +207,7 @@ impl Worker {
         self.tries.remove(&tenant);
         self.checked.insert(tenant, newest);
         self.board.note(self.number, tenant, |s| {
-            (s.as_of, s.settled, s.problem) = (as_of, Some(newest), None);
+            (s.as_of, s.settled, s.problem, s.oldest) = (as_of, Some(newest), None, None);
         });
     }
 
@@ -158,6 +218,35 @@ impl Worker {
         self.board.note(self.number, tenant, |s| {
             (s.as_of, s.settled, s.problem) = (as_of, None, None)
         });
+    }
+
+    /// Tells the metrics what the sink lacks and has.
+    async fn told(&mut self) {
+        let behind: Vec<_> = self.board.read(|s| {
+            let sink = s.sinks.get(self.number);
+            let standings = sink.into_iter().flat_map(|sink| &sink.tenants);
+            let of = |(tenant, standing): (&TenantId, &Standing)| {
+                let allowed = s.heads.contains_key(tenant) && self.config.allows(*tenant);
+                standing.oldest.filter(|_| allowed)
+            };
+            standings.filter_map(of).collect()
+        });
+        let now = self.clock.micros();
+        let oldest = behind.iter().min().map_or(0, |c| now.saturating_sub(c.0));
+        let name = self.config.name();
+        metrics::lag(name, Duration::from_micros(oldest), behind.len() as u64);
+        let fresh = |at: Instant| at.elapsed() < COUNT_EVERY;
+        if !matches!(self.sink, Sink::Changes(_)) || self.counted.is_some_and(fresh) {
+            return;
+        }
+        self.counted = Some(Instant::now());
+        // Where this fails the pass has failed too, and said so.
+        if let (Ok(held), Ok(rejected)) =
+            (self.store.held(name).await, self.store.rejected(name).await)
+        {
+            metrics::records(name, "delivered", held);
+            metrics::records(name, "rejected", rejected);
+        }
     }
 
     /// Another exporter is at it.

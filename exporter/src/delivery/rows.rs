@@ -37,11 +37,12 @@ impl Worker {
         head: Head,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        if self.checked.get(&tenant) == Some(&head.closing) {
+        let resync = self.wishes.resync.contains(&tenant);
+        if self.checked.get(&tenant) == Some(&head.closing) && !resync {
             return Ok(());
         }
         // A lease costs writing: it is taken only where there is work.
-        if self.leases.shared() && !self.lacks(sink, tenant, head).await? {
+        if self.leases.shared() && !resync && !self.lacks(sink, tenant, head).await? {
             return Ok(());
         }
         let (leases, name) = (self.leases.clone(), self.config.name().to_owned());
@@ -82,6 +83,13 @@ impl Worker {
     ) -> Result<(), Error> {
         for _ in 0..TURNS {
             let mut cursor = sink.cursor(tenant).await?;
+            if self.wishes.resync.contains(&tenant) {
+                if !head.complete || !self.replace(sink, tenant, &cursor).await? {
+                    break;
+                }
+                self.fulfilled(tenant).await?;
+                continue;
+            }
             let follow = self.feed.follow(tenant, &cursor, BATCH).await?;
             match self.turn(sink, tenant, &mut cursor, follow).await? {
                 // It said that there is more.

@@ -128,7 +128,10 @@ impl Worker {
         cursor: &Cursor,
         shows: Option<Closing>,
     ) -> Result<Option<Closing>, Error> {
-        let need = need(&head, cursor, shows, self.checked.get(&tenant).copied());
+        let need = match self.wishes.resync.contains(&tenant) {
+            true => Need::Snapshot,
+            false => need(&head, cursor, shows, self.checked.get(&tenant).copied()),
+        };
         let changes = match need {
             Need::Nothing => return Ok(None),
             Need::Snapshot => Changes::Unknown,
@@ -140,11 +143,11 @@ impl Worker {
         }
         let spooled = match (head.complete, changes) {
             (false, _) => None,
-            (true, Changes::Of(kinds, followed)) => {
+            (true, Changes::Of(kinds, followed)) if sink.takes_updates() => {
                 self.update(sink, tenant, cursor, kinds, followed).await?
             }
             // Where the head has changes and the ledger has none, it went back between the two.
-            (true, Changes::None | Changes::Unknown) => self.everything(sink, tenant).await?,
+            (true, _) => self.everything(sink, tenant).await?,
         };
         if spooled.is_none() {
             self.waits(tenant, cursor.as_of);
@@ -252,6 +255,7 @@ impl Worker {
                 continue;
             }
             self.wrote(*tenant, written.get(tenant).copied().unwrap_or(0));
+            self.fulfilled(*tenant).await?;
             if *as_of >= head.changed {
                 self.settled(*tenant, *as_of, *head);
             } else {

@@ -1,9 +1,17 @@
-//! What a sink has to offer. There are two sorts: one that is replaced as a whole, and one that follows row by row.
+//! What a sink has to offer. There are three sorts: one that is replaced as a whole, one that follows row by row, and one
+//! that is sent changes.
 
+mod change;
+pub mod changes;
 pub mod database;
 pub mod files;
+pub mod flexnet;
+mod format;
+mod guard;
+mod partitioned;
 mod registry;
 mod snapshot;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,19 +20,25 @@ use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 
+pub use change::{Change, ChangeSink, Limits, Refusal, Taken};
+pub use format::{Compression, CsvOptions, Format};
+pub use guard::Guard;
+pub use partitioned::Bucket;
 pub use registry::{Context, Settings, Target};
 pub use snapshot::{End, Snapshot, Update};
 
 use crate::cursor::Cursor;
 use crate::error::Error;
 
-/// A sink of either sort.
+/// A sink of one of the sorts.
 #[derive(Clone)]
 pub enum Sink {
     /// It is replaced as a whole.
     Snapshots(Arc<dyn SnapshotSink>),
     /// It follows row by row.
     Rows(Arc<dyn RowSink>),
+    /// It is sent changes.
+    Changes(Arc<dyn ChangeSink>),
 }
 
 impl Sink {
@@ -36,6 +50,11 @@ impl Sink {
     /// One that follows row by row.
     pub fn rows(sink: impl RowSink + 'static) -> Self {
         Sink::Rows(Arc::new(sink))
+    }
+
+    /// One that is sent changes.
+    pub fn changes(sink: impl ChangeSink + 'static) -> Self {
+        Sink::Changes(Arc::new(sink))
     }
 }
 
@@ -52,8 +71,14 @@ pub trait SnapshotSink: Send + Sync {
     /// What stands in the sink now.
     async fn shown(&self) -> Result<Shown, Error>;
 
+    /// Whether the kinds that changed are enough for it; else it is always sent all of them.
+    fn takes_updates(&self) -> bool {
+        true
+    }
+
     /// Fetches and prepares a snapshot without touching what the sink shows. `None` when the ledger isn't complete.
-    /// Of an [`Update`], the kinds that it doesn't hold stay as they are.
+    /// Of an [`Update`], the kinds that it doesn't hold stay as they are. What is much smaller than what the sink shows
+    /// is refused ([`Guard`]) unless it is [approved](Snapshot::approve).
     async fn spool(&self, tenant: TenantId, snapshot: Snapshot) -> Result<Option<Closing>, Error>;
 
     /// Shows the spooled snapshots of these tenants. Returns the records that were written for each.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use runtime::Clock;
+use runtime::db::Db;
 use serde::{Deserialize, Serialize};
 
 use super::Sink;
@@ -24,6 +26,11 @@ pub trait Settings {
         Ok(())
     }
 
+    /// Whether the sink finds people of its own by their sign-in names: then it can't use pseudonyms.
+    fn matches_people(&self) -> bool {
+        false
+    }
+
     /// The sink.
     ///
     /// # Errors
@@ -37,6 +44,10 @@ pub struct Context {
     pub name: String,
     /// As [`Options::brake`](runtime::db::Options::brake).
     pub brake: bool,
+    /// What tells it the day.
+    pub clock: Clock,
+    /// The exporter's own database.
+    pub db: Db,
 }
 
 macro_rules! registry {
@@ -79,12 +90,20 @@ macro_rules! registry {
 }
 
 registry! {
-    /// A directory with the current inventory: one file of JSON lines a kind, and a manifest.
+    /// A directory with the current inventory: files and a manifest.
     Files "files" super::files::Directory,
+    /// A bucket of an object store with the same.
+    Bucket "bucket" super::partitioned::Bucket,
+    /// A file with every change, line by line.
+    Changes "changes" super::changes::Feed,
     /// A SQLite file with a view for each kind.
     Sqlite "sqlite" super::database::Sqlite,
-    /// A PostgreSQL database with a view for each kind.
+    /// A PostgreSQL database with a table for each kind.
     Postgres "postgres" super::database::Postgres,
+    /// A package for an inventory adapter of FlexNet Manager Suite.
+    Flexnet "flexnet" super::flexnet::Package,
+    /// A receiver of CloudEvents over HTTP.
+    Webhook "webhook" super::webhook::Webhook,
 }
 
 impl Target {
@@ -99,6 +118,11 @@ impl Target {
     /// `LW-6001`.
     pub fn check(&self, sink: &str) -> Result<(), Error> {
         self.settings().check(sink)
+    }
+
+    /// As [`Settings::matches_people`].
+    pub fn matches_people(&self) -> bool {
+        self.settings().matches_people()
     }
 
     /// As [`Settings::sink`].

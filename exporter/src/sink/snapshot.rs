@@ -20,6 +20,7 @@ pub struct Snapshot {
     as_of: Option<Closing>,
     end: Option<End>,
     update: Option<Update>,
+    approved: bool,
 }
 
 /// A snapshot that holds some kinds only: those that changed since the closing `base`.
@@ -53,6 +54,7 @@ impl Snapshot {
             as_of: None,
             end: None,
             update: None,
+            approved: false,
         }
     }
 
@@ -61,6 +63,18 @@ impl Snapshot {
     pub fn only(self, update: Update) -> Self {
         let update = Some(update);
         Snapshot { update, ..self }
+    }
+
+    /// The same after somebody has looked and lets it take the place of much more.
+    #[must_use]
+    pub fn approve(self) -> Self {
+        let approved = true;
+        Snapshot { approved, ..self }
+    }
+
+    /// Whether it may take the place of much more.
+    pub fn approved(&self) -> bool {
+        self.approved
     }
 
     /// What it holds, unless that is everything.

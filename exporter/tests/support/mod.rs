@@ -12,7 +12,10 @@ use std::time::Duration;
 use bus::{Bus, Keys, Topology, memory::Memory};
 use exporter::{Config, Deps, Exporter, SinkConfig};
 use proto::admin::v1::exporter_admin_client::ExporterAdminClient;
-use proto::admin::v1::{ExporterStatusRequest, SinkStatus, WaitDeliveredRequest};
+use proto::admin::v1::{
+    ExporterStatusRequest, ListRejectsRequest, ListSinksRequest, ResyncSinkRequest, SinkReject,
+    SinkStatus, SinkSummary, TestSinkRequest, TestSinkResponse, WaitDeliveredRequest,
+};
 use proto::feed::v1::feed_server::FeedServer;
 use proto::message::Body;
 use proto::pages::v1::ClosingAnnounced;
@@ -27,7 +30,13 @@ pub const B: &str = "bbbbbbbb-0000-0000-0000-000000000002";
 
 /// A sink that is a directory.
 pub fn directory(path: PathBuf) -> SinkConfig {
-    SinkConfig::new(exporter::sink::files::Directory { path })
+    SinkConfig::new(exporter::sink::files::Directory::new(path))
+}
+
+/// Serves a vendor. It brings a runtime of its own, which can't begin within another one.
+pub fn receiver<V: sink_sim::Vendor>(vendor: V) -> sink_sim::Sim<V> {
+    let started = std::thread::spawn(|| sink_sim::Sim::start(vendor));
+    started.join().unwrap().unwrap()
 }
 
 /// A sink that is a SQLite file.
@@ -143,6 +152,18 @@ impl Rig {
         running.db.close().await;
     }
 
+    /// As if the power had failed: nothing is finished.
+    pub async fn kill(&mut self) {
+        let mut running = self.running.take().unwrap();
+        running.task.shutdown().await;
+        running.db.close().await;
+    }
+
+    /// Changes the configuration; stop it first.
+    pub fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+    }
+
     pub async fn restart(&mut self) {
         self.stop().await;
         self.start().await;
@@ -176,7 +197,21 @@ impl Rig {
         rows.unwrap()
     }
 
-    async fn file(&self, file: &str, mode: &str) -> sqlx::SqliteConnection {
+    /// Changes a SQLite file anywhere.
+    pub async fn change_of(&self, file: &Path, sql: &'static str) {
+        let mut connection = self.file(file, "rw").await;
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+    }
+
+    /// What a SQLite file anywhere answers.
+    pub async fn rows_of(&self, file: &Path, sql: &'static str) -> Vec<String> {
+        let mut connection = self.file(file, "ro").await;
+        let rows = sqlx::query_scalar(sql).fetch_all(&mut connection).await;
+        rows.unwrap()
+    }
+
+    async fn file(&self, file: impl AsRef<Path>, mode: &str) -> sqlx::SqliteConnection {
         let file = self.dir.path().join(file);
         let url = format!("sqlite://{}?mode={mode}", file.display());
         <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
@@ -188,6 +223,44 @@ impl Rig {
         ExporterAdminClient::new(runtime::grpc::local(
             self.running.as_ref().unwrap().exporter.admin(),
         ))
+    }
+
+    /// Has the first sink get everything anew.
+    pub async fn resync(&self) {
+        let sink = self.config.sinks[0].name().to_owned();
+        let request = ResyncSinkRequest {
+            sink,
+            tenant_ids: vec![],
+        };
+        self.admin().resync_sink(request).await.unwrap();
+    }
+
+    /// Every sink.
+    pub async fn sinks(&self) -> Vec<SinkSummary> {
+        let listed = self.admin().list_sinks(ListSinksRequest {}).await;
+        listed.unwrap().into_inner().sinks
+    }
+
+    /// What sinks refused.
+    pub async fn rejects(&self) -> Vec<SinkReject> {
+        let request = ListRejectsRequest::default();
+        let listed = self.admin().list_rejects(request).await.unwrap();
+        listed.into_inner().rejects
+    }
+
+    /// Has all of it sent again.
+    pub async fn replay(&self) {
+        let request = ListRejectsRequest::default();
+        self.admin().replay_rejects(request).await.unwrap();
+    }
+
+    /// What the first sink would be sent.
+    pub async fn test(&self) -> TestSinkResponse {
+        let request = TestSinkRequest {
+            sink: self.config.sinks[0].name().to_owned(),
+            tenant_id: String::new(),
+        };
+        self.admin().test_sink(request).await.unwrap().into_inner()
     }
 
     /// Waits until everything is delivered or failed.

@@ -2,6 +2,7 @@
 //! have one type.
 
 mod config;
+mod guard;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tower::util::BoxCloneSyncService;
 use crate::error::{Exit, Problem};
 
 pub use config::Config;
+pub use guard::{Forbidden, guarded};
 
 /// Any error of a transport.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

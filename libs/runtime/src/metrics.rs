@@ -4,6 +4,7 @@
 
 pub mod graph;
 pub mod schedule;
+pub mod sinks;
 pub mod token;
 
 #[cfg(feature = "server")]
@@ -93,12 +94,16 @@ impl Newest {
     }
 
     fn record(&self, value: f64) {
+        self.of(value, &[]);
+    }
+
+    fn of(&self, value: f64, labels: &[KeyValue]) {
         let gauge = self.gauge.get_or_init(|| {
             let meter = global::meter("leastwise");
             let builder = meter.f64_gauge(self.name).with_unit(self.unit);
             builder.with_description(self.what).build()
         });
-        gauge.record(value, &[]);
+        gauge.record(value, labels);
     }
 }
 

@@ -64,8 +64,10 @@ fn brief(fields: &Map<String, Value>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+    use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState, User};
+
     use super::*;
-    use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState};
 
     fn user(city: Option<&str>, skus: &[&str]) -> User {
         User {

@@ -926,6 +926,187 @@ pub struct SinkStatus {
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSinksRequest {}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSinksResponse {
+    /// In the order of the configuration.
+    #[prost(message, repeated, tag = "1")]
+    pub sinks: ::prost::alloc::vec::Vec<SinkSummary>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SinkSummary {
+    /// Name of the sink.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// What it is: files, sqlite, …
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Where its data are, without secrets.
+    #[prost(string, tag = "3")]
+    pub location: ::prost::alloc::string::String,
+    /// `closed`: it works; `half-open`: it is tried; `open`: it failed and is left alone. Empty for sinks that have none.
+    #[prost(string, tag = "4")]
+    pub breaker: ::prost::alloc::string::String,
+    /// Tenants that it may receive.
+    #[prost(uint32, tag = "5")]
+    pub tenants: u32,
+    /// Of these, how many lack nothing.
+    #[prost(uint32, tag = "6")]
+    pub delivered: u32,
+    /// The age of the oldest change that it is known to lack, in seconds; 0 where none is.
+    #[prost(uint64, tag = "7")]
+    pub lag_seconds: u64,
+    /// Records that it refused and that have not changed since.
+    #[prost(uint64, tag = "8")]
+    pub rejects: u64,
+    /// The last failure with its LW- code; empty when there is none.
+    #[prost(string, tag = "9")]
+    pub problem: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestSinkRequest {
+    /// Name of the sink.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// Directory (tenant) id; empty: each that the sink may receive.
+    #[prost(string, tag = "2")]
+    pub tenant_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TestSinkResponse {
+    /// Why the sink can't be used, with its LW- code; empty when it can.
+    #[prost(string, tag = "1")]
+    pub problem: ::prost::alloc::string::String,
+    /// What it would be sent, by tenant and kind; nothing of a tenant that lacks nothing.
+    #[prost(message, repeated, tag = "2")]
+    pub changes: ::prost::alloc::vec::Vec<SinkChanges>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SinkChanges {
+    /// Directory (tenant) id, a GUID in lower case.
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Kind of record.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Records that would be written.
+    #[prost(uint64, tag = "3")]
+    pub written: u64,
+    /// Records that would be removed.
+    #[prost(uint64, tag = "4")]
+    pub removed: u64,
+    /// Records that changed in nothing that the sink shows.
+    #[prost(uint64, tag = "5")]
+    pub unchanged: u64,
+    /// Records that the sink can't be told.
+    #[prost(uint64, tag = "6")]
+    pub unfit: u64,
+    /// The first keys of those that would be written or removed.
+    #[prost(string, repeated, tag = "7")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Everything is compared anew, since the ledger doesn't know what the sink shows: other records may be removed too.
+    #[prost(bool, tag = "8")]
+    pub whole: bool,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResyncSinkRequest {
+    /// Name of the sink.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// Directory (tenant) ids; empty: all that the sink may receive.
+    #[prost(string, repeated, tag = "2")]
+    pub tenant_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResyncSinkResponse {
+    /// Tenants that the sink gets anew.
+    #[prost(uint32, tag = "1")]
+    pub tenants: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRejectsRequest {
+    /// Only of this sink; empty: of all.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// Only of this tenant.
+    #[prost(string, tag = "2")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Only of this kind.
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    /// Only the record with this key.
+    #[prost(string, tag = "4")]
+    pub key: ::prost::alloc::string::String,
+    /// Most rejects; 0: 100. Replaying has no limit.
+    #[prost(uint32, tag = "5")]
+    pub limit: u32,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRejectsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub rejects: ::prost::alloc::vec::Vec<SinkReject>,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SinkReject {
+    /// Name of the sink.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// Directory (tenant) id, a GUID in lower case.
+    #[prost(string, tag = "2")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Kind of record.
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    /// Key within kind and tenant.
+    #[prost(string, tag = "4")]
+    pub key: ::prost::alloc::string::String,
+    /// The number of the state that was refused.
+    #[prost(uint64, tag = "5")]
+    pub closing: u64,
+    /// Why, as the sink says it.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it was refused last, in microseconds since 1970.
+    #[prost(uint64, tag = "7")]
+    pub at: u64,
+    /// How often this state was.
+    #[prost(uint64, tag = "8")]
+    pub tries: u64,
+    /// Whether it is about to be sent again.
+    #[prost(bool, tag = "9")]
+    pub replay: bool,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplayRejectsResponse {
+    /// Rejects that are sent again.
+    #[prost(uint64, tag = "1")]
+    pub rejects: u64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TokenBrokerStatusRequest {}
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -3436,6 +3617,104 @@ pub mod exporter_admin_client {
             ));
             self.inner.unary(req, path, codec).await
         }
+        /// Every sink: whether it works, what it lacks and refused.
+        pub async fn list_sinks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSinksRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListSinksResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.ExporterAdmin/ListSinks");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.ExporterAdmin",
+                "ListSinks",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reaches a sink with its credentials and says what it would be sent now, changing nothing.
+        /// Errors: NOT_FOUND (no such sink), UNAVAILABLE (the exporter is starting).
+        pub async fn test_sink(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TestSinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::TestSinkResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path =
+                http::uri::PathAndQuery::from_static("/leastwise.admin.v1.ExporterAdmin/TestSink");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.ExporterAdmin",
+                "TestSink",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a sink get everything anew: what differs from the ledger is written, what the ledger lacks is removed.
+        /// Errors: NOT_FOUND (no such sink or tenant).
+        pub async fn resync_sink(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResyncSinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResyncSinkResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.ExporterAdmin/ResyncSink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.ExporterAdmin",
+                "ResyncSink",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that sinks refused, newest first, never their content.
+        pub async fn list_rejects(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRejectsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListRejectsResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.ExporterAdmin/ListRejects",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.ExporterAdmin",
+                "ListRejects",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has the current states of refused records sent again.
+        pub async fn replay_rejects(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRejectsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReplayRejectsResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leastwise.admin.v1.ExporterAdmin/ReplayRejects",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new(
+                "leastwise.admin.v1.ExporterAdmin",
+                "ReplayRejects",
+            ));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3461,6 +3740,33 @@ pub mod exporter_admin_server {
             &self,
             request: tonic::Request<super::WaitDeliveredRequest>,
         ) -> std::result::Result<tonic::Response<super::ExporterStatus>, tonic::Status>;
+        /// Every sink: whether it works, what it lacks and refused.
+        async fn list_sinks(
+            &self,
+            request: tonic::Request<super::ListSinksRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListSinksResponse>, tonic::Status>;
+        /// Reaches a sink with its credentials and says what it would be sent now, changing nothing.
+        /// Errors: NOT_FOUND (no such sink), UNAVAILABLE (the exporter is starting).
+        async fn test_sink(
+            &self,
+            request: tonic::Request<super::TestSinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::TestSinkResponse>, tonic::Status>;
+        /// Has a sink get everything anew: what differs from the ledger is written, what the ledger lacks is removed.
+        /// Errors: NOT_FOUND (no such sink or tenant).
+        async fn resync_sink(
+            &self,
+            request: tonic::Request<super::ResyncSinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResyncSinkResponse>, tonic::Status>;
+        /// Records that sinks refused, newest first, never their content.
+        async fn list_rejects(
+            &self,
+            request: tonic::Request<super::ListRejectsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListRejectsResponse>, tonic::Status>;
+        /// Has the current states of refused records sent again.
+        async fn replay_rejects(
+            &self,
+            request: tonic::Request<super::ListRejectsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReplayRejectsResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct ExporterAdminServer<T> {
@@ -3599,6 +3905,205 @@ pub mod exporter_admin_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WaitDeliveredSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.ExporterAdmin/ListSinks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSinksSvc<T: ExporterAdmin>(pub Arc<T>);
+                    impl<T: ExporterAdmin> tonic::server::UnaryService<super::ListSinksRequest> for ListSinksSvc<T> {
+                        type Response = super::ListSinksResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSinksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExporterAdmin>::list_sinks(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSinksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.ExporterAdmin/TestSink" => {
+                    #[allow(non_camel_case_types)]
+                    struct TestSinkSvc<T: ExporterAdmin>(pub Arc<T>);
+                    impl<T: ExporterAdmin> tonic::server::UnaryService<super::TestSinkRequest> for TestSinkSvc<T> {
+                        type Response = super::TestSinkResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TestSinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExporterAdmin>::test_sink(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TestSinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.ExporterAdmin/ResyncSink" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResyncSinkSvc<T: ExporterAdmin>(pub Arc<T>);
+                    impl<T: ExporterAdmin> tonic::server::UnaryService<super::ResyncSinkRequest> for ResyncSinkSvc<T> {
+                        type Response = super::ResyncSinkResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResyncSinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExporterAdmin>::resync_sink(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResyncSinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.ExporterAdmin/ListRejects" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRejectsSvc<T: ExporterAdmin>(pub Arc<T>);
+                    impl<T: ExporterAdmin> tonic::server::UnaryService<super::ListRejectsRequest>
+                        for ListRejectsSvc<T>
+                    {
+                        type Response = super::ListRejectsResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRejectsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExporterAdmin>::list_rejects(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRejectsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leastwise.admin.v1.ExporterAdmin/ReplayRejects" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReplayRejectsSvc<T: ExporterAdmin>(pub Arc<T>);
+                    impl<T: ExporterAdmin> tonic::server::UnaryService<super::ListRejectsRequest>
+                        for ReplayRejectsSvc<T>
+                    {
+                        type Response = super::ReplayRejectsResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRejectsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExporterAdmin>::replay_rejects(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReplayRejectsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -70,10 +70,16 @@ impl Prism {
 
     /// Snow Atlas' licences. `None` also where the vendor's document is not at hand.
     pub fn snow_atlas() -> Result<Option<Self>> {
-        match specification("snow-atlas-licenses.openapi.yaml") {
-            Some(path) => Self::start(&path),
-            None => Ok(None),
-        }
+        let Some(path) = specification("snow-atlas-licenses.openapi.yaml") else {
+            return Ok(None);
+        };
+        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let file = tempfile::Builder::new().suffix(".yaml").tempfile()?;
+        fs::write(file.path(), typed(&text))?;
+        Ok(Self::start(file.path())?.map(|prism| Self {
+            _document: Some(file),
+            ..prism
+        }))
     }
 
     /// Its URL. A server's path that the document names is not part of what Prism serves.
@@ -85,6 +91,25 @@ impl Prism {
     pub fn last_words(&self) -> String {
         self.process.last_words()
     }
+}
+
+/// Without each `nullable` that has no `type` beside it: Prism's validator can't compile a schema with one, and Prism
+/// then takes every body without a word.
+fn typed(yaml: &str) -> String {
+    let lines: Vec<&str> = yaml.lines().collect();
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let kept = lines.iter().enumerate().filter(|(at, line)| {
+        let deep = depth(line);
+        let above = lines[..*at].iter().rev();
+        let below = lines[at + 1..].iter();
+        // Its mapping ends where a line is less deep.
+        let inside = |other: &&&str| depth(other) >= deep;
+        let is_type = |other: &&str| depth(other) == deep && other.trim().starts_with("type:");
+        let has_type =
+            above.take_while(inside).any(is_type) || below.take_while(inside).any(is_type);
+        line.trim() != "nullable: true" || has_type
+    });
+    kept.map(|(_, line)| format!("{line}\n")).collect()
 }
 
 /// A vendor's document; they are not part of the repository, and lie beside it or above.
@@ -101,4 +126,19 @@ fn specification(name: &str) -> Option<PathBuf> {
         );
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::typed;
+
+    #[test]
+    fn nullable_stays_only_beside_a_type() {
+        let with = "a:\n  type: string\n  items:\n    x: y\n  nullable: true\n";
+        let after = "a:\n  nullable: true\n  type: string\n";
+        let without = "a:\n  nullable: true\n  oneOf:\n    - type: object\nb:\n  type: string\n";
+        assert_eq!(typed(with), with);
+        assert_eq!(typed(after), after);
+        assert_eq!(typed(without), without.replace("  nullable: true\n", ""));
+    }
 }

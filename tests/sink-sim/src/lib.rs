@@ -22,12 +22,12 @@ mod webhook;
 
 pub use clock::Clock;
 pub use fault::{Fault, Rule};
-pub use flexera_one::FlexeraOne;
+pub use flexera_one::{FlexeraOne, SaasData};
 pub use message::{Received, Reply, Request};
 pub use oauth::Credentials;
 pub use serve::Tls;
 pub use servicenow::{ServiceNow, Transform};
 pub use sim::{Sim, Vendor};
-pub use snipe_it::SnipeIt;
-pub use snow_atlas::SnowAtlas;
+pub use snipe_it::{License, Person, Seat, SnipeIt};
+pub use snow_atlas::{AtlasLicense, SnowAtlas};
 pub use webhook::{Signed, Webhook};

@@ -1,7 +1,5 @@
 //! Requests and answers as a vendor sees them: whole.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
@@ -71,8 +69,8 @@ impl Request {
 
 /// `%41` is `A`; a plus is a plus in a path.
 fn unescaped(part: &str) -> String {
-    let plus: Cow<'_, str> = part.replace('+', "%2B").into();
-    let text = format!("x={plus}");
+    let text = part.replace('+', "%2B").replace('&', "%26");
+    let text = format!("x={text}");
     let parsed = url::form_urlencoded::parse(text.as_bytes()).next();
     parsed.map_or_else(String::new, |(_, value)| value.into_owned())
 }

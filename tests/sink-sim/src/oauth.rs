@@ -78,8 +78,8 @@ impl Tokens {
         let field = |name: &str| form.get(name).map(String::as_str);
         let grant = field("grant_type").ok_or(Denied::Malformed)?;
         let (id, secret) = (field("client_id"), field("client_secret"));
-        let right = id == Some(&self.credentials.client_id)
-            && secret == Some(&self.credentials.client_secret);
+        let right = id == Some(self.credentials.client_id.as_str())
+            && secret == Some(self.credentials.client_secret.as_str());
         match grant {
             _ if !right => return Err(Denied::WrongClient),
             "client_credentials" => {}

@@ -51,11 +51,15 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<Acceptor> {
 
 /// Serves until `stopped` is ready; then all connections end, also those that hang.
 pub(crate) async fn run<V: Vendor>(
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     tls: Option<Acceptor>,
     shared: Arc<Shared<V>>,
     mut stopped: oneshot::Receiver<()>,
 ) {
+    // It fails only outside a runtime.
+    let Ok(listener) = TcpListener::from_std(listener) else {
+        return;
+    };
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

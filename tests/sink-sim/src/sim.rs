@@ -1,10 +1,10 @@
 //! A vendor on loopback, in a thread of its own.
 
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
@@ -73,9 +73,9 @@ impl<V: Vendor> Sim<V> {
             .enable_all()
             .build()
             .context("make a runtime")?;
-        let listener = runtime
-            .block_on(TcpListener::bind("127.0.0.1:0"))
-            .context("listen on loopback")?;
+        // Not tokio's, which can't be bound where a test has a runtime of its own.
+        let listener = TcpListener::bind("127.0.0.1:0").context("listen on loopback")?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let served = shared.clone();

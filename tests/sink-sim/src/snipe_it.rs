@@ -128,8 +128,8 @@ impl SnipeIt {
 
     /// Lets a user hold a seat, or nobody, as a person in front of the system would. False if there is no such seat.
     pub fn assign(&mut self, seat: u64, to: Option<u64>) -> bool {
-        let seats = self.licenses.iter_mut().flat_map(|l| &mut l.seats);
-        let found = seats.into_iter().find(|each| each.id == seat);
+        let mut seats = self.licenses.iter_mut().flat_map(|l| &mut l.seats);
+        let found = seats.find(|each| each.id == seat);
         found.map(|seat| seat.assigned_to = to).is_some()
     }
 
@@ -187,7 +187,7 @@ impl Vendor for SnipeIt {
         let json = request
             .header("accept")
             .is_some_and(|a| a.contains("application/json"));
-        if bearer(request) != Some(&self.token) {
+        if bearer(request) != Some(self.token.as_str()) {
             // A browser is sent to the login, and so is everybody who does not ask for JSON.
             return match json {
                 true => self.refusal(401),

@@ -344,7 +344,7 @@ fn show(license: &AtlasLicense, clock: &Clock) -> Value {
     let mut shown = Value::Object(license.fields.clone());
     let missing = |name: &&str| license.fields.get(*name).is_none_or(Value::is_null);
     shown["id"] = json!(license.id);
-    shown["isIncomplete"] = json!(COMPLETE.iter().any(|name| missing(&name)));
+    shown["isIncomplete"] = json!(COMPLETE.iter().any(missing));
     shown["updatedDate"] = json!(clock.text());
     shown["status"] = json!("active");
     shown["_links"] = json!([]);

@@ -9,7 +9,7 @@ Standard input is a JSON array of requests, {"headers": {name: value}, "body": t
 `signed` is null without --secret. The signature is HMAC-SHA-256 over timestamp, "." and the body, in hexadecimal digits. Without
 --timestamp one header has both, as t=TIMESTAMP,v1=SIGNATURE; with it each has a header of its own.
 
-Exits with 1, and says on standard error what is wrong, if the SDK refuses an event.
+Exits with 1, and says on standard error what is wrong, if the SDK refuses an event or would have to complete it.
 """
 
 import argparse
@@ -44,6 +44,10 @@ def signed(headers, body, arguments):
 
 
 def event(raw):
+    missing = {"id", "source", "specversion", "type"} - raw.keys()
+    if missing:
+        # The SDK would make up an id.
+        raise ValueError(f"lacks {', '.join(sorted(missing))}")
     # The SDK has no batches: an event of one is as a message of its own.
     read = from_structured_event(HTTPMessage({"content-type": STRUCTURED}, json.dumps(raw).encode()))
     if not isinstance(read, CloudEvent):

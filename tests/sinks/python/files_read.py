@@ -57,6 +57,20 @@ def told(rows, schema, data):
     return {"rows": rows, "schema": schema} | ({"data": data} if data is not None else {})
 
 
+def both(files, path, copy, with_data):
+    table = by_pyarrow(files, path)
+    relation = by_duckdb(copy)
+    columns = dict(zip(relation.columns, map(str, relation.types)))
+    rows = relation.fetchall()
+    if table.num_rows != len(rows):
+        raise ValueError(f"pyarrow reads {table.num_rows} rows, DuckDB {len(rows)}")
+    data = (None, None)
+    if with_data:
+        data = (table.to_pylist(), [dict(zip(columns, row)) for row in rows])
+    schema = {field.name: str(field.type) for field in table.schema}
+    return {"pyarrow": told(table.num_rows, schema, data[0]), "duckdb": told(len(rows), columns, data[1])}
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("where")
@@ -80,25 +94,18 @@ def report(arguments, copy):
         base, local = arguments.where.rstrip("/"), Path(arguments.where)
         files = pyarrow.fs.LocalFileSystem()
 
-    printed, differ = {}, []
+    printed, wrong = {}, []
     for each in files.get_file_info(pyarrow.fs.FileSelector(base, recursive=True)):
         if not each.is_file or kind(each.path) is None:
             continue
         name = each.path[len(base) :].lstrip("/")
-        table = by_pyarrow(files, each.path)
-        relation = by_duckdb(local / name)
-        columns = dict(zip(relation.columns, map(str, relation.types)))
-        rows = relation.fetchall()
-        if table.num_rows != len(rows):
-            differ.append(f"{name}: pyarrow reads {table.num_rows} rows, DuckDB {len(rows)}")
-        data = (None, None)
-        if not arguments.no_rows:
-            data = (table.to_pylist(), [dict(zip(columns, row)) for row in rows])
-        schema = {field.name: str(field.type) for field in table.schema}
-        printed[name] = {"pyarrow": told(table.num_rows, schema, data[0]), "duckdb": told(len(rows), columns, data[1])}
+        try:
+            printed[name] = both(files, each.path, local / name, not arguments.no_rows)
+        except Exception as error:
+            wrong.append(f"{name}: {type(error).__name__}: {error}")
     json.dump({"files": printed}, sys.stdout, default=str)
-    if differ:
-        print("\n".join(differ), file=sys.stderr)
+    if wrong:
+        print("\n".join(wrong), file=sys.stderr)
         sys.exit(1)
 
 

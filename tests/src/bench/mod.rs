@@ -1,10 +1,11 @@
 //! What the distributed setting costs: over the embedded one, over the fastest bulk statement, and at rest; and what the
-//! token-broker, the collector and the normalizer cost alone.
+//! token-broker, the collector, the normalizer and the exporter cost alone.
 #![allow(clippy::unwrap_used, reason = "a bench's support")]
 
 mod apply;
 pub mod broker;
 pub mod collector;
+pub mod exporter;
 mod idle;
 pub mod normalizer;
 mod share;

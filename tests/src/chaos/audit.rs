@@ -15,11 +15,11 @@ CREATE TABLE audit (
 );
 CREATE FUNCTION audit_in() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     INSERT INTO audit (op, tenant, kind, key, closing)
-        SELECT 'W', {tenant}::text, kind::text, key, closing FROM new_rows; RETURN NULL;
+        SELECT 'W', {tenant}::text, {kind}::text, key, closing FROM new_rows; RETURN NULL;
 END $$;
 CREATE FUNCTION audit_out() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     INSERT INTO audit (op, tenant, kind, key, closing)
-        SELECT 'D', {tenant}::text, kind::text, key, closing FROM old_rows; RETURN NULL;
+        SELECT 'D', {tenant}::text, {kind}::text, key, closing FROM old_rows; RETURN NULL;
 END $$;
 ";
 
@@ -30,12 +30,17 @@ CREATE TRIGGER audit_u AFTER UPDATE ON record REFERENCING NEW TABLE AS new_rows 
 CREATE TRIGGER audit_d AFTER DELETE ON record REFERENCING OLD TABLE AS old_rows EXECUTE FUNCTION audit_out();
 ";
 
-/// Makes a table tell as soon as it is there.
+/// Makes each table of records tell as soon as it is there.
 const TELL_LATER: &str = r"
-CREATE FUNCTION audit_attach() RETURNS event_trigger LANGUAGE plpgsql AS $attach$ BEGIN
-    IF to_regclass('record') IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = 'audit_i') THEN
-        {tell}
-    END IF;
+CREATE FUNCTION audit_attach() RETURNS event_trigger LANGUAGE plpgsql AS $attach$ DECLARE made regclass; BEGIN
+    FOR made IN SELECT objid::regclass FROM pg_event_trigger_ddl_commands()
+        WHERE object_type = 'table' AND schema_name = 'public' AND object_identity <> ALL (ARRAY['public.record', 'public.child',
+            'public.cursor', 'public.sink_column', 'public._sqlx_migrations', 'public.license_assignment'])
+    LOOP
+        EXECUTE format('CREATE TRIGGER audit_i AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows EXECUTE FUNCTION audit_in()', made);
+        EXECUTE format('CREATE TRIGGER audit_u AFTER UPDATE ON %s REFERENCING NEW TABLE AS new_rows EXECUTE FUNCTION audit_in()', made);
+        EXECUTE format('CREATE TRIGGER audit_d AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows EXECUTE FUNCTION audit_out()', made);
+    END LOOP;
 END $attach$;
 CREATE EVENT TRIGGER audit_attach ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION audit_attach();
 ";
@@ -69,14 +74,14 @@ CREATE TRIGGER audit_seal AFTER UPDATE ON dataset FOR EACH ROW EXECUTE FUNCTION 
 /// Begins to watch the ledger, the PostgreSQL sink and the collector's database, which are in use already. Returns from
 /// when on nothing escapes, in microseconds since 1970.
 pub async fn watch(ledger: &PgPool, sink: &PgPool, collector: &PgPool) -> Result<i64> {
-    let notes = |tenant: &str| NOTES.replace("{tenant}", tenant);
+    let notes = |tenant: &str, kind: &str| {
+        let notes = NOTES.replace("{tenant}", tenant);
+        notes.replace("{kind}", kind)
+    };
     let scripts = [
-        (ledger, notes("tenant") + TELL + PAGES),
+        (ledger, notes("tenant", "kind") + TELL + PAGES),
         // The sink makes its tables when it is written to for the first time.
-        (
-            sink,
-            notes("tenant_id") + &TELL_LATER.replace("{tell}", TELL),
-        ),
+        (sink, notes("tenant_id", "TG_TABLE_NAME") + TELL_LATER),
         (collector, SEALS.to_owned()),
     ];
     for (pool, sql) in scripts {

@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use graph_sim::Sim;
 use prost::Message as _;
+use proto::kind::RecordKind;
 use proto::pages::v1::RunClosed;
-use sqlx::PgPool;
+use proto::shape::{self, Column, ColumnKind};
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::audit;
 use crate::inventory::{self, KINDS, Records};
@@ -163,9 +165,16 @@ impl Results<'_> {
     }
 
     async fn in_postgres(&self, kind: &str) -> Result<Records> {
-        let sql = "SELECT body FROM record WHERE kind = $1 UNION ALL SELECT body FROM child WHERE kind = $1";
-        let rows: Vec<String> = sqlx::query_scalar(sql)
-            .bind(kind)
+        let columns = match RecordKind::from_name(kind) {
+            Some(kind) => kind.columns(),
+            None => shape::columns("LicenseAssignment"),
+        };
+        let fields: Vec<_> = columns.iter().map(field).collect();
+        let sql = format!(
+            "SELECT jsonb_build_object({})::text FROM \"{kind}\"",
+            fields.join(", ")
+        );
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
             .fetch_all(self.sink)
             .await?;
         Ok(inventory::read_texts(kind, rows.iter().map(String::as_str)))
@@ -217,7 +226,10 @@ impl Results<'_> {
         let live: i64 = sqlx::query_scalar("SELECT count(*) FROM record WHERE removed = 0")
             .fetch_one(self.ledger)
             .await?;
-        let shown: i64 = sqlx::query_scalar("SELECT count(*) FROM record")
+        let tables =
+            RecordKind::ALL.map(|kind| format!("(SELECT count(*) FROM \"{}\")", kind.name()));
+        let sql = format!("SELECT {}", tables.join(" + "));
+        let shown: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
             .fetch_one(self.sink)
             .await?;
         if live != shown {
@@ -227,4 +239,17 @@ impl Results<'_> {
         }
         Ok(wrong)
     }
+}
+
+/// A field as JSON has it, for `jsonb_build_object`.
+fn field(column: &Column) -> String {
+    let name = format!("\"{}\"", column.name);
+    let value = match column.kind {
+        ColumnKind::Moment => {
+            format!("to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+        }
+        ColumnKind::Day => format!("{name}::text"),
+        _ => name,
+    };
+    format!("'{}', {value}", column.json)
 }

@@ -44,8 +44,8 @@ fn every_table_is_in_the_inventory_of_data() {
             "Exporter",
             &[
                 "exporter/migrations",
-                "exporter/src/sink/database/sqlite.sql",
-                "exporter/src/sink/database/postgres.sql",
+                "exporter/src/sink/database/sqlite/schema.sql",
+                "exporter/src/sink/database/postgres/migrations",
             ],
         ),
         ("Queue", &["libs/bus/src/embedded/sql.rs"]),

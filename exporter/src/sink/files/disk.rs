@@ -5,15 +5,16 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::sink::format::output;
 
 /// Adds the place to an error of the system.
-pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
+pub(in crate::sink) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path: PathBuf = path.to_owned();
     move |source| Error::File { path, source }
 }
 
 /// Creates a directory and those above it, for its owner alone.
-pub(super) fn create_dir(path: &Path) -> Result<(), Error> {
+pub(in crate::sink) fn create_dir(path: &Path) -> Result<(), Error> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -22,18 +23,12 @@ pub(super) fn create_dir(path: &Path) -> Result<(), Error> {
 }
 
 /// Creates a file for its owner alone, in place of what an interrupted pass may have left there.
-pub(super) fn create(path: &Path) -> Result<File, Error> {
-    remove(path)?;
-    let mut options = OpenOptions::new();
-    // create_new: never through a link that somebody put there.
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(at(path))
+pub(in crate::sink) fn create(path: &Path) -> Result<File, Error> {
+    output::create(path).map_err(at(path))
 }
 
 /// Takes the lock that a file stands for; `None` while another process has it.
-pub(super) fn lock(path: &Path) -> Result<Option<File>, Error> {
+pub(in crate::sink) fn lock(path: &Path) -> Result<Option<File>, Error> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -49,7 +44,7 @@ pub(super) fn lock(path: &Path) -> Result<Option<File>, Error> {
 }
 
 /// Removes a file, if it is there.
-pub(super) fn remove(path: &Path) -> Result<(), Error> {
+pub(in crate::sink) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at(path)(e)),
         _ => Ok(()),
@@ -57,13 +52,13 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// Puts a finished file in its place, and waits until the disk has it there.
-pub(super) fn put(from: &Path, to: &Path) -> Result<(), Error> {
+pub(in crate::sink) fn put(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(at(to))?;
     sync_parent(to)
 }
 
 /// Replaces a small file.
-pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
+pub(in crate::sink) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     let temporary = temporary(path);
     let mut file = create(&temporary)?;
     file.write_all(content)
@@ -73,13 +68,13 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
 }
 
 /// Where a file is made before it is put in its place: beside it, hidden.
-pub(super) fn temporary(path: &Path) -> PathBuf {
+pub(in crate::sink) fn temporary(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.tmp"))
 }
 
 /// Waits until the disk knows the names in the directory of `path`.
-pub(super) fn sync_parent(path: &Path) -> Result<(), Error> {
+pub(in crate::sink) fn sync_parent(path: &Path) -> Result<(), Error> {
     let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) else {
         return Ok(());
     };
@@ -91,7 +86,7 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), Error> {
 }
 
 /// A second name for a finished file, or a copy where the file system has no second names.
-pub(super) fn link(from: &Path, to: &Path) -> Result<(), Error> {
+pub(in crate::sink) fn link(from: &Path, to: &Path) -> Result<(), Error> {
     remove(to)?;
     match fs::hard_link(from, to) {
         Ok(()) => Ok(()),

@@ -12,13 +12,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::disk;
 use crate::error::Error;
+use crate::sink::format::{Written, hex};
 
 /// What lies in the spool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Index {
+    /// How its files are written. Those that were written otherwise count for nothing.
+    #[serde(default)]
+    pub encoding: String,
     /// The newest rendered snapshot of each tenant.
     pub tenants: BTreeMap<TenantId, Part>,
-    /// The visible files by kind. Absent from before the first one is touched until the last one is in place, so
+    /// The visible files by name. Absent from before the first one is touched until the last one is in place, so
     /// that after a crash none of them is taken for what it was.
     pub visible: Option<BTreeMap<String, Visible>>,
 }
@@ -38,13 +42,23 @@ pub(super) struct Part {
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Content {
+pub(in crate::sink) struct Content {
     /// Lines.
     pub count: u64,
     /// Size.
     pub bytes: u64,
     /// Hash, in hexadecimal.
     pub sha256: String,
+}
+
+impl Content {
+    pub(in crate::sink) fn new(count: u64, written: Written) -> Self {
+        Content {
+            count,
+            bytes: written.bytes,
+            sha256: written.sha256,
+        }
+    }
 }
 
 /// A visible file.
@@ -58,7 +72,7 @@ pub(super) struct Visible {
 
 /// The newest applied run of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Run {
+pub(in crate::sink) struct Run {
     pub dataset: String,
     pub run: u64,
     pub pages: u32,
@@ -68,51 +82,63 @@ pub(super) struct Run {
 }
 
 impl Index {
-    /// Reads the index of a spool; an empty one where there is none or it can't be understood.
-    pub(super) fn load(spool: &Path) -> Result<Self, Error> {
+    /// Reads the index of a spool; an empty one where there is none, it can't be understood, or its files are written
+    /// otherwise.
+    pub(in crate::sink) fn load(spool: &Path, encoding: String) -> Result<Self, Error> {
         let path = path(spool);
-        match fs::read(&path) {
+        let known: Index = match fs::read(&path) {
             // Everything in a spool can be fetched again.
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Index::default()),
-            Err(e) => Err(disk::at(&path)(e)),
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Index::default(),
+            Err(e) => return Err(disk::at(&path)(e)),
+        };
+        if known.encoding == encoding {
+            return Ok(known);
         }
+        Ok(Index {
+            encoding,
+            ..Index::default()
+        })
     }
 
     /// Replaces the index of a spool.
-    pub(super) fn store(&self, spool: &Path) -> Result<(), Error> {
+    pub(in crate::sink) fn store(&self, spool: &Path) -> Result<(), Error> {
         let path = path(spool);
         let bytes = serde_json::to_vec(self).map_err(|e| disk::at(&path)(e.into()))?;
         disk::write(&path, &bytes)
     }
 
-    /// The parts of a kind that aren't empty, by tenant: (tenant, directory, content).
-    pub(super) fn parts(&self, kind: &str) -> Vec<(TenantId, &str, &Content)> {
-        self.tenants
-            .iter()
-            .filter_map(|(t, p)| p.kinds.get(kind).map(|c| (*t, p.dir.as_str(), c)))
-            .filter(|(_, _, c)| c.bytes > 0)
-            .collect()
+    /// The parts of some kinds that aren't empty, kind by kind and by tenant.
+    pub(in crate::sink) fn parts<'i>(&'i self, kinds: &[&'static str]) -> Vec<PartOf<'i>> {
+        let of = |kind: &'static str| {
+            self.tenants.iter().filter_map(move |(tenant, part)| {
+                Some(PartOf {
+                    kind,
+                    tenant: *tenant,
+                    dir: &part.dir,
+                    content: part.kinds.get(kind).filter(|c| c.bytes > 0)?,
+                })
+            })
+        };
+        kinds.iter().flat_map(|kind| of(kind)).collect()
     }
 }
 
-/// Hash over the hashes of parts.
-pub(super) fn fingerprint(parts: &[(TenantId, &str, &Content)]) -> String {
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|(_, _, c)| hash.update(&c.sha256));
-    hex(hash)
+/// What a tenant has of a kind.
+pub(super) struct PartOf<'i> {
+    pub kind: &'static str,
+    pub tenant: TenantId,
+    pub dir: &'i str,
+    pub content: &'i Content,
 }
 
-/// A finished hash in hexadecimal.
-pub(super) fn hex(hash: Sha256) -> String {
-    use std::fmt::Write as _;
-    hash.finalize()
-        .iter()
-        .fold(String::with_capacity(64), |mut out, byte| {
-            // Writing to a String can't fail.
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
+/// Hash over the hashes of parts.
+pub(super) fn fingerprint(parts: &[PartOf<'_>]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(&part.content.sha256);
+    }
+    hex(hash)
 }
 
 fn path(spool: &Path) -> PathBuf {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::disk;
 use super::index::{Index, Run};
 use crate::error::Error;
+use crate::sink::format::Encoding;
 
 #[derive(Serialize)]
 struct Manifest<'a> {
@@ -21,6 +22,7 @@ struct Manifest<'a> {
 struct Kind<'a> {
     count: u64,
     sha256: &'a str,
+    file: &'a str,
 }
 
 #[derive(Serialize)]
@@ -36,14 +38,20 @@ pub(super) fn path(dir: &Path) -> PathBuf {
 }
 
 /// Writes the manifest, unless it says the same already.
-pub(super) fn write(dir: &Path, index: &Index) -> Result<(), Error> {
-    let visible = index.visible.iter().flatten();
-    let kinds = visible.map(|(k, v)| {
-        let kind = Kind {
-            count: v.content.count,
-            sha256: &v.content.sha256,
+pub(super) fn write(dir: &Path, encoding: &Encoding, index: &Index) -> Result<(), Error> {
+    let targets = encoding.targets();
+    let each = targets
+        .iter()
+        .flat_map(|target| target.kinds.iter().map(move |kind| (target, *kind)));
+    let kinds = each.filter_map(|(target, kind)| {
+        let (file, visible) = index.visible.as_ref()?.get_key_value(&target.name)?;
+        let parts = index.parts(&[kind]);
+        let kind_of = Kind {
+            count: parts.iter().map(|part| part.content.count).sum(),
+            sha256: &visible.content.sha256,
+            file,
         };
-        (k.as_str(), kind)
+        Some((kind, kind_of))
     });
     let tenants = index.tenants.iter().map(|(t, p)| {
         (

@@ -1,15 +1,16 @@
-//! A directory with the current inventory: one file of JSON lines a kind, all tenants in it, and a manifest.
+//! A directory with the current inventory: one file a kind, all tenants in it, or one workbook, and a manifest.
 //!
-//! Mapping: `PATH/<kind>.ndjson`, one record a line in lowerCamelCase, ordered by tenant and key; the same content
-//! gives the same bytes. Idempotency: each file is replaced as a whole by a rename, the manifest last. Snapshots are
+//! Mapping: `PATH/<kind>.<format>`, one record a row ordered by tenant and key, as its format (`format`) has it; the
+//! same content gives the same bytes. Idempotency: each file is replaced as a whole by a rename, the manifest last. Snapshots are
 //! rendered below `PATH/.spool` first and stay there as the parts of the next files; of kinds that didn't change, the
 //! old part is the new one.
 
 mod assemble;
-mod disk;
-mod index;
+pub(super) mod disk;
+pub(super) mod index;
+pub(super) mod leftovers;
 mod manifest;
-mod render;
+pub(super) mod render;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -27,17 +28,19 @@ use tokio::task::spawn_blocking;
 use self::assemble::Place;
 use self::index::{Content, Index, Part};
 use self::render::Renderer;
-use super::{Alone, End, Shown, Snapshot, SnapshotSink, Update};
+use super::format::Encoding;
+use super::{Alone, End, Guard, Shown, Snapshot, SnapshotSink, Update};
 use crate::error::Error;
-use crate::record::{LICENSE_ASSIGNMENT, kinds};
+use crate::record::LICENSE_ASSIGNMENT;
 
-pub use settings::Directory;
+pub use settings::{Directory, Layout};
 
 /// See the [module](self).
-pub struct Files(Arc<Inner>);
+pub(super) struct Files(Arc<Inner>);
 
 struct Inner {
     place: Place,
+    guard: Guard,
     state: Mutex<State>,
 }
 
@@ -53,13 +56,15 @@ struct State {
 
 impl Files {
     /// A sink that writes to this directory. Nothing is touched before there is something to write.
-    pub fn new(dir: PathBuf) -> Self {
+    pub(super) fn new(dir: PathBuf, encoding: Encoding, guard: Guard) -> Self {
         let place = Place {
             spool: dir.join(".spool"),
             dir,
+            encoding,
         };
         Files(Arc::new(Inner {
             place,
+            guard,
             state: Mutex::default(),
         }))
     }
@@ -85,21 +90,11 @@ impl SnapshotSink for Files {
         // Rendering has a thread of its own, so that the network and it don't wait for each other.
         let (sender, receiver) = mpsc::channel(4);
         let (inner, update) = (self.0.clone(), snapshot.update().cloned());
-        let rendered =
-            async move { blocking(move || inner.render(tenant, update.as_ref(), receiver)).await };
-        let fetched = async move {
-            while let Some(records) = snapshot.next().await? {
-                if sender.send(Piece::Records(records)).await.is_err() {
-                    return Ok(()); // The renderer failed, and says why.
-                }
-            }
-            if let Some(end) = snapshot.end() {
-                // Nobody takes it when the renderer failed, and it says why.
-                let _ = sender.send(Piece::End(end.clone())).await;
-            }
-            Ok(())
+        let approved = snapshot.approved();
+        let rendered = async move {
+            blocking(move || inner.render(tenant, update.as_ref(), approved, receiver)).await
         };
-        let (rendered, fetched): (_, Result<(), Error>) = tokio::join!(rendered, fetched);
+        let (rendered, fetched) = tokio::join!(rendered, fetch(&mut snapshot, sender));
         fetched?;
         rendered
     }
@@ -112,10 +107,27 @@ impl SnapshotSink for Files {
 }
 
 /// What the renderer gets.
-enum Piece {
+pub(super) enum Piece {
     Records(Vec<Record>),
     /// The snapshot is whole. Without this, what was rendered counts for nothing.
     End(End),
+}
+
+/// Hands a snapshot over, piece by piece.
+pub(super) async fn fetch(
+    snapshot: &mut Snapshot,
+    sender: mpsc::Sender<Piece>,
+) -> Result<(), Error> {
+    while let Some(records) = snapshot.next().await? {
+        if sender.send(Piece::Records(records)).await.is_err() {
+            return Ok(()); // The renderer failed, and says why.
+        }
+    }
+    if let Some(end) = snapshot.end() {
+        // Nobody takes it when the renderer failed, and it says why.
+        let _ = sender.send(Piece::End(end.clone())).await;
+    }
+    Ok(())
 }
 
 impl Inner {
@@ -152,6 +164,7 @@ impl Inner {
         &self,
         tenant: TenantId,
         update: Option<&Update>,
+        approved: bool,
         mut pieces: mpsc::Receiver<Piece>,
     ) -> Result<Option<Closing>, Error> {
         // Kept for as long as this thread works, though nobody may wait for it any more.
@@ -169,9 +182,11 @@ impl Inner {
         };
         let dir = home.join(name);
         disk::create_dir(&dir)?;
-        let (new, same) =
-            kinds().partition::<Vec<_>, _>(|kind| update.is_none_or(|u| holds(u, kind)));
-        let mut renderer = Renderer::new(tenant, &dir, &new);
+        let encoding = &self.place.encoding;
+        let (new, same) = encoding
+            .kinds()
+            .partition::<Vec<_>, _>(|kind| update.is_none_or(|u| holds(u, kind)));
+        let mut renderer = Renderer::new(tenant, encoding, &dir, &new);
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
                 Piece::Records(records) => renderer.write(&records)?,
@@ -182,6 +197,11 @@ impl Inner {
                 }
                 Piece::End(end) => {
                     let mut kinds = renderer.finish()?;
+                    if let Some(part) = &shown {
+                        let (old, now) = (&part.kinds, &kinds);
+                        let each = new.iter().map(|k| (*k, count(old, k), count(now, k)));
+                        self.guard.hold(tenant, each, &end, approved)?;
+                    }
                     if let Some(update) = update {
                         let shown = shown.filter(|p| p.as_of == update.base);
                         if let Err(e) = self.carry(&home, shown.as_ref(), &dir, &same, &mut kinds) {
@@ -219,10 +239,13 @@ impl Inner {
         kinds: &mut BTreeMap<String, Content>,
     ) -> Result<(), Error> {
         for kind in same {
-            let new = render::file(to, kind);
+            let new = self.place.encoding.file(to, kind);
             let known = from.and_then(|p| Some((p, p.kinds.get(*kind)?)));
             let (old, content) = match known {
-                Some((part, content)) => (render::file(&home.join(&part.dir), kind), content),
+                Some((part, content)) => (
+                    self.place.encoding.file(&home.join(&part.dir), kind),
+                    content,
+                ),
                 None => return Err(disk::at(&new)(std::io::ErrorKind::NotFound.into())),
             };
             if content.bytes == 0 {
@@ -237,7 +260,7 @@ impl Inner {
             kinds.insert((*kind).to_owned(), content.clone());
         }
         match same.first() {
-            Some(kind) => disk::sync_parent(&render::file(to, kind)),
+            Some(kind) => disk::sync_parent(&self.place.encoding.file(to, kind)),
             None => Ok(()),
         }
     }
@@ -283,13 +306,14 @@ impl Inner {
 
     /// Somebody took files out of the spool: their tenants are fetched again.
     fn forget_damaged(&self) -> Result<(), Error> {
-        let mut index = Index::load(&self.place.spool)?;
+        let mut index = self.place.index()?;
         let before = index.tenants.len();
         index.tenants.retain(|tenant, part| {
             let dir = self.place.tenant(*tenant).join(&part.dir);
             part.kinds.iter().all(|(kind, c)| {
-                fs::metadata(render::file(&dir, kind))
-                    .is_ok_and(|m| m.is_file() && m.len() == c.bytes)
+                let file = self.place.encoding.file(&dir, kind);
+                let there = |m: fs::Metadata| m.is_file() && m.len() == c.bytes;
+                c.bytes == 0 || fs::metadata(file).is_ok_and(there)
             })
         });
         if index.tenants.len() == before {
@@ -301,7 +325,7 @@ impl Inner {
 
     fn index<'a>(&self, state: &'a mut State) -> Result<&'a Index, Error> {
         if state.index.is_none() {
-            state.index = Some(Index::load(&self.place.spool)?);
+            state.index = Some(self.place.index()?);
         }
         Ok(state.index.get_or_insert_default())
     }
@@ -311,8 +335,13 @@ impl Inner {
     }
 }
 
+/// Records of a kind.
+pub(super) fn count(kinds: &BTreeMap<String, Content>, kind: &str) -> u64 {
+    kinds.get(kind).map_or(0, |content| content.count)
+}
+
 /// Whether an update holds what the file of a kind shows.
-fn holds(update: &Update, kind: &str) -> bool {
+pub(super) fn holds(update: &Update, kind: &str) -> bool {
     let of = |name| RecordKind::from_name(name).is_some_and(|k| update.kinds.contains(&k));
     match kind {
         LICENSE_ASSIGNMENT => of("user"),
@@ -333,7 +362,7 @@ fn clean(home: &Path, keep: Option<&str>) -> Result<(), Error> {
 }
 
 /// Runs what waits for the disk where nobody else waits.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     spawn_blocking(work).await.map_err(Error::Task)?

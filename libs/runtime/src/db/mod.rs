@@ -2,6 +2,8 @@
 //!
 //! Every statement of a service runs through [`Db::read`] or [`Db::write`], as a [`query`](query()).
 
+#[cfg(feature = "postgres")]
+mod copy;
 mod fault;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -14,6 +16,8 @@ mod tests;
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
+#[cfg(feature = "postgres")]
+pub use copy::copy;
 pub use fault::{advice, full_disk, is_lock_timeout, is_of_the_machine};
 #[cfg(feature = "postgres")]
 pub use postgres::{Config, Roles};

@@ -148,7 +148,7 @@ fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, Problem> {
     let wrong = |what: String| {
         Problem::new(
             "LW-1004",
-            format!("outbound.ca_file = {}: {what}.", file.display()),
+            format!("ca_file = {}: {what}.", file.display()),
             "name a PEM file of certificates that this process may read",
         )
         .exit(Exit::Usage)

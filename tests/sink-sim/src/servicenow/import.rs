@@ -134,7 +134,7 @@ impl ServiceNow {
             ("sys_import_set", set),
             ("sys_import_state", "pending"),
             ("sys_import_state_comment", ""),
-            ("sys_target_table", &self.transform.target),
+            ("sys_target_table", self.transform.target.as_str()),
             ("sys_target_sys_id", ""),
         ];
         row.extend(own.map(|(k, v)| (k.to_owned(), v.to_owned())));
@@ -178,8 +178,8 @@ impl ServiceNow {
             let (state, comment, target) = self.transform_row(row);
             let said = [
                 ("sys_import_state", state),
-                ("sys_import_state_comment", &comment),
-                ("sys_target_sys_id", &target),
+                ("sys_import_state_comment", comment.as_str()),
+                ("sys_target_sys_id", target.as_str()),
             ];
             row.extend(said.map(|(k, v)| (k.to_owned(), v.to_owned())));
         }

@@ -47,7 +47,7 @@ impl ServiceNow {
             return self.tables.get(name).cloned();
         }
         // A parent's rows are those of its children, without their own columns.
-        let parents = |row: &Row| {
+        let parents = |row: &Row| -> Row {
             let own = row.iter().filter(|(column, _)| column.starts_with("sys_"));
             own.map(|(k, v)| (k.clone(), v.clone())).collect()
         };

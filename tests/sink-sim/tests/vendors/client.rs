@@ -47,11 +47,9 @@ impl Client {
 
     /// Gets a token by a form, and sends it with each request.
     pub async fn signed_in(self, path: &str, id: &str, secret: &str) -> Self {
-        let answer = self.grant(
-            path,
-            &format!("grant_type=client_credentials&client_id={id}&client_secret={secret}"),
-        );
-        let answer = answer.await.json();
+        let client = format!("client_id={id}&client_secret={secret}");
+        let form = format!("grant_type=client_credentials&{client}");
+        let answer = self.grant(path, &form).await.json();
         self.with(
             "authorization",
             &format!("Bearer {}", answer["access_token"].as_str().unwrap()),

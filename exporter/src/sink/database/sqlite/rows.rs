@@ -1,6 +1,5 @@
 //! Records as rows, written many at a time.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use proto::body::Body;
@@ -79,7 +78,6 @@ impl Rows {
 
     /// Writes the batch.
     pub(super) async fn write(&self, connection: &mut Connection) -> Result<(), db::Error> {
-        let clean = connection.is_postgres();
         for (kind, keys) in &self.removed {
             query("DELETE FROM record WHERE tenant_id = ? AND kind = ? AND key IN (??)")
                 .bind(&self.tenant)
@@ -101,7 +99,7 @@ impl Rows {
                     .bind(*kind)
                     .bind(key)
                     .bind(closing)
-                    .bind(readable(body, clean));
+                    .bind(body);
             }
             each.execute(connection).await?;
         }
@@ -125,7 +123,7 @@ impl Rows {
                     .bind(LICENSE_ASSIGNMENT)
                     .bind(parent)
                     .bind(position)
-                    .bind(readable(body, clean));
+                    .bind(body);
             }
             each.execute(connection).await?;
         }
@@ -147,63 +145,10 @@ pub(super) async fn clear(connection: &mut Connection, tenant: TenantId) -> Resu
     Ok(())
 }
 
-/// The functions of PostgreSQL refuse JSON texts with U+0000, and with them the whole view: `clean` replaces it, as is
-/// done with it in plain texts.
-fn readable(body: &str, clean: bool) -> db::Value<'_> {
-    const NUL: &str = "\\u0000";
-    let mut text = Cow::Borrowed(body);
-    if clean && body.contains(NUL) {
-        let mut parts = body.split(NUL);
-        let mut out = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            // After an odd number of backslashes the next one is only a character.
-            let before = out.len() - out.trim_end_matches('\\').len();
-            out += if before.is_multiple_of(2) {
-                "\\ufffd"
-            } else {
-                NUL
-            };
-            out += part;
-        }
-        text = Cow::Owned(out);
-    }
-    db::Value::Text(Some(text))
-}
-
 fn to_text(
     write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
 ) -> serde_json::Result<String> {
     let mut out = Vec::new();
     write(&mut out)?;
     String::from_utf8(out).map_err(serde::ser::Error::custom)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_character_is_replaced_and_only_where_it_must() {
-        fn clean(json: &str, clean: bool) -> String {
-            match readable(json, clean) {
-                db::Value::Text(Some(text)) => text.into_owned(),
-                other => panic!("{other:?}"),
-            }
-        }
-        for text in [
-            "a\0b",
-            "\0",
-            "\0\0",
-            "\\u0000",
-            "\\\0",
-            "\\\\u0000",
-            "\\\\\0\\u0000",
-            "plain",
-        ] {
-            let json = serde_json::to_string(text).unwrap();
-            let read: String = serde_json::from_str(&clean(&json, true)).unwrap();
-            assert_eq!(read, text.replace('\0', "\u{fffd}"), "{json}");
-            assert_eq!(clean(&json, false), json);
-        }
-    }
 }

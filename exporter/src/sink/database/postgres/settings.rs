@@ -1,35 +1,14 @@
-//! What people configure of databases.
+//! What people configure of a PostgreSQL database.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Database;
+#[cfg(feature = "postgres")]
+use super::{Database, tables};
+use crate::config::Selection;
 use crate::error::Error;
 use crate::sink::{Context, Settings, Sink};
-
-/// A SQLite file with a view for each kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sqlite {
-    /// The file; created where it is missing.
-    pub path: PathBuf,
-}
-
-impl Settings for Sqlite {
-    fn resolve(&mut self, base: &Path) {
-        self.path = base.join(&self.path);
-    }
-
-    fn location(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    fn sink(&self, context: &Context) -> Result<Sink, Error> {
-        let database = Database::file(self.path.clone(), context.brake);
-        Ok(Sink::rows(database))
-    }
-}
 
 /// A sink in a PostgreSQL database, to which several exporters may deliver. What is absent has the defaults of the
 /// exporter's own database. Part of every build, so that one without PostgreSQL can say that it is.
@@ -62,6 +41,9 @@ pub struct Postgres {
     /// A transaction may do nothing for so long, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_seconds: Option<u64>,
+    /// Which kinds and fields it shows, and what their columns are called.
+    #[serde(default)]
+    pub shows: Selection,
 }
 
 impl Postgres {
@@ -88,7 +70,9 @@ impl Postgres {
         self.database().check().map_err(|e| Error::Settings {
             sink: sink.to_owned(),
             source: Box::new(e),
-        })
+        })?;
+        self.shows.check(sink)?;
+        tables::check(&self.shows, sink)
     }
 
     #[cfg(not(feature = "postgres"))]
@@ -137,7 +121,7 @@ impl Settings for Postgres {
 
     #[cfg(feature = "postgres")]
     fn sink(&self, _: &Context) -> Result<Sink, Error> {
-        let database = Database::server(self.database(), self.location());
+        let database = Database::new(self.database(), self.location(), &self.shows);
         Ok(Sink::rows(database))
     }
 

@@ -1,0 +1,98 @@
+//! The way to sinks behind HTTP: what may be called, and what an answer means.
+
+mod addresses;
+mod answer;
+mod oauth;
+mod settings;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use runtime::Clock;
+use runtime::error::Chain;
+use runtime::http::{BoxError, Client, Forbidden};
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+use crate::error::Error;
+use crate::sink::Refusal;
+
+pub use oauth::ClientCredentials;
+pub(crate) use oauth::Tokens;
+pub use settings::Http as Settings;
+pub(crate) use settings::{address, secret};
+
+/// The way to one sink.
+#[derive(Clone)]
+pub(crate) struct Http {
+    client: Client,
+    clock: Clock,
+}
+
+/// An answer that takes what was sent.
+#[derive(Clone, Debug)]
+#[allow(
+    dead_code,
+    reason = "status and headers are for sinks whose answers tell something there"
+)]
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Http {
+    pub(crate) fn new(sink: &str, settings: &Settings, clock: Clock) -> Result<Self, Error> {
+        let client = settings.client().map_err(|e| Error::Client {
+            sink: sink.to_owned(),
+            source: Box::new(e),
+        })?;
+        Ok(Http { client, clock })
+    }
+
+    /// Sends a request, unless the time for that is over, and returns the answer where it is a success.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        until: Instant,
+    ) -> Result<Answer, Refusal> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let begun = Instant::now();
+        if begun >= until {
+            return Err(Refusal::Late);
+        }
+        let answer = self.client.clone().oneshot(request).await;
+        let took = begun.elapsed();
+        let (host, path) = (uri.host(), uri.path());
+        let answer = answer.map_err(|e| {
+            tracing::debug!(%method, host, path, ?took, error = %Chain(&*e), "no answer of a sink");
+            unanswered(&e)
+        })?;
+        let status = answer.status();
+        tracing::debug!(%method, host, path, ?took, status = status.as_u16(), "a sink answers");
+        let seconds = self.clock.micros() / 1_000_000;
+        answer::refusal(status, answer.headers(), seconds).map_or(Ok(()), Err)?;
+        let (parts, body) = answer.into_parts();
+        Ok(Answer {
+            status,
+            headers: parts.headers,
+            body,
+        })
+    }
+}
+
+/// What an answer that never came means.
+fn unanswered(e: &BoxError) -> Refusal {
+    let why = Chain(&**e).to_string();
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&**e);
+    while let Some(e) = next {
+        if e.is::<Forbidden>() {
+            return Refusal::Misplaced { status: None, why };
+        }
+        next = e.source();
+    }
+    // The TLS library's own words: its type is not ours to know. A certificate doesn't become right by waiting.
+    match why.contains("invalid peer certificate") {
+        true => Refusal::Misplaced { status: None, why },
+        false => Refusal::Transient { why },
+    }
+}

@@ -1,0 +1,52 @@
+//! Sinks × cases.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cases::{self, CASES, Verdict};
+use crate::subject::Subject;
+use crate::{files, sqlite, webhook};
+
+/// A case that takes longer hangs.
+const LONGEST: Duration = Duration::from_secs(60);
+
+fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
+    vec![
+        Box::new(sqlite::Sqlite::new(dir)),
+        Box::new(files::Files::new(dir)),
+        Box::new(webhook::Webhook::single()),
+        Box::new(webhook::Webhook::batch()),
+    ]
+}
+
+/// Tries every case with every sink, prints the table and returns what does not hold.
+#[allow(clippy::print_stdout, reason = "the table is what the test run shows")]
+pub async fn broken() -> Vec<String> {
+    let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+    let mut table = vec![format!("| sink | {} |", names.join(" | "))];
+    let mut broken = Vec::new();
+    let count = subjects(Path::new("")).len();
+    for n in 0..count {
+        let (mut row, mut name) = (Vec::new(), "");
+        for case in &CASES {
+            // Every case begins with nothing.
+            let dir = tempfile::tempdir().unwrap();
+            let subject = subjects(dir.path()).remove(n);
+            name = subject.name();
+            let tried = tokio::time::timeout(LONGEST, cases::run(case, subject.as_ref())).await;
+            let verdict = tried.unwrap_or_else(|_| Verdict::Broken("it doesn't end".into()));
+            println!("{name}, {}: {}", case.name, verdict.told());
+            row.push(match &verdict {
+                Verdict::Holds => "yes".to_owned(),
+                Verdict::Meaningless(why) => format!("– ({why})"),
+                Verdict::Broken(why) => {
+                    broken.push(format!("{name}, {}: {why}", case.name));
+                    "NO".to_owned()
+                }
+            });
+        }
+        table.push(format!("| {name} | {} |", row.join(" | ")));
+    }
+    println!("{}", table.join("\n"));
+    broken
+}

@@ -5,6 +5,8 @@
 
 mod cases;
 mod files;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 mod subject;
 #[path = "../support/mod.rs"]

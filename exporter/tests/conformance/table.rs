@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cases::{self, CASES, Verdict};
+#[cfg(feature = "postgres")]
+use crate::postgres;
 use crate::subject::Subject;
 use crate::{files, sqlite, webhook};
 
@@ -13,6 +15,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
     vec![
         Box::new(sqlite::Sqlite::new(dir)),
+        #[cfg(feature = "postgres")]
+        Box::new(postgres::Postgres::new(dir)),
         Box::new(files::Files::new(dir)),
         Box::new(webhook::Webhook::single()),
         Box::new(webhook::Webhook::batch()),

@@ -60,6 +60,7 @@ properties! {
     "usageLocation" usage_location,
     "createdDateTime" created_date_time,
     "onPremisesSyncEnabled" on_premises_sync_enabled,
+    "onPremisesSamAccountName" on_premises_sam_account_name,
     "onPremisesDomainName" on_premises_domain_name,
 }
 

@@ -142,8 +142,13 @@ impl FlexNet {
                 .entry(sku.clone())
                 .or_insert_with(position);
         }
-        let skus: Vec<String> = products.positions.keys().cloned().collect();
-        let numbers = self.identities.of(tenant, SKU, &skus).await?;
+        let mut numbers = products.numbers;
+        let unheld = products
+            .positions
+            .keys()
+            .filter(|sku| !numbers.contains_key(*sku));
+        let unheld: Vec<String> = unheld.cloned().collect();
+        numbers.extend(self.identities.of(tenant, SKU, &unheld).await?);
         let each = products.positions.values();
         let rows = each.filter_map(|position| {
             let row = rows::license(

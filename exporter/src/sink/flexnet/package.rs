@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use csv::{Terminator, Writer, WriterBuilder};
+use csv::Writer;
 use proto::ids::{Closing, TenantId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::sink::files::disk;
 use crate::sink::files::index::Content;
 use crate::sink::format::Output;
+use crate::sink::format::csv::{fault, writer};
 use crate::sink::format::output::copy;
 use crate::sink::{Alone, End, Guard, Shown};
 
@@ -207,7 +208,7 @@ impl Spool {
         let mut out = Output::create(to).map_err(disk::at(to))?;
         let names: Row = table.columns.iter().map(|c| c.0.to_owned()).collect();
         let mut head = writer(Vec::new());
-        head.write_record(&names).map_err(|e| disk::at(to)(io(e)))?;
+        head.write_record(&names).map_err(|e| fault(e).at(to))?;
         let head = head
             .into_inner()
             .map_err(|e| disk::at(to)(e.into_error()))?;
@@ -268,20 +269,6 @@ fn is_there<'a>(mut files: impl Iterator<Item = (PathBuf, &'a Content)>) -> bool
     })
 }
 
-/// RFC 4180.
-fn writer<W: std::io::Write>(to: W) -> Writer<W> {
-    WriterBuilder::new()
-        .terminator(Terminator::CRLF)
-        .from_writer(to)
-}
-
-fn io(e: csv::Error) -> std::io::Error {
-    match e.into_kind() {
-        csv::ErrorKind::Io(e) => e,
-        other => std::io::Error::other(format!("{other:?}")),
-    }
-}
-
 /// The rows of a table.
 struct Lines {
     path: PathBuf,
@@ -303,7 +290,7 @@ impl Lines {
         self.count += 1;
         self.out
             .write_record(row)
-            .map_err(|e| disk::at(&self.path)(io(e)))
+            .map_err(|e| fault(e).at(&self.path))
     }
 
     fn finish(self) -> Result<Content, Error> {

@@ -21,7 +21,7 @@ pub(super) struct Csv {
     fields: Vec<String>,
 }
 
-fn writer<W: std::io::Write>(to: W) -> Writer<W> {
+pub(in crate::sink) fn writer<W: std::io::Write>(to: W) -> Writer<W> {
     WriterBuilder::new()
         .terminator(Terminator::CRLF)
         .from_writer(to)
@@ -97,7 +97,8 @@ fn push(text: &str, inert: bool, field: &mut String) {
     field.push_str(rest);
 }
 
-fn fault(e: csv::Error) -> Fault {
+/// Why a row was not written.
+pub(in crate::sink) fn fault(e: csv::Error) -> Fault {
     match e.into_kind() {
         csv::ErrorKind::Io(e) => Fault::Io(e),
         other => Fault::Row(format!("{other:?}").into()),

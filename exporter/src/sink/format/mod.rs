@@ -1,6 +1,6 @@
 //! Formats of files: how records become a file. One format a file below; each writes the columns that the contracts tell.
 
-mod csv;
+pub(super) mod csv;
 mod frames;
 mod ndjson;
 pub(super) mod output;

@@ -7,7 +7,7 @@ mod rows;
 mod settings;
 mod views;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use proto::feed::v1::Record;
@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 use super::cursor;
 use crate::cursor::Cursor;
 use crate::error::Error;
+use crate::sink::files::disk;
 use crate::sink::{RowSink, Snapshot};
 
 pub use settings::Sqlite;
@@ -55,7 +56,14 @@ impl Database {
     }
 
     async fn open(&self) -> Result<Db, Error> {
-        create_parent(&self.options.path)?;
+        if let Some(parent) = self
+            .options
+            .path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+        {
+            disk::create_dir(parent)?;
+        }
         let db = Db::open(&self.options, &MIGRATIONS).await;
         let db = db.map_err(|e| Error::Open {
             place: self.place.clone(),
@@ -68,20 +76,6 @@ impl Database {
     fn failed(&self, source: db::Error) -> Error {
         Error::database(&self.place, source)
     }
-}
-
-fn create_parent(path: &Path) -> Result<(), Error> {
-    let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(parent).map_err(|source| Error::File {
-        path: parent.to_owned(),
-        source,
-    })
 }
 
 #[async_trait]

@@ -2,6 +2,7 @@
 #![cfg(feature = "object-store")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The feed of changes: nothing missing, in order, and told apart where a state begins anew.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! The directory of files: always whole, always what the ledger holds, and untouched where nothing changed.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! FlexNet Manager Suite: what the package holds, by a loader that was written from the vendor's documentation alone.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Files of every format and layout: whole, current, and nothing else beside them.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -356,7 +357,7 @@ async fn a_full_disk_leaves_the_old_files_of_every_format() {
     let me = std::env::current_exe().unwrap();
     // A limit of 1 MiB, and an error instead of a signal.
     let out = std::process::Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact a_full_disk_leaves_the_old_files_of_every_format --nocapture"])
+        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact formats::a_full_disk_leaves_the_old_files_of_every_format --nocapture"])
         .arg(me)
         .env(CHILD, "1")
         .output()

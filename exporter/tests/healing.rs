@@ -1,6 +1,7 @@
 //! Whatever is interrupted, taken away or full: the next pass makes it whole, and what stands there stays whole.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use support::{A, B, Rig};
@@ -123,7 +124,7 @@ async fn a_full_disk_leaves_the_old_files_and_says_so() {
     let me = std::env::current_exe().unwrap();
     // A limit of 1 MiB, and an error instead of a signal.
     let out = std::process::Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact a_full_disk_leaves_the_old_files_and_says_so --nocapture"])
+        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact healing::a_full_disk_leaves_the_old_files_and_says_so --nocapture"])
         .arg(me)
         .env(CHILD, "1")
         .output()

@@ -1,6 +1,7 @@
 //! What other people's programs read in our files.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use exporter::SinkConfig;

@@ -2,6 +2,7 @@
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use exporter::SinkConfig;

@@ -1,6 +1,7 @@
 //! Sinks that are sent changes, by the one that needs no vendor: what costs a request, and whom a sink holds up.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The sinks that are databases, SQLite here and PostgreSQL in `postgres.rs`: every change exactly once, whatever comes twice, late or never.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "support/mod.rs"]
 mod support;
 
 use support::{A, B, Rig};

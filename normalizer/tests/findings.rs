@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+#[path = "common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,10 +1,6 @@
 //! The same tests on PostgreSQL, and what only several processes on one ledger can do to each other.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
-#![allow(
-    clippy::duplicate_mod,
-    reason = "each of the files is a test of its own too"
-)]
 
 #[path = "aside.rs"]
 mod aside;

@@ -63,7 +63,7 @@ impl World {
         let another = write("another.key", key);
         hsm.import(TOKEN, PIN, &another, "another", "0a02").unwrap();
         let passed = Command::new(std::env::current_exe().unwrap())
-            .args([test, "--exact", "--nocapture"])
+            .args([&format!("device::{test}"), "--exact", "--nocapture"])
             .env("SOFTHSM2_CONF", hsm.config())
             .env(HOME, home.path())
             .status()

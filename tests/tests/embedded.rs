@@ -1,6 +1,7 @@
 //! One process: SQLite and the embedded queue.
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
+#[path = "e2e/mod.rs"]
 mod e2e;
 /// Minutes of waiting for Graph, which only a clock that jumps makes bearable. What is waited for is the same in every
 /// setting.

@@ -1,6 +1,6 @@
 //! docs/postgres.md: each query there prints what the page shows.
 //!
-//! `LEASTWISE_WRITE_QUESTIONS=1 cargo test -p tests --test postgres` writes the page anew.
+//! `LEASTWISE_WRITE_QUESTIONS=1 cargo test -p tests postgres::` writes the page anew.
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 use std::path::{Path, PathBuf};

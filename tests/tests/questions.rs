@@ -1,6 +1,6 @@
 //! docs/questions.md: each command there prints what the page shows.
 //!
-//! `LEASTWISE_WRITE_QUESTIONS=1 cargo test -p tests --test questions` writes the page anew.
+//! `LEASTWISE_WRITE_QUESTIONS=1 cargo test -p tests questions::` writes the page anew.
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 use std::collections::HashSet;

@@ -1,7 +1,7 @@
 //! What is tried with every sink.
 
-use crate::subject::{Subject, Trouble};
-use crate::support::{A, B, Rig};
+use super::subject::{Subject, Trouble};
+use super::support::{A, B, Rig};
 
 /// A case.
 pub struct Case {

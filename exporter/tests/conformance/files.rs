@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use exporter::SinkConfig;
 
-use crate::subject::{Subject, Trouble};
-use crate::support::{Rig, directory};
+use super::subject::{Subject, Trouble};
+use super::support::{Rig, directory};
 
 pub struct Files(PathBuf);
 

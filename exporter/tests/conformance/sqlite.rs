@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use exporter::SinkConfig;
 
-use crate::subject::{Subject, Trouble};
-use crate::support::{Rig, sqlite};
+use super::subject::{Subject, Trouble};
+use super::support::{Rig, sqlite};
 
 pub struct Sqlite(PathBuf);
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use exporter::SinkConfig;
 
-use crate::support::Rig;
+use super::support::Rig;
 
 /// What goes wrong with a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

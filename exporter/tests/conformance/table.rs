@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cases::{self, CASES, Verdict};
+use super::cases::{self, CASES, Verdict};
 #[cfg(feature = "postgres")]
-use crate::postgres;
-use crate::subject::Subject;
-use crate::{files, sqlite, webhook};
+use super::postgres;
+use super::subject::Subject;
+use super::{files, sqlite, webhook};
 
 /// A case that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);

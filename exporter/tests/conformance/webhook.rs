@@ -8,8 +8,8 @@ use exporter::SinkConfig;
 use serde_json::Value;
 use sink_sim::{Clock, Fault, Reply, Request, Rule, Sim, Vendor};
 
-use crate::subject::{Subject, Trouble};
-use crate::support::{Rig, receiver};
+use super::subject::{Subject, Trouble};
+use super::support::{Rig, receiver};
 
 /// A receiver that may refuse a record.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use exporter::sink::database::Postgres;
 
 /// The tests that are run once more by `postgres.rs` deliver to PostgreSQL.
 pub fn is_meant() -> bool {
-    module_path!().starts_with("postgres::")
+    module_path!().contains("::postgres::")
 }
 
 pub fn server() -> &'static servers::Postgres {

@@ -10,7 +10,7 @@ use runtime::db::{Db, Durability, Migrations, Options};
 
 /// The tests that are run once more by `postgres.rs` have PostgreSQL below them.
 pub fn on_postgres() -> bool {
-    module_path!().starts_with("postgres::")
+    module_path!().contains("::postgres::")
 }
 
 /// A database of its own on a server that all tests of this process share.

@@ -1,7 +1,7 @@
 //! Applications and service principals: what a client reads of its own credentials and permissions.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use graph_sim::{Config, Consent, Principal, Sim};
 use serde_json::{Value, json};

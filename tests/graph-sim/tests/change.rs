@@ -1,7 +1,7 @@
 //! Delta, late replicas and batches.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

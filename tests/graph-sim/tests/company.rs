@@ -1,7 +1,7 @@
 //! The simulated company has what makes licence management hard, and for each of these the harmless case beside it.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! What opens a dataset: its least permission, and no other of the least ones unless Graph says so.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use graph_sim::{Config, Sim};
 use support::Client;

@@ -4,7 +4,7 @@
 //! samples' properties, `contract/missing.tsv` what a sample shows and the simulator does not, with a reason each.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

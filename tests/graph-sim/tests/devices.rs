@@ -1,7 +1,7 @@
 //! Devices of Entra ID and of Intune, the applications on them, sign-ins and mailboxes.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Domains, deleted objects and the licences of one user.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeSet;
 

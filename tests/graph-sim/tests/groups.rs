@@ -1,7 +1,7 @@
 //! Groups, who is in them, what they license, and their delta.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, BTreeSet};
 

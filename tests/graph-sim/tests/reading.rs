@@ -1,7 +1,7 @@
 //! Lists, pages, ids, counts and stock.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Wrong secrets, wrong tokens, wrong queries, and faults on request.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::time::Duration;
 

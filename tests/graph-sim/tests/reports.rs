@@ -1,7 +1,7 @@
 //! Usage reports: how they are fetched, what they hold, and whose names they show.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Whatever comes in, it is answered; and the binary is the same simulation.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

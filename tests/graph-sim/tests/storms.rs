@@ -1,7 +1,7 @@
 //! Days on which a lot happens, users that are deleted and come back, and what delta says of them.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! The truth of each kind is what a current replica answers, and older days stay known.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 

@@ -27,8 +27,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use crate::LOUDEST;
-use crate::scan::Canaries;
+use super::LOUDEST;
+use super::scan::Canaries;
 
 const WEBHOOK: &str = "webhook-canary-5e0c9a7f3b1d4c6e8f2a";
 const PASSWORD: &str = "pfx canary \"open\" ~sesame~ 81d7";

@@ -6,8 +6,8 @@ use serde_json::Value;
 use tests::dev::{Args, Installation};
 use tests::process::{Ended, program};
 
-use crate::LOUDEST;
-use crate::scan::Canaries;
+use super::LOUDEST;
+use super::scan::Canaries;
 
 #[test]
 fn four_services_their_queue_and_their_databases_hold_no_secret() {

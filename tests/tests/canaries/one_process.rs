@@ -4,8 +4,8 @@ use std::process::Stdio;
 
 use tests::process::{Installation, Running, Simulator};
 
-use crate::LOUDEST;
-use crate::scan::Canaries;
+use super::LOUDEST;
+use super::scan::Canaries;
 
 const WRONG: &str = "wrong-canary~8Q~never.a.secret.of.anybody";
 

@@ -9,8 +9,8 @@ use tests::process::{Installation, Simulator};
 use tests::world::{Setting, Setup, World};
 use token_broker::Population;
 
-use crate::LOUDEST;
-use crate::scan::Canaries;
+use super::LOUDEST;
+use super::scan::Canaries;
 
 pub fn every_dataset(population: Option<Population>, overheard: &Overheard) -> Setup {
     let mut setup = Setup::users(300);

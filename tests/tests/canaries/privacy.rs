@@ -12,9 +12,9 @@ use tests::overheard::Overheard;
 use tests::process::{Ended, Installation, Simulator};
 use tests::world::{Setting, World};
 
-use crate::LOUDEST;
-use crate::population::{every_dataset, shown, text};
-use crate::scan::{Canaries, Scanner};
+use super::LOUDEST;
+use super::population::{every_dataset, shown, text};
+use super::scan::{Canaries, Scanner};
 
 /// Names of people and of their devices, and where these are from; what sums are made of is kept.
 const FIELDS: &str = "[fields]

@@ -29,7 +29,7 @@ fn lives(seed: u64, users: u32, window: usize, days: u32) -> u32 {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut setup = Setup::users(users);
     setup.window = window;
-    let mut world = World::new(crate::SETTING, setup);
+    let mut world = World::new(super::SETTING, setup);
     let (mut crashes, mut middles) = (0, 0);
     for day in 0..=days {
         if day > 0 {
@@ -99,7 +99,7 @@ fn small_changes_survive_many_crashes() {
 
 #[test]
 fn a_verdict_that_waits_in_the_queue_while_nobody_lives_is_taken_later() {
-    let mut world = World::new(crate::SETTING, Setup::users(300));
+    let mut world = World::new(super::SETTING, Setup::users(300));
     // The last request of a first reading is that for the users; then come seal, verdict and delivery.
     while !world.sim().log().iter().any(|e| e.path == "/users") {
         world.sync_until(world.network.requests() + 1);
@@ -116,7 +116,7 @@ fn a_verdict_that_waits_in_the_queue_while_nobody_lives_is_taken_later() {
 
 #[test]
 fn nothing_is_left_of_a_life_that_ends_while_it_asks_for_a_token() {
-    let mut world = World::new(crate::SETTING, Setup::users(300));
+    let mut world = World::new(super::SETTING, Setup::users(300));
     world.network.hold("/");
     let (clients, network) = (world.clients(), world.network.clone());
     world.run(async {

@@ -31,12 +31,12 @@ fn days(mut world: World, days: u32) {
 
 #[test]
 fn a_small_tenant() {
-    days(World::new(crate::SETTING, Setup::users(300)), 5);
+    days(World::new(super::SETTING, Setup::users(300)), 5);
 }
 
 #[test]
 fn a_tenant_of_several_pages() {
-    days(World::new(crate::SETTING, Setup::users(2_500)), 5);
+    days(World::new(super::SETTING, Setup::users(2_500)), 5);
 }
 
 #[test]
@@ -44,5 +44,5 @@ fn two_tenants_at_once() {
     let mut setup = Setup::users(300);
     setup.sim.tenants = 2;
     setup.sim.seed = 5;
-    days(World::new(crate::SETTING, setup), 5);
+    days(World::new(super::SETTING, setup), 5);
 }

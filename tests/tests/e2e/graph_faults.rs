@@ -9,7 +9,7 @@ use tests::world::{Setup, World, exit};
 fn a_day_later() -> World {
     let mut setup = Setup::users(2_500);
     setup.paused = true;
-    let mut world = World::new(crate::SETTING, setup);
+    let mut world = World::new(super::SETTING, setup);
     world.sync_whole();
     world.sim().advance(1);
     world
@@ -63,7 +63,7 @@ fn a_refused_delta_link_means_that_everything_is_read() {
 fn a_page_whose_continuation_expired_starts_the_chain_again() {
     let mut setup = Setup::users(2_500);
     setup.paused = true;
-    let mut world = World::new(crate::SETTING, setup);
+    let mut world = World::new(super::SETTING, setup);
     // Names come with the count, before the chain.
     let chain =
         |e: &&graph_sim::LogEntry| e.path.ends_with("/users") && !e.query.contains("$count");
@@ -164,7 +164,7 @@ fn a_denied_dataset_is_left_out_and_the_others_go_on() {
     setup.sim.roles = ["User.Read.All", "LicenseAssignment.Read.All"]
         .map(Into::into)
         .into();
-    let mut world = World::new(crate::SETTING, setup);
+    let mut world = World::new(super::SETTING, setup);
     let outcome = world.sync();
     assert_eq!(exit(&outcome), "3");
     let skipped: Vec<_> = outcome

@@ -11,7 +11,7 @@ fn a_third_vanished(lateness: u64) -> World {
     let mut setup = Setup::users(300);
     setup.lateness = lateness;
     setup.paused = true;
-    let mut world = World::new(crate::SETTING, setup.clone());
+    let mut world = World::new(super::SETTING, setup.clone());
     world.come_to_rest();
     setup.sim.users = 200;
     world.network.replace(Sim::new(setup.sim));

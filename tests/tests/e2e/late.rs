@@ -14,7 +14,7 @@ fn late(seed: u64) -> World {
     setup.sim.lag = Some(Duration::from_secs(LATE));
     setup.lateness = LATE;
     setup.paused = true;
-    World::new(crate::SETTING, setup)
+    World::new(super::SETTING, setup)
 }
 
 /// Keys that are in all kinds of records which exist by themselves.
@@ -74,7 +74,7 @@ fn changes_during_the_first_reading_are_not_lost() {
     setup.sim.lag = Some(Duration::from_secs(LATE));
     setup.lateness = LATE;
     setup.paused = true;
-    let mut world = World::new(crate::SETTING, setup);
+    let mut world = World::new(super::SETTING, setup);
     // In the middle of the pages of users a day of changes happens.
     let pages = world.network.requests() + 8;
     world.sync_until(pages);

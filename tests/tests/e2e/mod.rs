@@ -5,3 +5,5 @@ mod days;
 mod late;
 mod restore;
 mod unchanged;
+
+use super::SETTING;

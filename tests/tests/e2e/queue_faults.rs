@@ -51,7 +51,7 @@ fn lose_everything(world: &World) -> u64 {
 /// Passes under faults, days of changes between them; then the faults end.
 fn history(seed: u64, mut between: impl FnMut(&mut World, &mut fastrand::Rng)) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut world = World::new(crate::SETTING, setup(seed));
+    let mut world = World::new(super::SETTING, setup(seed));
     for _ in 0..4 {
         between(&mut world, &mut random);
         if let Err(e) = world.try_sync() {

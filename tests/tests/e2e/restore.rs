@@ -10,7 +10,7 @@ fn restored(names: &[&str], late: bool) -> World {
         setup.sim.lag = Some(std::time::Duration::from_secs(600));
         setup.paused = true;
     }
-    let mut world = World::new(crate::SETTING, setup);
+    let mut world = World::new(super::SETTING, setup);
     world.come_to_rest();
     world.stop();
     names.iter().for_each(|name| world.save(name));
@@ -79,7 +79,7 @@ fn the_ledger_with_late_replicas() {
 
 #[test]
 fn a_row_sink() {
-    let mut world = World::new(crate::SETTING, Setup::users(300));
+    let mut world = World::new(super::SETTING, Setup::users(300));
     world.sync_whole();
     world.sqlite_shows_the_same();
     world.stop();
@@ -100,7 +100,7 @@ fn a_row_sink() {
 
 #[test]
 fn a_snapshot_sink_that_was_deleted() {
-    let mut world = World::new(crate::SETTING, Setup::users(300));
+    let mut world = World::new(super::SETTING, Setup::users(300));
     world.sync_whole();
     world.stop();
     std::fs::remove_dir_all(world.path("inventory")).unwrap();

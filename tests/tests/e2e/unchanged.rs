@@ -27,7 +27,7 @@ fn files(dir: &Path) -> BTreeMap<String, (SystemTime, Vec<u8>)> {
 
 #[test]
 fn an_incremental_reading_without_changes_writes_nothing() {
-    let mut world = World::new(crate::SETTING, Setup::users(300));
+    let mut world = World::new(super::SETTING, Setup::users(300));
     let written = |outcome: &leastwise::Outcome| -> Vec<(String, u64, u64)> {
         let sinks = outcome.exporter.sinks.iter();
         sinks.map(|s| (s.sink.clone(), s.written, s.head)).collect()
@@ -63,7 +63,7 @@ fn an_incremental_reading_without_changes_writes_nothing() {
 
 #[test]
 fn neither_does_a_full_reading_after_a_restart() {
-    let mut world = World::new(crate::SETTING, Setup::users(300));
+    let mut world = World::new(super::SETTING, Setup::users(300));
     world.sync_whole();
     let inventory = files(&world.path("inventory"));
     world.restart();

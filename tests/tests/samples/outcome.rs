@@ -8,8 +8,8 @@ use normalizer::map::{self, Objects};
 use proto::kind::RecordKind;
 use serde_json::{Value, json};
 
-use crate::place::{self, Place};
-use crate::record;
+use super::place::{self, Place};
+use super::record;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 const WRITE: &str = "LEASTWISE_WRITE_SAMPLES";

@@ -9,7 +9,7 @@ use proto::admin::v1::{
 use runtime::db::query;
 use tonic::Code;
 
-use crate::world::{CERTIFICATE, Life, SECRET, World, files};
+use super::world::{CERTIFICATE, Life, SECRET, World, files};
 
 /// A life of the process. What is under way when it returns is over, as after SIGKILL: only what is on disk remains.
 fn live<T>(life: impl Future<Output = T>) -> T {

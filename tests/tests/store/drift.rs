@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::legacy::REFRESH;
-use crate::world::{World, files};
+use super::legacy::REFRESH;
+use super::world::{World, files};
 
 impl World {
     pub async fn consent(&self, change: Value) {

@@ -11,7 +11,7 @@ use tests::person;
 use tonic::Code;
 use tower::ServiceExt as _;
 
-use crate::world::{World, files};
+use super::world::{World, files};
 
 impl World {
     pub async fn send(&self, path: &str, kind: &str, body: String) -> Value {

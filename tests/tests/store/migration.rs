@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::admin::v1::{AppReport, PreflightRequest};
 use serde_json::json;
 
-use crate::world::{Life, SECRET, World, files};
+use super::world::{Life, SECRET, World, files};
 
 /// What the adapters of today ask for.
 const HELD: [&str; 2] = ["Directory.Read.All", "Reports.Read.All"];

@@ -7,8 +7,8 @@ use serde_json::json;
 use servers::postgres::{Options, Postgres};
 use token_broker::store;
 
-use crate::legacy::REFRESH;
-use crate::world::{Life, World, files};
+use super::legacy::REFRESH;
+use super::world::{Life, World, files};
 
 struct Shared {
     world: World,

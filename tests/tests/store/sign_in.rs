@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tests::network::BASE;
 use tonic::{Code, Status, Streaming};
 
-use crate::world::{Life, World};
+use super::world::{Life, World};
 
 const UNTIL: &str = "2999-12-31";
 

@@ -10,7 +10,7 @@ use proto::token::v1::ListTenantsRequest;
 use runtime::db::query;
 use tonic::Code;
 
-use crate::world::{CERTIFICATE, Life, SECRET, World, files};
+use super::world::{CERTIFICATE, Life, SECRET, World, files};
 
 #[tokio::test]
 async fn a_tenant_is_added_with_its_secret_sealed_and_survives_a_restart() {

@@ -8,7 +8,7 @@ use tests::compared::{COMPARED, Depth, REPORTS, differs, every_dataset};
 use tests::overheard::Overheard;
 use tests::world::{Setting, Setup, World};
 
-use crate::replay::{Delivered, On, replay, stored};
+use super::replay::{Delivered, On, replay, stored};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

@@ -8,7 +8,7 @@ use graph_sim::{Fault, RetryAfter, Throttling, Trouble, TroubleKind, Window};
 use tests::compared::Depth;
 use tests::world::Setup;
 
-use crate::table::{Arm, Case, End, Read};
+use super::table::{Arm, Case, End, Read};
 
 /// No end.
 const ALWAYS: u32 = u32::MAX;

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cases;
-use crate::table::{self, Case, Cells, End, GROUPS, READS};
+use super::cases;
+use super::table::{self, Case, Cells, End, GROUPS, READS};
 
 /// Worlds at the same time: each is busy with itself on one thread.
 const AT_ONCE: usize = 2;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use graph_sim::{Config, Sim, TenantInfo};
 use serde_json::{Value, json};
 
-use crate::http::{shown, text};
-use crate::sign::{Certificate, claims};
+use super::http::{shown, text};
+use super::sign::{Certificate, claims};
 use crate::support::{Answer, ask_token};
 
 /// A client of the first tenant.

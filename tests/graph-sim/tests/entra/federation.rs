@@ -5,8 +5,8 @@ use std::time::Duration;
 use graph_sim::{Config, Sim};
 use serde_json::{Value, json};
 
-use crate::http::{BASE, control, get, get_with, shown, text};
-use crate::sign::claims;
+use super::http::{BASE, control, get, get_with, shown, text};
+use super::sign::claims;
 use crate::support::{Answer, ask_token};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -5,8 +5,8 @@ use std::time::Duration;
 use graph_sim::{Config, Sim};
 use serde_json::{Value, json};
 
-use crate::http::{control, get, post, shown, text};
-use crate::sign::claims;
+use super::http::{control, get, post, shown, text};
+use super::sign::claims;
 use crate::support::{Client, ask_token};
 
 const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -84,7 +84,7 @@ async fn a_device_waits_for_somebody() {
     assert!(begun["verification_uri_complete"].is_null());
     assert!(text(&begun["message"]).contains(&text(&begun["user_code"])));
     let page = text(&begun["verification_uri"]);
-    let page = get(&device.sim, page.strip_prefix(crate::http::BASE).unwrap()).await;
+    let page = get(&device.sim, page.strip_prefix(super::http::BASE).unwrap()).await;
     assert!(
         page.status == 200
             && String::from_utf8(page.body)
@@ -349,7 +349,7 @@ async fn a_revoked_token_is_challenged() {
         .split('"')
         .next()
         .unwrap();
-    let mut claims: Value = serde_json::from_slice(&crate::sign::unbase64(claims)).unwrap();
+    let mut claims: Value = serde_json::from_slice(&super::sign::unbase64(claims)).unwrap();
     claims["access_token"]["xms_cc"] = json!({ "values": ["cp1"] });
     let fresh = client(&sim, &token(&sim, &[("claims", &claims.to_string())]).await);
     assert_eq!(fresh.get("/users?$top=1").await.status, 200);

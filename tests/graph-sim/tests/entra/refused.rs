@@ -5,7 +5,7 @@ use std::time::Duration;
 use graph_sim::{Config, Fault, Sim};
 use serde_json::{Value, json};
 
-use crate::http::{control, get, post, shown, text};
+use super::http::{control, get, post, shown, text};
 use crate::support::{Answer, ask_token};
 
 const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
@@ -284,7 +284,7 @@ async fn a_secret_may_come_as_basic() {
     let sim = Sim::new(Config::default());
     let info = sim.tenants()[0].clone();
     let encoded = info.client_secret.replace('~', "%7E");
-    let both = crate::sign::base64url(format!("{}:{encoded}", info.client_id).as_bytes());
+    let both = super::sign::base64url(format!("{}:{encoded}", info.client_id).as_bytes());
     let request = axum::http::Request::post(format!(
         "http://graph-sim.localhost/{}/oauth2/v2.0/token",
         info.id
@@ -339,7 +339,7 @@ async fn credentials_end_in_their_time() {
     .await
     .json();
     assert_eq!(
-        crate::sign::claims(&text(&token["access_token"]))["roles"],
+        super::sign::claims(&text(&token["access_token"]))["roles"],
         json!(["User.Read.All"])
     );
 }

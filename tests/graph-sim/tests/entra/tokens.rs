@@ -9,7 +9,7 @@ use axum::http::Request;
 use graph_sim::{Config, Consent, Principal, Sim};
 use serde_json::{Value, json};
 
-use crate::sign::{base64url, claims, unbase64};
+use super::sign::{base64url, claims, unbase64};
 use crate::support::{Answer, Client, ask_token, send};
 
 const GRAPH: &str = "https://graph.microsoft.com";

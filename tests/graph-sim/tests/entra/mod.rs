@@ -9,6 +9,4 @@ mod http;
 mod people;
 mod refused;
 mod sign;
-#[path = "../support/mod.rs"]
-mod support;
 mod tokens;

@@ -6,7 +6,5 @@ mod late;
 mod permissions;
 mod refused;
 mod requests;
-#[path = "../support/mod.rs"]
-mod support;
 mod throttling;
 mod trouble;

@@ -1,0 +1,47 @@
+//! The whole product: one program, so that it is linked once.
+#![allow(clippy::duplicate_mod, reason = "some are tried in both settings")]
+
+mod alerts;
+mod app_service;
+mod budgets;
+mod canaries;
+mod chaos;
+mod codes;
+mod commands;
+mod containment;
+mod credentials;
+mod datasets;
+mod degrading;
+mod device;
+mod distributed;
+mod embedded;
+mod fencing;
+mod independent;
+mod junk;
+mod killed;
+mod mistakes;
+mod mtls;
+mod narrow;
+mod outage;
+mod outbound;
+mod permissions;
+mod postgres;
+mod processes;
+mod protocol;
+mod questions;
+mod ranges;
+mod reach;
+mod reconciled;
+mod removals;
+mod samples;
+mod scheduling;
+mod security;
+mod store;
+mod tenant_side;
+mod tenants;
+mod thirty_days;
+mod tidy;
+mod tls;
+mod trouble;
+mod upgrades;
+mod year;

@@ -7,6 +7,7 @@
 mod bucket;
 mod changes;
 mod conformance;
+mod day;
 mod files;
 mod flexnet;
 mod formats;

@@ -5,8 +5,12 @@
 
 mod cases;
 mod files;
+#[cfg(feature = "server")]
+mod killed;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "server")]
+mod process;
 mod sqlite;
 mod subject;
 #[path = "../support/mod.rs"]

@@ -12,7 +12,8 @@ use super::{files, sqlite, webhook};
 /// A case that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
 
-fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
+/// Every sink that is tried, with its data in a directory.
+pub fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
     vec![
         Box::new(sqlite::Sqlite::new(dir)),
         #[cfg(feature = "postgres")]

@@ -48,6 +48,8 @@ pub struct Rig {
     pub dir: tempfile::TempDir,
     pub ledger: Ledger,
     pub bus: Bus,
+    /// What the exporter takes for the time: tokio's where that is paused.
+    pub clock: Clock,
     config: Config,
     running: Option<Running>,
     paused: bool,
@@ -74,6 +76,11 @@ impl Rig {
                 sqlite(dir.join("rows/inventory.db")),
             ]
         };
+        Rig::paused_with(sinks).await
+    }
+
+    /// The same with other sinks.
+    pub async fn paused_with(sinks: impl FnOnce(&Path) -> Vec<SinkConfig>) -> Rig {
         Rig::with(sinks, true).await
     }
 
@@ -94,6 +101,10 @@ impl Rig {
             dir,
             ledger: Ledger::default(),
             bus,
+            clock: match paused {
+                true => Clock::starting_at(Clock::system().micros()),
+                false => Clock::system(),
+            },
             config,
             running: None,
             paused,
@@ -127,7 +138,7 @@ impl Rig {
             holder: String::new(),
             bus: self.bus.clone(),
             db: db.clone(),
-            clock: Clock::system(),
+            clock: self.clock.clone(),
             feed,
         };
         let exporter = Exporter::new(self.config.clone(), deps)
@@ -157,6 +168,11 @@ impl Rig {
         let mut running = self.running.take().unwrap();
         running.task.shutdown().await;
         running.db.close().await;
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Changes the configuration; stop it first.

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use exporter::sink::database::Postgres;
+use runtime::db::Db;
 
 /// The tests that are run once more by `postgres.rs` deliver to PostgreSQL.
 pub fn is_meant() -> bool {
@@ -29,6 +30,19 @@ pub fn new(dir: &Path) -> Postgres {
         password_file: Some(password),
         ..Postgres::default()
     }
+}
+
+/// A database that exporters share, with their tables.
+pub async fn shared(dir: &Path) -> runtime::db::Config {
+    let at = new(&tempfile::tempdir_in(dir).unwrap().keep());
+    let config = runtime::db::Config {
+        password_file: at.password_file,
+        ..runtime::db::Config::new(at.url)
+    };
+    Db::migrate(&config, &exporter::MIGRATIONS, "exporter")
+        .await
+        .unwrap();
+    config
 }
 
 /// The lines that the rig's database answers.

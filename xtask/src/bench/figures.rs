@@ -25,6 +25,11 @@ impl Figures {
         self.0.insert(case, medians.collect());
     }
 
+    /// Adds figures that belong to a case and are measured once.
+    pub fn extend(&mut self, case: &str, more: Sample) {
+        self.0.entry(case.to_owned()).or_default().extend(more);
+    }
+
     /// The medians of one case.
     pub fn of(&self, case: &str) -> Option<&Sample> {
         self.0.get(case)

@@ -12,19 +12,24 @@ use super::figures::{Figures, Sample};
 pub fn case(args: &Args, name: &str, mut program: impl FnMut() -> Command) -> Result<Figures> {
     let mut runs = Vec::new();
     for _ in 0..args.runs.unwrap_or(1) {
-        let mut program = program();
-        let ran = program.stderr(Stdio::inherit()).output();
-        let ran = ran.with_context(|| format!("start {program:?}"))?;
-        if !ran.status.success() {
-            bail!("the bench failed");
-        }
-        let printed = String::from_utf8_lossy(&ran.stdout);
-        let line = printed.lines().rev().find(|line| line.starts_with('{'));
-        let line = line.context("the bench printed no figures")?;
+        let lines = lines(&mut program())?;
+        let line = lines.last().context("the bench printed no figures")?;
         let sample: Sample = serde_json::from_str(line).context("read the figures")?;
         runs.push(sample);
     }
     let mut figures = Figures::default();
     figures.add(name.to_owned(), &runs);
     Ok(figures)
+}
+
+/// The lines of JSON that a program prints.
+pub fn lines(program: &mut Command) -> Result<Vec<String>> {
+    let ran = program.stderr(Stdio::inherit()).output();
+    let ran = ran.with_context(|| format!("start {program:?}"))?;
+    let printed = String::from_utf8_lossy(&ran.stdout);
+    if !ran.status.success() {
+        bail!("the bench failed:\n{printed}");
+    }
+    let lines = printed.lines().filter(|line| line.starts_with('{'));
+    Ok(lines.map(str::to_owned).collect())
 }

@@ -17,6 +17,9 @@ use super::table::subjects;
 /// Changes before each life.
 const CHANGES: usize = 8;
 
+/// More than a lease, and what may be under way when it ends.
+const TAKE_OVER: Duration = Duration::from_secs(8);
+
 fn strikes(default: u32) -> u32 {
     let wanted = std::env::var("LEASTWISE_STRIKES");
     wanted.map_or(default, |n| n.parse().unwrap())
@@ -115,8 +118,8 @@ async fn stopped(subject: &dyn Subject, strikes: u32) -> (usize, usize) {
         first.signal("STOP");
         truth.change(&rig, &mut random, strikes + round);
         let mut second = Process::start(&order).await;
-        // A directory stays locked by who is stopped: what is taken over is said to wait.
-        let _ = second.outcome().await;
+        // Who is stopped keeps the lock on a directory; what others take over is theirs within these seconds.
+        let _ = tokio::time::timeout(TAKE_OVER, second.outcome()).await;
         first.signal("CONT");
         first.done().await;
         second.done().await;

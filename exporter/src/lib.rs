@@ -13,6 +13,7 @@ pub mod cursor;
 mod delivery;
 mod desk;
 mod error;
+mod expiry;
 mod feed;
 mod heads;
 mod http;

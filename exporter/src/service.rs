@@ -15,7 +15,7 @@ use crate::delivery::{Quiet, Wishes, Worker};
 use crate::desk::{Desk, Ready};
 use crate::error::Error;
 use crate::lease::Leases;
-use crate::{announce, heads};
+use crate::{announce, expiry, heads};
 
 /// What the exporter uses.
 #[derive(Clone)]
@@ -98,6 +98,11 @@ impl Exporter {
             board.clone(),
             feed.clone(),
             config.poll,
+            stop.clone(),
+        ));
+        tasks.spawn(expiry::watch(
+            config.sinks.clone(),
+            self.deps.clock.clone(),
             stop.clone(),
         ));
         let ready = self.desk.ready()?;

@@ -227,3 +227,25 @@ async fn addresses_by_which_a_machine_answers_are_not_called() {
         "{sinks:?}"
     );
 }
+
+#[tokio::test]
+async fn days_are_left_until_the_last_day_that_the_configuration_names() {
+    let sim = start();
+    let listed = |json: &'static str| {
+        let sim = &sim;
+        async move {
+            let mut rig = Rig::new(|dir| vec![webhook(sim, dir, json)]).await;
+            let listed = rig.sinks().await;
+            rig.stop().await;
+            listed[0].credential_days
+        }
+    };
+    assert_eq!(listed("{}").await, None);
+    let over = listed(r#"{"expires":"2026-01-31"}"#).await.unwrap();
+    assert!(over < 0, "{over}");
+    let (one, two) = (
+        listed(r#"{"expires":"2999-01-31"}"#).await.unwrap(),
+        listed(r#"{"expires":"2999-02-01"}"#).await.unwrap(),
+    );
+    assert!(two - one <= 1 && one > 100_000, "{one} {two}");
+}

@@ -7,6 +7,7 @@ use tonic::Status;
 use super::failed;
 use crate::desk::Desk;
 use crate::error::Error;
+use crate::expiry;
 use crate::sink::Sink;
 use crate::store::{Listed, Which};
 
@@ -65,6 +66,10 @@ pub(super) async fn list(desk: &Desk) -> Result<Vec<SinkSummary>, Error> {
                 Sink::Rows(_) | Sink::Snapshots(_) => String::new(),
             },
             rejects: desk.store.rejected(config.name()).await?,
+            credential_days: config.expires.map(|last| {
+                let left = expiry::days_left(last, now);
+                i32::try_from(left).unwrap_or(i32::MAX)
+            }),
             ..SinkSummary::default()
         };
         desk.board.read(|state| {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use proto::ids::TenantId;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,9 @@ pub struct SinkConfig {
     /// The tenants that it may receive; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<BTreeSet<TenantId>>,
+    /// The last day on which its credentials are good, by whoever issued them; told of 30, 14, 7 days and one day before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<NaiveDate>,
     /// What it is, by `kind`, and the keys of its own. These refuse keys that nobody knows.
     #[serde(flatten)]
     pub target: Target,
@@ -59,6 +63,7 @@ impl SinkConfig {
         SinkConfig {
             name: None,
             tenants: None,
+            expires: None,
             target: target.into(),
         }
     }

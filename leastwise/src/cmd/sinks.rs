@@ -60,7 +60,7 @@ struct Which {
     tenant: Option<String>,
 }
 
-const COLUMNS: [Column<SinkSummary>; 8] = [
+const COLUMNS: [Column<SinkSummary>; 9] = [
     Column {
         title: "Sink",
         numeric: false,
@@ -95,6 +95,11 @@ const COLUMNS: [Column<SinkSummary>; 8] = [
         title: "Rejects",
         numeric: true,
         cell: |s| thousands(s.rejects),
+    },
+    Column {
+        title: "Credentials (d)",
+        numeric: true,
+        cell: |s| s.credential_days.map_or(String::new(), |d| d.to_string()),
     },
     Column {
         title: "Problem",

@@ -966,6 +966,9 @@ pub struct SinkSummary {
     /// The last failure with its LW- code; empty when there is none.
     #[prost(string, tag = "9")]
     pub problem: ::prost::alloc::string::String,
+    /// Days until its credentials end, negative when they have; absent where the configuration doesn't say it.
+    #[prost(int32, optional, tag = "10")]
+    pub credential_days: ::core::option::Option<i32>,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -32,6 +32,11 @@ static TENANTS: Newest = Newest::new(
     "Tenants of which a sink lacks something.",
     "",
 );
+static CREDENTIAL: Newest = Newest::new(
+    "leastwise.sink.credential.left",
+    "Days until a sink's credentials end, negative when they have.",
+    "d",
+);
 static RECORDS: Newest = Newest::new(
     "leastwise.sink.records",
     "Records of all tenants by what became of them.",
@@ -62,6 +67,11 @@ pub fn breaker(sink: &str, state: &'static str) {
 pub fn lag(sink: &str, oldest: Duration, tenants: u64) {
     OLDEST.of(oldest.as_secs_f64(), &[sink_is(sink)]);
     TENANTS.of(tenants as f64, &[sink_is(sink)]);
+}
+
+/// So many days are left until the sink's credentials end.
+pub fn credential(sink: &str, days: i64) {
+    CREDENTIAL.of(days as f64, &[sink_is(sink)]);
 }
 
 /// So many records are in one of a bounded number of states.

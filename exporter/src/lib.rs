@@ -16,7 +16,7 @@ mod error;
 mod expiry;
 mod feed;
 mod heads;
-mod http;
+pub mod http;
 mod identity;
 mod lease;
 pub mod project;
@@ -31,3 +31,8 @@ pub use config::{Config, Selection, SinkConfig};
 pub use error::Error;
 pub use service::{Admin, Deps, Exporter};
 pub use store::MIGRATIONS;
+
+/// The page's example is built and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/adding-a-sink.md")]
+mod adding_a_sink {}

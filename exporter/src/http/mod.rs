@@ -16,32 +16,33 @@ use tower::ServiceExt as _;
 use crate::error::Error;
 use crate::sink::Refusal;
 
-pub use oauth::ClientCredentials;
-pub(crate) use oauth::Tokens;
-pub use settings::Http as Settings;
-pub(crate) use settings::{address, secret};
+pub use oauth::{ClientCredentials, Tokens};
+pub use settings::{Http as Settings, address, secret};
 
 /// The way to one sink.
 #[derive(Clone)]
-pub(crate) struct Http {
+pub struct Http {
     client: Client,
     clock: Clock,
 }
 
 /// An answer that takes what was sent.
 #[derive(Clone, Debug)]
-#[allow(
-    dead_code,
-    reason = "status and headers are for sinks whose answers tell something there"
-)]
-pub(crate) struct Answer {
+pub struct Answer {
+    /// A success (2xx).
     pub status: StatusCode,
+    /// Its header fields.
     pub headers: HeaderMap,
+    /// Its content, at most 16 MiB.
     pub body: Bytes,
 }
 
 impl Http {
-    pub(crate) fn new(sink: &str, settings: &Settings, clock: Clock) -> Result<Self, Error> {
+    /// The way to the sink of this name.
+    ///
+    /// # Errors
+    /// When the client can't be made: a proxy or an authority that can't be used.
+    pub fn new(sink: &str, settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let client = settings.client().map_err(|e| Error::Client {
             sink: sink.to_owned(),
             source: Box::new(e),
@@ -50,7 +51,10 @@ impl Http {
     }
 
     /// Sends a request, unless the time for that is over, and returns the answer where it is a success.
-    pub(crate) async fn send(
+    ///
+    /// # Errors
+    /// What any other answer, or none, means for the push.
+    pub async fn send(
         &self,
         request: Request<Bytes>,
         until: Instant,

@@ -56,7 +56,7 @@ impl ClientCredentials {
 }
 
 /// Tokens of one client, each used until it ends or is refused.
-pub(crate) struct Tokens {
+pub struct Tokens {
     settings: ClientCredentials,
     http: Http,
     newest: Mutex<Option<Token>>,
@@ -75,7 +75,8 @@ struct Granted {
 }
 
 impl Tokens {
-    pub(crate) fn new(settings: ClientCredentials, http: Http) -> Self {
+    /// Asks for them on the way that the sink's own requests take.
+    pub fn new(settings: ClientCredentials, http: Http) -> Self {
         Tokens {
             settings,
             http,
@@ -84,7 +85,10 @@ impl Tokens {
     }
 
     /// Sends a request with a token. One that is refused may have been withdrawn: it is asked for anew, once.
-    pub(crate) async fn send(
+    ///
+    /// # Errors
+    /// As [`Http::send`], of either request.
+    pub async fn send(
         &self,
         request: &Request<Bytes>,
         until: Instant,

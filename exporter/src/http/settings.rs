@@ -71,7 +71,10 @@ impl Http {
 }
 
 /// Checks an address that records or secrets are sent to.
-pub(crate) fn address(sink: &str, key: &str, url: &Url) -> Result<(), Error> {
+///
+/// # Errors
+/// `LW-6001` when it is not https, names no host, or holds a password.
+pub fn address(sink: &str, key: &str, url: &Url) -> Result<(), Error> {
     let wrong = |why: &str| {
         Err(Error::Config {
             what: format!("sink `{sink}`"),
@@ -94,7 +97,10 @@ pub(crate) fn address(sink: &str, key: &str, url: &Url) -> Result<(), Error> {
 }
 
 /// Reads a secret once, for a start.
-pub(crate) fn secret(sink: &str, file: &SecretFile) -> Result<(), Error> {
+///
+/// # Errors
+/// When the file can't be read, is empty, or others may read it.
+pub fn secret(sink: &str, file: &SecretFile) -> Result<(), Error> {
     file.check().map_err(|e| Error::Client {
         sink: sink.to_owned(),
         source: Box::new(e),

@@ -36,6 +36,7 @@ mod removals;
 mod samples;
 mod scheduling;
 mod security;
+mod sinks;
 mod store;
 mod tenant_side;
 mod tenants;

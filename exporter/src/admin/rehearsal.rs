@@ -30,28 +30,18 @@ pub(super) async fn test(
         return Ok(Vec::new());
     };
     let name = config.name();
-    let stands = match &ready.sink {
-        Sink::Changes(sink) => {
-            sink.check().await.map_err(|source| Error::Refused {
-                sink: name.to_owned(),
-                source,
-            })?;
-            BTreeMap::new()
-        }
-        Sink::Snapshots(sink) => {
-            sink.shown().await?;
-            desk.store.cursors(name).await?
-        }
-        Sink::Rows(_) => BTreeMap::new(),
-    };
+    match &ready.sink {
+        Sink::Changes(sink) => sink.check().await.map_err(|source| Error::Refused {
+            sink: name.to_owned(),
+            source,
+        })?,
+        Sink::Snapshots(sink) => drop(sink.shown().await?),
+        Sink::Rows(_) => {}
+    }
     let mut all = Vec::new();
     for tenant in tenants {
         let place = Place::new(name, *tenant);
-        let cursor = match &ready.sink {
-            Sink::Changes(_) => desk.store.change_cursor(&place).await?,
-            Sink::Rows(sink) => sink.cursor(*tenant).await?,
-            Sink::Snapshots(_) => stands.get(tenant).cloned().unwrap_or_default(),
-        };
+        let cursor = stands(desk, &ready.sink, name, *tenant).await?;
         let sink = match &ready.sink {
             Sink::Changes(sink) => Some(sink.as_ref()),
             Sink::Rows(_) | Sink::Snapshots(_) => None,
@@ -68,6 +58,23 @@ pub(super) async fn test(
         all.extend(tally.kinds.into_values());
     }
     Ok(all)
+}
+
+/// Where a sink stands in a tenant's ledger.
+pub(super) async fn stands(
+    desk: &Desk,
+    sink: &Sink,
+    name: &str,
+    tenant: TenantId,
+) -> Result<Cursor, Error> {
+    match sink {
+        Sink::Changes(_) => desk.store.change_cursor(&Place::new(name, tenant)).await,
+        Sink::Rows(sink) => sink.cursor(tenant).await,
+        Sink::Snapshots(_) => {
+            let mut all = desk.store.cursors(name).await?;
+            Ok(all.remove(&tenant).unwrap_or_default())
+        }
+    }
 }
 
 /// Counts of a tenant.

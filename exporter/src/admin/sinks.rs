@@ -2,9 +2,11 @@
 
 use proto::admin::v1::{ListRejectsRequest, SinkReject, SinkSummary};
 use proto::ids::TenantId;
+use runtime::Problem;
 use tonic::Status;
 
 use super::failed;
+use super::rehearsal::stands;
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::expiry;
@@ -72,22 +74,38 @@ pub(super) async fn list(desk: &Desk) -> Result<Vec<SinkSummary>, Error> {
             }),
             ..SinkSummary::default()
         };
-        desk.board.read(|state| {
-            for (tenant, head) in heads.iter().filter(|(t, _)| config.allows(**t)) {
-                summary.tenants += 1;
-                let sink = state.sinks.get(number);
-                let Some(standing) = sink.and_then(|s| s.tenants.get(tenant)) else {
-                    continue;
-                };
-                summary.delivered += u32::from(standing.settled >= Some(head.closing));
-                let oldest = standing.oldest.map_or(now, |c| c.0);
-                let lag = now.saturating_sub(oldest) / 1_000_000;
-                summary.lag_seconds = summary.lag_seconds.max(lag);
-                if let Some(problem) = &standing.problem {
-                    summary.problem.clone_from(problem);
+        for (tenant, head) in heads.iter().filter(|(t, _)| config.allows(**t)) {
+            summary.tenants += 1;
+            let standing = desk.board.read(|state| {
+                let sink = state.sinks.get(number)?;
+                sink.tenants.get(tenant).cloned()
+            });
+            let (delivered, oldest) = match standing {
+                Some(s) => {
+                    if let Some(problem) = s.problem {
+                        summary.problem = problem;
+                    }
+                    (s.settled >= Some(head.closing), s.oldest)
                 }
-            }
-        });
+                // Nobody has looked since this process began.
+                None => {
+                    let stood = stands(desk, &ready.sink, config.name(), *tenant);
+                    match stood.await {
+                        Ok(cursor) => {
+                            let lacks = cursor.as_of < head.changed;
+                            (!lacks, lacks.then_some(head.changed))
+                        }
+                        Err(e) => {
+                            summary.problem = Problem::from(e).to_string();
+                            (false, None)
+                        }
+                    }
+                }
+            };
+            summary.delivered += u32::from(delivered);
+            let lag = oldest.map_or(0, |c| now.saturating_sub(c.0) / 1_000_000);
+            summary.lag_seconds = summary.lag_seconds.max(lag);
+        }
         all.push(summary);
     }
     Ok(all)

@@ -54,11 +54,7 @@ impl Http {
     ///
     /// # Errors
     /// What any other answer, or none, means for the push.
-    pub async fn send(
-        &self,
-        request: Request<Bytes>,
-        until: Instant,
-    ) -> Result<Answer, Refusal> {
+    pub async fn send(&self, request: Request<Bytes>, until: Instant) -> Result<Answer, Refusal> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let begun = Instant::now();
         if begun >= until {

@@ -172,7 +172,7 @@ impl Inner {
         &self,
         tenant: TenantId,
         as_of: Closing,
-        mut pieces: mpsc::Receiver<Piece>,
+        mut pieces: mpsc::Receiver<Piece<Vec<Record>>>,
     ) -> Result<Option<(Written, u64)>, Error> {
         disk::create_dir(&self.dir)?;
         let mut written = self.segments.snapshot(tenant)?;
@@ -242,7 +242,7 @@ impl RowSink for Changes {
         let (sender, receiver) = mpsc::channel(4);
         let inner = self.0.clone();
         let spooled = blocking(move || inner.spool(tenant, as_of, receiver));
-        let (spooled, fetched) = tokio::join!(spooled, fetch(&mut snapshot, sender));
+        let (spooled, fetched) = tokio::join!(spooled, fetch(&mut snapshot, sender, Ok));
         fetched?;
         let Some((written, count)) = spooled? else {
             return Ok(None);

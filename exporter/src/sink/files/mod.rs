@@ -27,7 +27,7 @@ use tokio::task::spawn_blocking;
 
 use self::assemble::Place;
 use self::index::{Content, Index, Part};
-use self::render::Renderer;
+use self::render::{Read, Renderer, read};
 use super::format::Encoding;
 use super::{Alone, End, Guard, Shown, Snapshot, SnapshotSink, Update};
 use crate::error::Error;
@@ -87,14 +87,17 @@ impl SnapshotSink for Files {
         tenant: TenantId,
         mut snapshot: Snapshot,
     ) -> Result<Option<Closing>, Error> {
-        // Rendering has a thread of its own, so that the network and it don't wait for each other.
+        // Reading, rendering and writing go on at the same time.
         let (sender, receiver) = mpsc::channel(4);
         let (inner, update) = (self.0.clone(), snapshot.update().cloned());
         let approved = snapshot.approved();
         let rendered = async move {
             blocking(move || inner.render(tenant, update.as_ref(), approved, receiver)).await
         };
-        let (rendered, fetched) = tokio::join!(rendered, fetch(&mut snapshot, sender));
+        let (rendered, fetched) = tokio::join!(
+            rendered,
+            fetch(&mut snapshot, sender, |records| read(tenant, records))
+        );
         fetched?;
         rendered
     }
@@ -107,18 +110,20 @@ impl SnapshotSink for Files {
 }
 
 /// What the renderer gets.
-pub(super) enum Piece {
-    Records(Vec<Record>),
+pub(super) enum Piece<R> {
+    Records(R),
     /// The snapshot is whole. Without this, what was rendered counts for nothing.
     End(End),
 }
 
 /// Hands a snapshot over, piece by piece.
-pub(super) async fn fetch(
+pub(super) async fn fetch<R>(
     snapshot: &mut Snapshot,
-    sender: mpsc::Sender<Piece>,
+    sender: mpsc::Sender<Piece<R>>,
+    read: impl Fn(Vec<Record>) -> Result<R, Error>,
 ) -> Result<(), Error> {
     while let Some(records) = snapshot.next().await? {
+        let records = read(records)?;
         if sender.send(Piece::Records(records)).await.is_err() {
             return Ok(()); // The renderer failed, and says why.
         }
@@ -165,7 +170,7 @@ impl Inner {
         tenant: TenantId,
         update: Option<&Update>,
         approved: bool,
-        mut pieces: mpsc::Receiver<Piece>,
+        mut pieces: mpsc::Receiver<Piece<Vec<Read>>>,
     ) -> Result<Option<Closing>, Error> {
         // Kept for as long as this thread works, though nobody may wait for it any more.
         let Some(_lock) = self.with(|state| Ok(state.lock.upgrade()))? else {

@@ -6,12 +6,43 @@ use std::path::{Path, PathBuf};
 use proto::body::Body;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
+use proto::inventory::v1::LicenseAssignment;
+use proto::kind::RecordKind;
 
 use super::index::Content;
 use crate::error::Error;
 use crate::project;
 use crate::record::{self, LICENSE_ASSIGNMENT};
 use crate::sink::format::{Encoding, Fault, Row, Rows, sort};
+
+/// A record that was read, with the rows that live inside it.
+pub(in crate::sink) struct Read {
+    kind: RecordKind,
+    key: String,
+    body: Body,
+    assignments: Vec<LicenseAssignment>,
+}
+
+/// Reads records; kinds that this release doesn't know are left out.
+pub(in crate::sink) fn read(tenant: TenantId, records: Vec<Record>) -> Result<Vec<Read>, Error> {
+    let mut all = Vec::with_capacity(records.len());
+    for record in records {
+        let Some((kind, body)) = record::read(tenant, &record)? else {
+            continue;
+        };
+        let assignments = match &body {
+            Body::User(user) => project::license_assignments(user),
+            _ => Vec::new(),
+        };
+        all.push(Read {
+            kind,
+            key: record.key,
+            body,
+            assignments,
+        });
+    }
+    Ok(all)
+}
 
 /// Writes the files of one snapshot.
 pub(in crate::sink) struct Renderer<'e> {
@@ -39,19 +70,13 @@ impl<'e> Renderer<'e> {
         }
     }
 
-    /// Writes records; other kinds, and those that this release doesn't know, are left out.
-    pub(in crate::sink) fn write(&mut self, records: &[Record]) -> Result<(), Error> {
+    /// Writes records; those of other kinds are left out.
+    pub(in crate::sink) fn write(&mut self, records: &[Read]) -> Result<(), Error> {
         for record in records {
-            let Some((kind, body)) = record::read(self.tenant, record)? else {
-                continue;
-            };
-            self.row(kind.name(), &record.key, &Row::Record(&body))?;
-            if let Body::User(user) = &body
-                && self.files.contains_key(LICENSE_ASSIGNMENT)
-            {
-                for row in project::license_assignments(user) {
-                    self.row(LICENSE_ASSIGNMENT, &record.key, &Row::Assignment(&row))?;
-                }
+            let key = &record.key;
+            self.row(record.kind.name(), key, &Row::Record(&record.body))?;
+            for row in &record.assignments {
+                self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(row))?;
             }
         }
         Ok(())

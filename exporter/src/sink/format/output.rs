@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write};
 use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,40 +22,96 @@ pub(crate) struct Written {
 
 /// A new file, for its owner alone.
 pub(crate) struct Output {
+    chunk: Vec<u8>,
+    disk: Disk,
+}
+
+/// Where chunks go.
+enum Disk {
+    /// As long as there is one at most.
+    Here(Hashed),
+    /// What is larger is hashed and written by a thread of its own, while the next chunk is made.
+    Thread(SyncSender<Vec<u8>>, JoinHandle<io::Result<Hashed>>),
+    /// It has failed, and said so.
+    Failed,
+}
+
+/// A file and the hash of what it has.
+struct Hashed {
     file: File,
     hash: Sha256,
     bytes: u64,
-    chunk: Vec<u8>,
+}
+
+impl Hashed {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.hash.update(chunk);
+        self.bytes += chunk.len() as u64;
+        self.file.write_all(chunk)
+    }
 }
 
 impl Output {
     /// Creates it in place of what an interrupted pass may have left there.
     pub(crate) fn create(path: &Path) -> io::Result<Output> {
         Ok(Output {
-            file: create(path)?,
-            hash: Sha256::new(),
-            bytes: 0,
-            chunk: Vec::with_capacity(CHUNK),
+            chunk: Vec::new(),
+            disk: Disk::Here(Hashed {
+                file: create(path)?,
+                hash: Sha256::new(),
+                bytes: 0,
+            }),
         })
     }
 
+    /// Hands the chunk over.
     fn pass(&mut self) -> io::Result<()> {
-        self.hash.update(&self.chunk);
-        self.bytes += self.chunk.len() as u64;
-        self.file.write_all(&self.chunk)?;
-        self.chunk.clear();
-        Ok(())
+        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK + CHUNK / 8));
+        self.disk = match std::mem::replace(&mut self.disk, Disk::Failed) {
+            Disk::Here(hashed) => thread(hashed)?,
+            other => other,
+        };
+        match &self.disk {
+            Disk::Thread(to, _) if to.send(chunk).is_ok() => Ok(()),
+            _ => self.end().map(drop),
+        }
+    }
+
+    /// Waits until everything is written.
+    fn end(&mut self) -> io::Result<Hashed> {
+        match std::mem::replace(&mut self.disk, Disk::Failed) {
+            Disk::Here(hashed) => Ok(hashed),
+            Disk::Thread(to, thread) => {
+                drop(to);
+                let ended = thread.join();
+                ended.unwrap_or_else(|_| Err(io::Error::other("the thread that writes it failed")))
+            }
+            Disk::Failed => Err(io::Error::other("it could not be written")),
+        }
     }
 
     /// Completes it: when it returns, the disk has it.
     pub(crate) fn finish(mut self) -> io::Result<Written> {
-        self.pass()?;
-        self.file.sync_all()?;
+        let mut hashed = self.end()?;
+        hashed.write(&self.chunk)?;
+        hashed.file.sync_all()?;
         Ok(Written {
-            bytes: self.bytes,
-            sha256: hex(self.hash),
+            bytes: hashed.bytes,
+            sha256: hex(hashed.hash),
         })
     }
+}
+
+/// Writes what comes until there is no more.
+fn thread(mut hashed: Hashed) -> io::Result<Disk> {
+    let (to, chunks) = sync_channel::<Vec<u8>>(2);
+    let thread = Builder::new().name("file".to_owned()).spawn(move || {
+        for chunk in chunks {
+            hashed.write(&chunk)?;
+        }
+        Ok(hashed)
+    })?;
+    Ok(Disk::Thread(to, thread))
 }
 
 impl Write for Output {
@@ -67,6 +125,13 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Drop for Output {
+    /// Nobody else works at a file that was given up.
+    fn drop(&mut self) {
+        let _ = self.end();
     }
 }
 

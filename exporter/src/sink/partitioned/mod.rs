@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use self::manifest::{Manifest, Part, Tenant};
 use super::files::index::Content;
-use super::files::render::Renderer;
+use super::files::render::{Read, Renderer, read};
 use super::files::{Piece, blocking, disk, fetch, holds};
 use super::format::Encoding;
 use super::{Alone, End, Guard, Shown, Snapshot, SnapshotSink, Update};
@@ -224,7 +224,10 @@ impl<P: Place + 'static> SnapshotSink for Partitioned<P> {
                 rendered
             })
         };
-        let (rendered, fetched) = tokio::join!(rendered, fetch(&mut snapshot, sender));
+        let (rendered, fetched) = tokio::join!(
+            rendered,
+            fetch(&mut snapshot, sender, |records| read(tenant, records))
+        );
         fetched?;
         let Some(rendered) = rendered? else {
             return Ok(None);
@@ -310,7 +313,7 @@ fn render(
     encoding: &Encoding,
     dir: PathBuf,
     kinds: &[&'static str],
-    mut pieces: mpsc::Receiver<Piece>,
+    mut pieces: mpsc::Receiver<Piece<Vec<Read>>>,
 ) -> Result<Option<Rendered>, Error> {
     match fs::remove_dir_all(&dir) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(disk::at(&dir)(e)),

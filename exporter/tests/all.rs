@@ -15,4 +15,5 @@ mod postgres;
 mod read_by_others;
 mod selection;
 mod sent;
+mod servicenow;
 mod sqlite;

@@ -83,6 +83,12 @@ pub enum Refusal {
         /// What it answered.
         why: String,
     },
+    /// It is not set up for what it shall take: a table, a column or an object that people make there is missing.
+    #[error("it is not set up for Leastwise ({why})")]
+    Unprepared {
+        /// What is missing.
+        why: String,
+    },
     /// What passes by itself: the network, time-outs, a server that fails.
     #[error("it does not answer as it should ({why})")]
     Transient {

@@ -8,8 +8,10 @@ pub mod files;
 pub mod flexnet;
 mod format;
 mod guard;
+mod masked;
 mod partitioned;
 mod registry;
+pub mod servicenow;
 mod snapshot;
 pub mod webhook;
 

@@ -104,6 +104,8 @@ registry! {
     Flexnet "flexnet" super::flexnet::Package,
     /// A receiver of CloudEvents over HTTP.
     Webhook "webhook" super::webhook::Webhook,
+    /// Rows of an import set of ServiceNow.
+    ServiceNow "servicenow" super::servicenow::ServiceNow,
 }
 
 impl Target {

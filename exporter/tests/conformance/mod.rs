@@ -7,6 +7,7 @@ mod cases;
 mod files;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod servicenow;
 mod sqlite;
 mod subject;
 #[path = "../support/mod.rs"]

@@ -7,7 +7,7 @@ use super::cases::{self, CASES, Verdict};
 #[cfg(feature = "postgres")]
 use super::postgres;
 use super::subject::Subject;
-use super::{files, sqlite, webhook};
+use super::{files, servicenow, sqlite, webhook};
 
 /// A case that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -20,6 +20,7 @@ fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
         Box::new(files::Files::new(dir)),
         Box::new(webhook::Webhook::single()),
         Box::new(webhook::Webhook::batch()),
+        Box::new(servicenow::ServiceNow::new(dir)),
     ]
 }
 

@@ -4,6 +4,7 @@
 pub mod ledger;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod servicenow;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

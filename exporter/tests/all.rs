@@ -16,4 +16,5 @@ mod read_by_others;
 mod selection;
 mod sent;
 mod servicenow;
+mod snipe_it;
 mod sqlite;

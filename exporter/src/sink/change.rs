@@ -131,6 +131,12 @@ pub trait ChangeSink: Send + Sync {
         body: &Body,
     ) -> Result<Option<Vec<u8>>, String>;
 
+    /// A tenant's turn begins: another exporter or somebody else may have written to the sink since the last one. Of use
+    /// to sinks that remember what they have read there.
+    fn turn(&self, tenant: TenantId) {
+        let _ = tenant;
+    }
+
     /// Sends changes and says what became of each, in their order. No request begins after `until`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What a remote system says about a record, without the record's content. Pure.
 
-/// Shorter texts are parts of ordinary words.
+/// Shorter texts are parts of ordinary words: only where they stand alone are they what is meant.
 const SHORTEST: usize = 4;
 
 /// The longest text that is searched for: remote systems quote the beginning of what is longer, if at all.
@@ -14,15 +14,27 @@ pub(super) fn masked<'v>(message: &str, values: impl IntoIterator<Item = &'v str
     let mut values: Vec<_> = values
         .into_iter()
         .map(beginning)
-        .filter(|v| v.chars().count() >= SHORTEST)
+        .filter(|v| v.chars().count() > 1)
         .collect();
     // A value may be a part of another one.
     values.sort_unstable_by_key(|v| std::cmp::Reverse(v.len()));
     let mut message = message.to_owned();
     for value in values {
-        if message.contains(value) {
+        if value.chars().count() >= SHORTEST {
             message = message.replace(value, "…");
+            continue;
         }
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let parts: Vec<_> = message.split_inclusive(|c| !word(c)).collect();
+        let masked = parts.iter().map(|part| {
+            let rest = part.trim_end_matches(|c| !word(c));
+            if rest == value {
+                part.replacen(value, "…", 1)
+            } else {
+                (*part).to_owned()
+            }
+        });
+        message = masked.collect();
     }
     message
         .chars()
@@ -55,6 +67,10 @@ mod tests {
     #[test]
     fn values_do_not_stand_in_messages() {
         let long = "x".repeat(100);
+        assert_eq!(
+            super::masked("Ann: Annotation, (Ann)", ["Ann"]),
+            "…: Annotation, (…)"
+        );
         let values = ["Ann", "Ann Lee", "ann.lee@contoso.example", &long];
         let message = format!("Ann Lee <ann.lee@contoso.example>:\nu_name {}", &long[..60]);
         let masked = masked(&message, values);

@@ -13,6 +13,7 @@ mod partitioned;
 mod registry;
 pub mod servicenow;
 mod snapshot;
+pub mod snipe_it;
 pub mod webhook;
 
 use std::collections::BTreeMap;

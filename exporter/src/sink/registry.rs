@@ -106,6 +106,8 @@ registry! {
     Webhook "webhook" super::webhook::Webhook,
     /// Rows of an import set of ServiceNow.
     ServiceNow "servicenow" super::servicenow::ServiceNow,
+    /// Licences of Snipe-IT with their seats.
+    SnipeIt "snipe-it" super::snipe_it::SnipeIt,
 }
 
 impl Target {

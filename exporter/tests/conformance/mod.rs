@@ -8,6 +8,7 @@ mod files;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod servicenow;
+mod snipe_it;
 mod sqlite;
 mod subject;
 #[path = "../support/mod.rs"]

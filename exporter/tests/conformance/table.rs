@@ -7,7 +7,7 @@ use super::cases::{self, CASES, Verdict};
 #[cfg(feature = "postgres")]
 use super::postgres;
 use super::subject::Subject;
-use super::{files, servicenow, sqlite, webhook};
+use super::{files, servicenow, snipe_it, sqlite, webhook};
 
 /// A case that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -21,6 +21,7 @@ fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
         Box::new(webhook::Webhook::single()),
         Box::new(webhook::Webhook::batch()),
         Box::new(servicenow::ServiceNow::new(dir)),
+        Box::new(snipe_it::SnipeIt::new(dir)),
     ]
 }
 

@@ -5,6 +5,7 @@ pub mod ledger;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod servicenow;
+pub mod snipe_it;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -216,9 +216,11 @@ fn text<'r>(row: &'r Map<String, Value>, name: &str) -> &'r str {
     row.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The texts of a row.
+/// The texts of a row that are somebody's: not `user`, `true` or a number.
 fn values(row: &Row) -> impl Iterator<Item = &str> {
-    row.values().filter_map(Value::as_str)
+    let telling = |(name, _): &(&String, &Value)| !rows::WORDS.contains(&name.as_str());
+    let values = row.iter().filter(telling).map(|(_, value)| value);
+    values.filter_map(Value::as_str)
 }
 
 fn unfit() -> Refusal {

@@ -100,6 +100,17 @@ pub(super) const COLUMNS: [Column; 31] = [
     key("u_next_lifecycle", 40),
 ];
 
+/// Columns whose values are words of ours.
+pub(super) const WORDS: [&str; 7] = [
+    "u_removed",
+    "u_kind",
+    "u_account_enabled",
+    "u_user_type",
+    "u_product_kind",
+    "u_status",
+    "u_is_trial",
+];
+
 /// Whether records of a kind have rows.
 pub(super) fn has_rows(kind: RecordKind) -> bool {
     matches!(

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use exporter::SinkConfig;
 use exporter::sink::snipe_it::{MatchBy, SnipeIt as Settings};
-use prost::Message as _;
-use proto::inventory::v1::{AssignedLicense, LicensePosition, User};
 use sink_sim::{Fault, Rule, Sim, SnipeIt};
-use support::snipe_it::{TOKEN, creating, seats, settings, system, users};
+use support::snipe_it::{TOKEN, creating, holder, position, seats, settings, system, users};
 use support::{A, Rig, receiver};
 
 async fn rig(sim: &Sim<SnipeIt>, change: impl FnOnce(&mut Settings)) -> Rig {
@@ -34,41 +32,18 @@ fn with(people: &[&str]) -> Sim<SnipeIt> {
     sim
 }
 
-type Change = (&'static str, String, Option<Vec<u8>>);
-
-/// A user who signs in as `<id>@x`.
-fn holder(id: &str, skus: &[&str]) -> Change {
-    let license = |sku: &&str| AssignedLicense {
-        sku_id: (*sku).to_owned(),
-        disabled_plans: Vec::new(),
-    };
-    let user = User {
-        tenant_id: A.into(),
-        user_id: id.into(),
-        user_principal_name: Some(format!("{id}@X")),
-        mail: Some("shared@mail".into()),
-        assigned_licenses: skus.iter().map(license).collect(),
-        ..User::default()
-    };
-    ("user", id.to_owned(), Some(user.encode_to_vec()))
+/// Starts the exporter anew with another setting of the sink.
+async fn reconfigure(rig: &mut Rig, key: &str, value: u64) {
+    rig.stop().await;
+    rig.configure(|c| {
+        let mut sink = serde_json::to_value(&c.sinks[0]).unwrap();
+        sink[key] = value.into();
+        c.sinks[0] = serde_json::from_value(sink).unwrap();
+    });
+    rig.start().await;
 }
 
-fn position(sku: &str, name: &str, provisioned: i32) -> Change {
-    let position = LicensePosition {
-        tenant_id: A.into(),
-        sku_id: sku.into(),
-        product_name: name.into(),
-        provisioned,
-        ..LicensePosition::default()
-    };
-    (
-        "license_position",
-        sku.to_owned(),
-        Some(position.encode_to_vec()),
-    )
-}
-
-/// What was changed since a moment before, and how often.
+/// How often something was changed, by Snipe-IT's own log.
 fn count(sim: &Sim<SnipeIt>, what: &str) -> usize {
     sim.read(|now| {
         now.log()
@@ -157,13 +132,7 @@ async fn a_unit_goes_from_one_to_another_in_whatever_order_they_come() {
         "bob leaves before ann comes"
     );
     // Where they don't come together there is a seat more for the moment.
-    rig.stop().await;
-    rig.configure(|c| {
-        let mut sink = serde_json::to_value(&c.sinks[0]).unwrap();
-        sink["most_records"] = 1.into();
-        c.sinks[0] = serde_json::from_value(sink).unwrap();
-    });
-    rig.start().await;
+    reconfigure(&mut rig, "most_records", 1).await;
     rig.ledger.close(
         A,
         vec![holder("abe", &[]), holder("ann", &[]), holder("aaa", &[])],
@@ -396,13 +365,7 @@ async fn credentials_and_categories_that_are_wrong_are_told() {
     assert!(problem.starts_with("LW-6042"), "{problem}");
     rig.sync().await;
     assert_eq!(sim.read(seats), ["e3 1: ann@x", "e5 1: ann@x"]);
-    rig.stop().await;
-    rig.configure(|c| {
-        let mut sink = serde_json::to_value(&c.sinks[0]).unwrap();
-        sink["category_id"] = 99.into();
-        c.sinks[0] = serde_json::from_value(sink).unwrap();
-    });
-    rig.start().await;
+    reconfigure(&mut rig, "category_id", 99).await;
     let tested = rig.test().await;
     assert!(
         tested.problem.starts_with("LW-6050") && tested.problem.contains("99"),

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use exporter::sink::snipe_it::{People, SnipeIt as Settings, Users};
+use prost::Message as _;
+use proto::inventory::v1::{AssignedLicense, LicensePosition, User};
 use sink_sim::{Sim, SnipeIt, Vendor};
 
 pub const TOKEN: &str = "token";
@@ -61,4 +63,39 @@ pub fn seats(system: &SnipeIt) -> Vec<String> {
     let mut licences: Vec<_> = system.licenses().iter().map(licence).collect();
     licences.sort();
     licences
+}
+
+/// A change of the ledger's.
+pub type Change = (&'static str, String, Option<Vec<u8>>);
+
+/// A user who signs in as `<id>@x`.
+pub fn holder(id: &str, skus: &[&str]) -> Change {
+    let license = |sku: &&str| AssignedLicense {
+        sku_id: (*sku).to_owned(),
+        disabled_plans: Vec::new(),
+    };
+    let user = User {
+        tenant_id: super::A.into(),
+        user_id: id.into(),
+        user_principal_name: Some(format!("{id}@X")),
+        mail: Some("shared@mail".into()),
+        assigned_licenses: skus.iter().map(license).collect(),
+        ..User::default()
+    };
+    ("user", id.to_owned(), Some(user.encode_to_vec()))
+}
+
+pub fn position(sku: &str, name: &str, provisioned: i32) -> Change {
+    let position = LicensePosition {
+        tenant_id: super::A.into(),
+        sku_id: sku.into(),
+        product_name: name.into(),
+        provisioned,
+        ..LicensePosition::default()
+    };
+    (
+        "license_position",
+        sku.to_owned(),
+        Some(position.encode_to_vec()),
+    )
 }

@@ -30,6 +30,10 @@ impl Subject for ServiceNow {
         "servicenow"
     }
 
+    fn caveat(&self) -> &'static str {
+        "no older row over a newer one, where the script onBefore of its transform map is missing"
+    }
+
     fn config(&self) -> SinkConfig {
         let mut settings = servicenow::settings(&self.sim, &self.dir);
         settings.push_seconds = 2;

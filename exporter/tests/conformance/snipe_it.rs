@@ -58,6 +58,10 @@ impl Subject for SnipeIt {
         "snipe-it"
     }
 
+    fn caveat(&self) -> &'static str {
+        "no older state over a newer one, where a request of an exporter that lost its lease arrives late: it has no numbers"
+    }
+
     fn config(&self) -> SinkConfig {
         SinkConfig::new(snipe_it::creating(&self.sim, &self.dir))
     }

@@ -262,6 +262,7 @@ impl Error {
                 Refusal::Unauthorized { .. } => "LW-6042",
                 Refusal::Misplaced { .. } => "LW-6043",
                 Refusal::Permanent { .. } | Refusal::TooLarge => "LW-6044",
+                Refusal::Unprepared { .. } => "LW-6050",
             },
             Error::Held { .. } => "LW-6045",
             Error::Task(_) => "LW-6005",
@@ -340,6 +341,9 @@ impl Error {
                     "renew the credentials in the files that the sink's settings name, or the rights that they have there; they are read anew by themselves"
                 }
                 Refusal::Misplaced { .. } => "check the address in the sink's settings",
+                Refusal::Unprepared { .. } => {
+                    "set it up as the sink's page in docs says; it is tried again by itself"
+                }
                 Refusal::Permanent { .. } | Refusal::TooLarge => {
                     "see in the sink's documentation what its settings have to be"
                 }

@@ -16,4 +16,6 @@ mod postgres;
 mod read_by_others;
 mod selection;
 mod sent;
+mod servicenow;
+mod snipe_it;
 mod sqlite;

@@ -33,6 +33,7 @@ use crate::store::{Place, Store};
 pub(crate) use changes::{Gate, Wishes, known, wanted};
 pub(crate) use plan::{Delivered, digest, plan};
 pub(crate) use quiet::Quiet;
+pub(crate) use rate::Rate;
 
 /// Delays of a tenant that fails.
 const BACKOFF: Backoff = Backoff {

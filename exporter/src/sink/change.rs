@@ -83,6 +83,12 @@ pub enum Refusal {
         /// What it answered.
         why: String,
     },
+    /// It is not set up for what it shall take: a table, a column or an object that people make there is missing.
+    #[error("it is not set up for Leastwise ({why})")]
+    Unprepared {
+        /// What is missing.
+        why: String,
+    },
     /// What passes by itself: the network, time-outs, a server that fails.
     #[error("it does not answer as it should ({why})")]
     Transient {
@@ -124,6 +130,12 @@ pub trait ChangeSink: Send + Sync {
         key: &str,
         body: &Body,
     ) -> Result<Option<Vec<u8>>, String>;
+
+    /// A tenant's turn begins: another exporter or somebody else may have written to the sink since the last one. Of use
+    /// to sinks that remember what they have read there.
+    fn turn(&self, tenant: TenantId) {
+        let _ = tenant;
+    }
 
     /// Sends changes and says what became of each, in their order. No request begins after `until`.
     ///

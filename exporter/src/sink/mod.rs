@@ -8,9 +8,12 @@ pub mod files;
 pub mod flexnet;
 mod format;
 mod guard;
+mod masked;
 mod partitioned;
 mod registry;
+pub mod servicenow;
 mod snapshot;
+pub mod snipe_it;
 pub mod webhook;
 
 use std::collections::BTreeMap;

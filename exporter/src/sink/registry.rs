@@ -104,6 +104,10 @@ registry! {
     Flexnet "flexnet" super::flexnet::Package,
     /// A receiver of CloudEvents over HTTP.
     Webhook "webhook" super::webhook::Webhook,
+    /// Rows of an import set of ServiceNow.
+    ServiceNow "servicenow" super::servicenow::ServiceNow,
+    /// Licences of Snipe-IT with their seats.
+    SnipeIt "snipe-it" super::snipe_it::SnipeIt,
 }
 
 impl Target {

@@ -11,6 +11,8 @@ mod killed;
 mod postgres;
 #[cfg(feature = "server")]
 mod process;
+mod servicenow;
+mod snipe_it;
 mod sqlite;
 mod subject;
 #[path = "../support/mod.rs"]

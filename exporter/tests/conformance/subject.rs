@@ -30,6 +30,11 @@ pub trait Subject {
     /// As the table calls it.
     fn name(&self) -> &'static str;
 
+    /// What it can't promise, whatever the cases say.
+    fn caveat(&self) -> &'static str {
+        "–"
+    }
+
     /// The sink.
     fn config(&self) -> SinkConfig;
 

@@ -7,7 +7,7 @@ use super::cases::{self, CASES, Verdict};
 #[cfg(feature = "postgres")]
 use super::postgres;
 use super::subject::Subject;
-use super::{files, sqlite, webhook};
+use super::{files, servicenow, snipe_it, sqlite, webhook};
 
 /// A case that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -21,6 +21,8 @@ pub fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
         Box::new(files::Files::new(dir)),
         Box::new(webhook::Webhook::single()),
         Box::new(webhook::Webhook::batch()),
+        Box::new(servicenow::ServiceNow::new(dir)),
+        Box::new(snipe_it::SnipeIt::new(dir)),
     ]
 }
 
@@ -28,16 +30,16 @@ pub fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
 #[allow(clippy::print_stdout, reason = "the table is what the test run shows")]
 pub async fn broken() -> Vec<String> {
     let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
-    let mut table = vec![format!("| sink | {} |", names.join(" | "))];
+    let mut table = vec![format!("| sink | {} | not promised |", names.join(" | "))];
     let mut broken = Vec::new();
     let count = subjects(Path::new("")).len();
     for n in 0..count {
-        let (mut row, mut name) = (Vec::new(), "");
+        let (mut row, mut name, mut caveat) = (Vec::new(), "", "");
         for case in &CASES {
             // Every case begins with nothing.
             let dir = tempfile::tempdir().unwrap();
             let subject = subjects(dir.path()).remove(n);
-            name = subject.name();
+            (name, caveat) = (subject.name(), subject.caveat());
             let tried = tokio::time::timeout(LONGEST, cases::run(case, subject.as_ref())).await;
             let verdict = tried.unwrap_or_else(|_| Verdict::Broken("it doesn't end".into()));
             println!("{name}, {}: {}", case.name, verdict.told());
@@ -50,7 +52,7 @@ pub async fn broken() -> Vec<String> {
                 }
             });
         }
-        table.push(format!("| {name} | {} |", row.join(" | ")));
+        table.push(format!("| {name} | {} | {caveat} |", row.join(" | ")));
     }
     println!("{}", table.join("\n"));
     broken

@@ -4,6 +4,8 @@
 pub mod ledger;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod servicenow;
+pub mod snipe_it;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -255,12 +255,18 @@ fn fields(request: &Request) -> Map<String, Value> {
 
 /// A page of a list.
 fn page(rows: Vec<Value>, request: &Request) -> Reply {
+    page_of(rows, request, |row| row)
+}
+
+/// The same of a list that may be long: only its page is shown.
+fn page_of<T>(rows: Vec<T>, request: &Request, show: impl FnMut(T) -> Value) -> Reply {
     let limit = request.number("limit").unwrap_or(50).clamp(1, 500);
     let offset = request.number("offset").unwrap_or(0);
     let total = rows.len();
     // Behind the end it begins anew.
     let offset = if offset > total { 0 } else { offset };
-    let rows: Vec<Value> = rows.into_iter().skip(offset).take(limit).collect();
+    let page = rows.into_iter().skip(offset).take(limit);
+    let rows: Vec<Value> = page.map(show).collect();
     Reply::json(200, &json!({ "total": total, "rows": rows }))
 }
 

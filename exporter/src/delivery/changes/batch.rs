@@ -397,6 +397,7 @@ fn outcome(answer: &Result<Vec<Taken>, Refusal>) -> &'static str {
         Err(Refusal::TooLarge) => "too_large",
         Err(Refusal::Unauthorized { .. }) => "unauthorized",
         Err(Refusal::Misplaced { .. }) => "misplaced",
+        Err(Refusal::Unprepared { .. }) => "unprepared",
         Err(Refusal::Transient { .. }) => "transient",
         Err(Refusal::Permanent { .. }) => "refused",
         Err(Refusal::Late) => "late",

@@ -82,6 +82,10 @@ impl Course<'_> {
                 return Ok(Visit::AtHead(cursor.as_of));
             }
         }
+        // Without another exporter nobody but us has written there, unless somebody wants something.
+        if self.leases.shared() || resync || replay {
+            self.sink.turn(tenant);
+        }
         let work = move |term| async move {
             let going = Going {
                 course: self,

@@ -98,7 +98,11 @@ impl Gate {
                 Some(Refusal::Throttled { after, .. }) => {
                     h.breaker.pause(now, after.unwrap_or(PAUSE));
                 }
-                Some(Refusal::Unauthorized { .. } | Refusal::Misplaced { .. }) => {
+                Some(
+                    Refusal::Unauthorized { .. }
+                    | Refusal::Misplaced { .. }
+                    | Refusal::Unprepared { .. },
+                ) => {
                     h.breaker.open(now, random);
                 }
                 Some(Refusal::Transient { .. }) => h.breaker.failed(now, random),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::show::number;
-use super::{License, Seat, SnipeIt, error, fields, fits, page, success, text};
+use super::{License, Seat, SnipeIt, error, fields, fits, page, page_of, success, text};
 use crate::message::{Reply, Request};
 
 /// How many seats one change may add or take away (the rule `limit_change`).
@@ -133,9 +133,10 @@ impl SnipeIt {
         let Some(license) = self.licenses.iter().find(|license| license.id == id) else {
             return error(&json!("License does not exist."));
         };
-        let seats = license.seats.iter().enumerate();
-        let shown = seats.map(|(at, seat)| self.show_seat(license, seat, at + 1));
-        page(shown.collect(), request)
+        let seats = license.seats.iter().enumerate().collect();
+        page_of(seats, request, |(at, seat)| {
+            self.show_seat(license, seat, at + 1)
+        })
     }
 
     pub(super) fn get_seat(&self, id: u64, seat: u64) -> Reply {

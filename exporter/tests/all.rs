@@ -8,6 +8,7 @@ mod bucket;
 mod changes;
 mod conformance;
 mod files;
+mod flexera_one;
 mod flexnet;
 mod formats;
 mod healing;

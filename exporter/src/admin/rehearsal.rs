@@ -39,7 +39,7 @@ pub(super) async fn test(
             BTreeMap::new()
         }
         Sink::Snapshots(sink) => {
-            sink.shown().await?;
+            sink.check().await?;
             desk.store.cursors(name).await?
         }
         Sink::Rows(_) => BTreeMap::new(),

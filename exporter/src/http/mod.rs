@@ -3,6 +3,7 @@
 mod addresses;
 mod answer;
 mod oauth;
+mod patient;
 mod settings;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use crate::sink::Refusal;
 
 pub use oauth::ClientCredentials;
 pub(crate) use oauth::Tokens;
+pub(crate) use patient::Patient;
 pub use settings::Http as Settings;
 pub(crate) use settings::{address, secret};
 
@@ -30,11 +32,11 @@ pub(crate) struct Http {
 
 /// An answer that takes what was sent.
 #[derive(Clone, Debug)]
-#[allow(
-    dead_code,
-    reason = "status and headers are for sinks whose answers tell something there"
-)]
 pub(crate) struct Answer {
+    #[allow(
+        dead_code,
+        reason = "for sinks whose answers tell something by it"
+    )]
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,

@@ -4,11 +4,14 @@
 mod change;
 pub mod changes;
 pub mod database;
+mod fault;
 pub mod files;
+pub mod flexera_one;
 pub mod flexnet;
 mod format;
 mod guard;
 mod partitioned;
+mod people;
 mod registry;
 mod snapshot;
 pub mod webhook;
@@ -21,9 +24,11 @@ use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 
 pub use change::{Change, ChangeSink, Limits, Refusal, Taken};
+pub use fault::Fault;
 pub use format::{Compression, CsvOptions, Format};
 pub use guard::Guard;
 pub use partitioned::Bucket;
+pub use people::Users;
 pub use registry::{Context, Settings, Target};
 pub use snapshot::{End, Snapshot, Update};
 
@@ -70,6 +75,14 @@ pub trait SnapshotSink: Send + Sync {
 
     /// What stands in the sink now.
     async fn shown(&self) -> Result<Shown, Error>;
+
+    /// Reaches the sink, changing nothing.
+    ///
+    /// # Errors
+    /// What a delivery would meet.
+    async fn check(&self) -> Result<(), Error> {
+        self.shown().await.map(drop)
+    }
 
     /// Whether the kinds that changed are enough for it; else it is always sent all of them.
     fn takes_updates(&self) -> bool {

@@ -109,7 +109,8 @@ async fn tried(what: What, subject: &dyn Subject, rig: &mut Rig) -> Verdict {
         }
         What::PartialRejection => {
             if !subject.strike(Trouble::Rejects) {
-                return Verdict::Meaningless("it rejects nothing");
+                let why = subject.excuse(Trouble::Rejects);
+                return Verdict::Meaningless(why.unwrap_or("it rejects nothing"));
             }
             rig.ledger.user(A, "bad", "Bad", &[]);
             change(rig);

@@ -5,6 +5,7 @@
 
 mod cases;
 mod files;
+mod flexera_one;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod sqlite;

@@ -39,6 +39,11 @@ pub trait Subject {
     /// Lets it fail from now on; false where it can't fail so.
     fn strike(&self, trouble: Trouble) -> bool;
 
+    /// Why it can't fail so, where that needs a word of its own.
+    fn excuse(&self, _: Trouble) -> Option<&'static str> {
+        None
+    }
+
     /// Returns when a push has met the trouble.
     async fn struck(&self);
 

@@ -27,7 +27,7 @@ use crate::identity::Identities;
 use crate::record;
 
 pub use rows::Fallback;
-pub use settings::{Package, Users};
+pub use settings::Package;
 
 /// The classes of objects that have numbers.
 const SKU: &str = "sku";
@@ -64,7 +64,7 @@ impl FlexNet {
             let mut users = Vec::new();
             for record in &records {
                 match record::read(tenant, record)? {
-                    Some((_, Body::User(user))) if self.shows(&user) => users.push(*user),
+                    Some((_, Body::User(user))) if self.settings.users.take(&user) => users.push(*user),
                     Some((_, body)) => products.note(body),
                     None => {}
                 }
@@ -83,10 +83,6 @@ impl FlexNet {
             let _ = sender.send(Piece::End(end.clone())).await;
         }
         Ok(())
-    }
-
-    fn shows(&self, user: &User) -> bool {
-        self.settings.users == Users::All || !user.assigned_licenses.is_empty()
     }
 
     async fn users(

@@ -78,7 +78,11 @@ async fn a_roster_follows_the_ledger_and_who_is_gone_is_deactivated() {
         sku_part_number: "SPE_E5".into(),
         ..LicensePosition::default()
     };
-    let record = ("license_position", "e5".to_owned(), Some(position.encode_to_vec()));
+    let record = (
+        "license_position",
+        "e5".to_owned(),
+        Some(position.encode_to_vec()),
+    );
     rig.ledger.close(A, vec![record]);
     rig.sync().await;
     assert_eq!(active(&sim, "a1"), [r#"Ann ["SPE_E5"]"#, "Bob []"]);
@@ -92,7 +96,13 @@ async fn a_roster_follows_the_ledger_and_who_is_gone_is_deactivated() {
     assert_eq!(active(&sim, "a1"), ["Anna []"]);
     assert_eq!(sim.read(|f| f.roster("a1").len()), 2);
     assert_eq!(jobs(&sim), ["completed"; 3]);
-    sim.read(|f| assert!(f.files().iter().all(|file| file.gzip && file.content.is_some())));
+    sim.read(|f| {
+        assert!(
+            f.files()
+                .iter()
+                .all(|file| file.gzip && file.content.is_some())
+        )
+    });
 }
 
 #[tokio::test]
@@ -101,7 +111,11 @@ async fn an_upload_and_a_job_of_which_nobody_heard_are_made_once() {
     let rig = rig(&sim).await;
     rig.ledger.user(A, "u1", "Ann", &["e5"]);
     sim.inject(Rule::once(Fault::CutAfter).method("PATCH"));
-    sim.inject(Rule::once(Fault::CutAfter).method("POST").path("/import-jobs"));
+    sim.inject(
+        Rule::once(Fault::CutAfter)
+            .method("POST")
+            .path("/import-jobs"),
+    );
     assert!(problem(&rig, A).await.starts_with("LW-6040"));
     rig.sync().await;
     assert_eq!(active(&sim, "a1"), [r#"Ann ["e5"]"#]);
@@ -173,7 +187,10 @@ async fn a_job_that_fails_is_followed_by_another_and_not_by_ever_more() {
     let fail = || sim.change(|f| f.fail_next_job("line 1: ann@a.example is not welcome"));
     fail();
     let told = problem(&rig, A).await;
-    assert!(told.starts_with("LW-6060") && told.contains("line 1: … is not welcome"), "{told}");
+    assert!(
+        told.starts_with("LW-6060") && told.contains("line 1: … is not welcome"),
+        "{told}"
+    );
     assert!(active(&sim, "a1").is_empty());
     rig.sync().await;
     assert_eq!(active(&sim, "a1"), [r#"Ann ["e5"]"#]);
@@ -184,7 +201,11 @@ async fn a_job_that_fails_is_followed_by_another_and_not_by_ever_more() {
         assert!(problem(&rig, A).await.starts_with("LW-6060"));
     }
     assert_eq!(jobs(&sim).len(), 5, "three more, and then one an hour");
-    assert_eq!(active(&sim, "a1"), [r#"Ann ["e5"]"#], "what stood there stands");
+    assert_eq!(
+        active(&sim, "a1"),
+        [r#"Ann ["e5"]"#],
+        "what stood there stands"
+    );
 }
 
 #[tokio::test]
@@ -194,7 +215,10 @@ async fn wrong_credentials_are_told_and_a_token_that_was_withdrawn_is_replaced()
     rig.ledger.user(A, "u1", "Ann", &[]);
     sim.change(|f| f.set_credentials(Credentials::new("app", "other")));
     let told = problem(&rig, A).await;
-    assert!(told.starts_with("LW-6042") && !told.contains("secret"), "{told}");
+    assert!(
+        told.starts_with("LW-6042") && !told.contains("secret"),
+        "{told}"
+    );
     assert!(rig.test().await.problem.starts_with("LW-6042"));
     sim.change(|f| f.set_credentials(Credentials::new("app", "secret")));
     rig.sync().await;
@@ -218,8 +242,16 @@ async fn pauses_are_kept_and_files_that_are_too_large_made_smaller() {
     let sim = start();
     let rig = rig(&sim).await;
     sim.inject(Rule::once(status(429, Some("0"))).path("/saas-data"));
-    sim.inject(Rule::once(status(429, None)).method("POST").path("/import-jobs"));
-    sim.inject(Rule::once(status(503, None)).method("GET").path("/import-jobs"));
+    sim.inject(
+        Rule::once(status(429, None))
+            .method("POST")
+            .path("/import-jobs"),
+    );
+    sim.inject(
+        Rule::once(status(503, None))
+            .method("GET")
+            .path("/import-jobs"),
+    );
     sim.inject(Rule::once(status(413, None)).method("PATCH"));
     rig.ledger.user(A, "u1", "Ann", &[]);
     rig.sync().await;
@@ -252,7 +284,10 @@ async fn one_tenant_s_trouble_is_its_own() {
     sim.inject(Rule::always(Fault::Hang).path("/import-jobs/"));
     rig.ledger.user(A, "u1", "Ann", &[]);
     let told = problem(&rig, A).await;
-    assert!(told.starts_with("LW-6040") && told.contains("in time"), "{told}");
+    assert!(
+        told.starts_with("LW-6040") && told.contains("in time"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -267,7 +302,10 @@ async fn a_roster_that_lost_most_of_its_people_is_held() {
         rig.ledger.remove(A, "user", &format!("u{n}"));
     }
     assert!(problem(&rig, A).await.starts_with("LW-6030"));
-    assert_eq!((active(&sim, "a1").len(), sim.read(|f| f.files().len())), (4, 1));
+    assert_eq!(
+        (active(&sim, "a1").len(), sim.read(|f| f.files().len())),
+        (4, 1)
+    );
     rig.ledger.user(A, "u0", "Ann", &[]);
     rig.sync().await;
     assert_eq!(active(&sim, "a1").len(), 2);
@@ -284,7 +322,8 @@ async fn an_address_is_needed_and_a_licence_unless_all_are_wanted() {
         user_id: "u3".into(),
         ..User::default()
     };
-    rig.ledger.close(A, vec![("user", "u3".into(), Some(nobody.encode_to_vec()))]);
+    rig.ledger
+        .close(A, vec![("user", "u3".into(), Some(nobody.encode_to_vec()))]);
     rig.sync().await;
     assert_eq!(active(&sim, "a1"), [r#"Ann ["e5"]"#]);
 }
@@ -294,7 +333,10 @@ async fn settings_that_would_load_two_tenants_into_one_are_refused() {
     let sim = start();
     let dir = tempfile::tempdir().unwrap();
     for (more, says) in [
-        (json!({ "apps": { A: "a1", B: "a1" } }), "one managed application"),
+        (
+            json!({ "apps": { A: "a1", B: "a1" } }),
+            "one managed application",
+        ),
         (json!({ "apps": { A: "A1" } }), "hexadecimal"),
         (json!({ "organization": 0 }), "begins with 1"),
         (json!({ "url": "http://flexera.example" }), "https"),
@@ -316,7 +358,11 @@ async fn the_vendors_document_allows_every_request() {
     let sim = start();
     let rig = rig(&sim).await;
     rig.ledger.user(A, "u1", "Ann", &["e5"]);
-    sim.inject(Rule::once(Fault::CutAfter).method("POST").path("/import-jobs"));
+    sim.inject(
+        Rule::once(Fault::CutAfter)
+            .method("POST")
+            .path("/import-jobs"),
+    );
     rig.wait().await;
     rig.sync().await;
     rig.test().await;
@@ -339,7 +385,17 @@ async fn the_vendors_document_allows_every_request() {
         let headers = headers.filter(|(name, _)| kept.contains(&name.as_str()));
         let answer = again.headers(headers.collect()).send().await.unwrap();
         let status = answer.status();
-        assert!(status.is_success(), "{method} {}: {status}: {}", request.path, prism.last_words());
+        let told: Value =
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default();
+        // Some of the document's own examples of answers break it.
+        let answers = told["validation"]
+            .as_array()
+            .is_some_and(|all| all.iter().all(|broken| broken["location"][0] == "response"));
+        assert!(
+            status.is_success() || answers,
+            "{method} {}: {status}: {told}",
+            request.path
+        );
         *asked.entry(method.to_string()).or_insert(0) += 1;
     }
     assert!(asked["POST"] >= 2 && asked["GET"] >= 3, "{asked:?}");

@@ -33,10 +33,7 @@ pub(crate) struct Http {
 /// An answer that takes what was sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    #[allow(
-        dead_code,
-        reason = "for sinks whose answers tell something by it"
-    )]
+    #[allow(dead_code, reason = "for sinks whose answers tell something by it")]
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,

@@ -29,11 +29,15 @@ impl Fault {
                 "what stands in the sink is intact; correct what the job complains of. It is tried again by itself with \
                  another job: at once, and after three that failed once an hour"
             }
-            Fault::JobRuns => "nothing: it is asked again by itself, and no other job begins before",
+            Fault::JobRuns => {
+                "nothing: it is asked again by itself, and no other job begins before"
+            }
             Fault::TooMuch => {
                 "bring fewer people: `users = \"licensed\"`, or leave the tenant out with `tenants`"
             }
-            Fault::Nowhere => "name the tenant in the sink's `apps`, or leave it out with `tenants`",
+            Fault::Nowhere => {
+                "name the tenant in the sink's `apps`, or leave it out with `tenants`"
+            }
         }
     }
 }

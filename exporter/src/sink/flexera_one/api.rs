@@ -278,8 +278,8 @@ mod tests {
             summary: "not loaded".into(),
             error: error.into(),
         };
-        let told = complaints(&[complaint("a.gz: line 4 (ann@x.example)\n"), complaint("")]);
-        assert_eq!(told, "not loaded: a.gz: line 4 …; not loaded");
+        let told = complaints(&[complaint("a.gz: line 4 (ann@x.example) "), complaint("")]);
+        assert_eq!(told, "not loaded: a.gz: line 4 … ; not loaded");
         assert_eq!(complaints(&[]), "it says nothing");
         let long = complaints(&[complaint(&"é ".repeat(1_000))]);
         assert_eq!(long.chars().count(), LONGEST_COMPLAINT);

@@ -270,7 +270,9 @@ impl Sender {
                     Some((_, Body::User(user))) if self.settings.users.take(&user) => {
                         roster.add(&user).map_err(unwritable)?;
                     }
-                    Some((_, Body::LicensePosition(p))) => roster.name(&p.sku_id, &p.sku_part_number),
+                    Some((_, Body::LicensePosition(p))) => {
+                        roster.name(&p.sku_id, &p.sku_part_number)
+                    }
                     Some((_, Body::SubscribedSku(s))) => roster.name(&s.sku_id, &s.sku_part_number),
                     _ => {}
                 }

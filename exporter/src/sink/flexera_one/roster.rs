@@ -210,7 +210,9 @@ mod tests {
     #[test]
     fn a_line_has_all_that_is_required_and_no_sku_twice() {
         let mut roster = Roster::new();
-        roster.add(&user("u1", "Ann van Dyke", &["1", "2", "3"])).unwrap();
+        roster
+            .add(&user("u1", "Ann van Dyke", &["1", "2", "3"]))
+            .unwrap();
         roster.name("1", "SPE_E5");
         roster.name("2", "SPE_E5");
         roster.name("3", "");

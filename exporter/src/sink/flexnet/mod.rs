@@ -64,7 +64,9 @@ impl FlexNet {
             let mut users = Vec::new();
             for record in &records {
                 match record::read(tenant, record)? {
-                    Some((_, Body::User(user))) if self.settings.users.take(&user) => users.push(*user),
+                    Some((_, Body::User(user))) if self.settings.users.take(&user) => {
+                        users.push(*user)
+                    }
                     Some((_, body)) => products.note(body),
                     None => {}
                 }

@@ -16,4 +16,5 @@ mod postgres;
 mod read_by_others;
 mod selection;
 mod sent;
+mod snow_atlas;
 mod sqlite;

@@ -11,6 +11,8 @@ pub enum Fault {
     TooMuch,
     /// The settings don't say where a tenant goes.
     Nowhere,
+    /// The system has a thing twice that is one.
+    Twice,
 }
 
 impl Fault {
@@ -20,6 +22,7 @@ impl Fault {
             Fault::JobRuns => "LW-6061",
             Fault::TooMuch => "LW-6062",
             Fault::Nowhere => "LW-6063",
+            Fault::Twice => "LW-6064",
         }
     }
 
@@ -35,6 +38,7 @@ impl Fault {
             Fault::TooMuch => {
                 "bring fewer people: `users = \"licensed\"`, or leave the tenant out with `tenants`"
             }
+            Fault::Twice => "remove one of them there; it is tried again by itself",
             Fault::Nowhere => {
                 "name the tenant in the sink's `apps`, or leave it out with `tenants`"
             }

@@ -14,6 +14,7 @@ mod partitioned;
 mod people;
 mod registry;
 mod snapshot;
+pub mod snow_atlas;
 pub mod webhook;
 
 use std::collections::BTreeMap;

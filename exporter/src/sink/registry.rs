@@ -104,6 +104,8 @@ registry! {
     Flexnet "flexnet" super::flexnet::Package,
     /// The rosters of Flexera One, SaaS Management.
     FlexeraOne "flexera_one" super::flexera_one::FlexeraOne,
+    /// Licences and their users in Snow Atlas.
+    SnowAtlas "snow_atlas" super::snow_atlas::SnowAtlas,
     /// A receiver of CloudEvents over HTTP.
     Webhook "webhook" super::webhook::Webhook,
 }

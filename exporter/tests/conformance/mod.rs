@@ -8,6 +8,7 @@ mod files;
 mod flexera_one;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod snow_atlas;
 mod sqlite;
 mod subject;
 #[path = "../support/mod.rs"]

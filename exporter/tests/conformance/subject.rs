@@ -36,6 +36,11 @@ pub trait Subject {
     /// (tenant's first letter, user's key, display name) of every user that stands in it, sorted.
     async fn users(&self, rig: &Rig) -> Vec<String>;
 
+    /// Whether it shows what somebody is called; else `users` has no names.
+    fn names(&self) -> bool {
+        true
+    }
+
     /// Lets it fail from now on; false where it can't fail so.
     fn strike(&self, trouble: Trouble) -> bool;
 

@@ -7,7 +7,7 @@ use super::cases::{self, CASES, Verdict};
 #[cfg(feature = "postgres")]
 use super::postgres;
 use super::subject::Subject;
-use super::{files, flexera_one, sqlite, webhook};
+use super::{files, flexera_one, snow_atlas, sqlite, webhook};
 
 /// A case that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -19,6 +19,7 @@ fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
         Box::new(postgres::Postgres::new(dir)),
         Box::new(files::Files::new(dir)),
         Box::new(flexera_one::FlexeraOne::new()),
+        Box::new(snow_atlas::SnowAtlas::new()),
         Box::new(webhook::Webhook::single()),
         Box::new(webhook::Webhook::batch()),
     ]

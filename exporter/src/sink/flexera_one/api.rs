@@ -9,14 +9,13 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{Method, Request};
 use runtime::clock::rfc3339;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
 use url::Url;
 
 use super::roster::File;
-use crate::http::{Answer, Patient};
+use crate::http::{Answer, Patient, unsendable};
 use crate::sink::Refusal;
 
 /// How often an upload is tried that ends without an answer.
@@ -122,7 +121,7 @@ impl Api {
             if !passes && !matches!(refusal, Refusal::Permanent { .. }) {
                 return Err(refusal);
             }
-            let shown: Data = read(&self.get(&url).await?)?;
+            let shown: Data = self.get(&url).await?.json()?;
             if shown.status == "uploaded" && shown.checksum == file.checksum {
                 return Ok(());
             }
@@ -166,7 +165,7 @@ impl Api {
         let mut url = Url::parse(&format!("{}/import-jobs", self.base)).map_err(wrong)?;
         url.query_pairs_mut().append_pair("filter", &filter);
         for _ in 0..PAGES {
-            let page: Jobs = read(&self.get(url.as_str()).await?)?;
+            let page: Jobs = self.get(url.as_str()).await?.json()?;
             let has = |job: &Job| job.saas_data_list.iter().any(|data| data.name == file);
             if let Some(job) = page.values.into_iter().find(has) {
                 return Ok(Some(job.id));
@@ -193,7 +192,7 @@ impl Api {
     pub(super) async fn outcome(&self, job: &str) -> Result<Option<Outcome>, Refusal> {
         let answer = self.get(&format!("{}/import-jobs/{job}", self.base)).await;
         let job: Job = match answer {
-            Ok(answer) => read(&answer)?,
+            Ok(answer) => answer.json()?,
             Err(Refusal::Misplaced {
                 status: Some(404), ..
             }) => return Ok(None),
@@ -226,17 +225,6 @@ impl Api {
             .map_err(|e| unsendable(&e))?;
         self.way.send_until(&request, until).await
     }
-}
-
-fn unsendable(e: &dyn std::fmt::Display) -> Refusal {
-    Refusal::Permanent { why: e.to_string() }
-}
-
-fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Refusal> {
-    // Without the error: it may quote what came.
-    serde_json::from_slice(&answer.body).map_err(|_| Refusal::Transient {
-        why: "its answer is not what its interface promises".to_owned(),
-    })
 }
 
 /// The id of what was made: the last part of its address.

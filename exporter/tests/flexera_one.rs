@@ -179,6 +179,34 @@ async fn a_newer_state_waits_for_the_job_of_an_older_one() {
     assert_eq!(jobs(&sim), ["completed"; 3]);
 }
 
+/// Another exporter may have stopped in the middle of its request, and go on with it.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn whoever_takes_over_begins_nothing_while_a_job_may_still_be_made() {
+    let sim = start();
+    let more = json!({ "answer_seconds": 1 });
+    let mut rig = Rig::shared(|dir| vec![settings(&sim, dir, more)]).await;
+    rig.ledger.user(A, "u1", "An", &[]);
+    rig.sync().await;
+    rig.restart().await;
+    sim.inject(Rule::once(Fault::Hang).method("POST").path("/import-jobs"));
+    sim.forget_received();
+    let closing = rig.ledger.user(A, "u1", "Ann", &["e5"]);
+    rig.announce(closing).await;
+    let making = |r: &sink_sim::Received| {
+        r.request.method == http::Method::POST && r.request.path.ends_with("/import-jobs")
+    };
+    while !sim.received().iter().any(making) {
+        tokio::task::yield_now().await;
+    }
+    rig.kill().await;
+    rig.start().await;
+    let told = problem(&rig, A).await;
+    assert!(told.starts_with("LW-6061"), "{told}");
+    assert_eq!(sim.received().iter().filter(|r| making(r)).count(), 1);
+    assert_eq!(active(&sim, "a1"), ["An []"]);
+}
+
 #[tokio::test]
 async fn a_job_that_fails_is_followed_by_another_and_not_by_ever_more() {
     let sim = start();

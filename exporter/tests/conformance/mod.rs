@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod cases;
+mod changes;
 mod files;
 mod flexera_one;
+mod flexnet;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod snow_atlas;

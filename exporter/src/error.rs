@@ -6,7 +6,7 @@ use proto::ids::TenantId;
 use runtime::Problem;
 use runtime::error::{Chain, Exit};
 
-use crate::sink::Refusal;
+use crate::sink::{Fault, Refusal};
 
 /// Why the inventory did not reach a sink. Nothing is lost: the ledger has it, and the sink gets it later.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +147,16 @@ pub enum Error {
         #[source]
         source: Refusal,
     },
+    /// Something goes wrong with a vendor's system that has a word of its own.
+    #[error("sink `{sink}`: {what}")]
+    Vendor {
+        /// The sink.
+        sink: String,
+        /// What happened. It names no people.
+        what: String,
+        /// What sort of failure it is.
+        fault: Fault,
+    },
     /// A sink that failed is left alone for a while.
     #[error("sink `{sink}` is left alone for a while")]
     Held {
@@ -264,6 +274,7 @@ impl Error {
                 Refusal::Permanent { .. } | Refusal::TooLarge => "LW-6044",
                 Refusal::Unprepared { .. } => "LW-6050",
             },
+            Error::Vendor { fault, .. } => fault.code(),
             Error::Held { .. } => "LW-6045",
             Error::Task(_) => "LW-6005",
         }
@@ -348,6 +359,7 @@ impl Error {
                     "see in the sink's documentation what its settings have to be"
                 }
             },
+            Error::Vendor { fault, .. } => fault.remedy(),
             Error::Held { .. } => "see the message before it; it is tried again by itself",
             Error::Task(_) => "report this as a defect of Leastwise",
         }

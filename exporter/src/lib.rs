@@ -25,6 +25,7 @@ mod record;
 pub mod server;
 mod service;
 pub mod sink;
+mod states;
 mod store;
 
 pub use config::{Config, Selection, SinkConfig};

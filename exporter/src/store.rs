@@ -22,12 +22,14 @@ pub const MIGRATIONS: Migrations = Migrations {
         (1, include_str!("../migrations/sqlite/1_cursors.sql")),
         (2, include_str!("../migrations/sqlite/2_changes.sql")),
         (3, include_str!("../migrations/sqlite/3_external_ids.sql")),
+        (4, include_str!("../migrations/sqlite/4_sink_state.sql")),
     ],
     postgres: &[
         (1, include_str!("../migrations/postgres/1_cursors.sql")),
         (2, include_str!("../migrations/postgres/2_leases.sql")),
         (3, include_str!("../migrations/postgres/3_changes.sql")),
         (4, include_str!("../migrations/postgres/4_external_ids.sql")),
+        (5, include_str!("../migrations/postgres/5_sink_state.sql")),
     ],
 };
 

@@ -24,7 +24,7 @@ async fn rig_of(json: &str) -> Rig {
     .await
 }
 
-fn segments(dir: &Path) -> Vec<PathBuf> {
+pub fn segments(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
     let mut all: Vec<_> = entries
         .filter(|p| {
@@ -40,7 +40,11 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn lines(rig: &Rig) -> Vec<Value> {
-    let texts = segments(&rig.out())
+    lines_in(&rig.out())
+}
+
+fn lines_in(dir: &Path) -> Vec<Value> {
+    let texts = segments(dir)
         .into_iter()
         .map(|p| std::fs::read_to_string(p).unwrap());
     texts
@@ -98,7 +102,12 @@ fn state(lines: &[Value]) -> BTreeMap<String, String> {
 }
 
 fn names(rig: &Rig) -> Vec<String> {
-    let state = state(&lines(rig)).into_iter();
+    names_in(&rig.out())
+}
+
+/// What such a reader knows in the end of a feed.
+pub fn names_in(dir: &Path) -> Vec<String> {
+    let state = state(&lines_in(dir)).into_iter();
     state.map(|(key, name)| format!("{key}={name}")).collect()
 }
 

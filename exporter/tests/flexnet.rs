@@ -10,7 +10,7 @@ use std::path::Path;
 use exporter::SinkConfig;
 use exporter::sink::flexnet::Package;
 use prost::Message as _;
-use proto::inventory::v1::{AssignedLicense, User};
+use proto::inventory::v1::{AssignedLicense, Subscription, User};
 use support::{A, B, Rig};
 
 async fn rig() -> Rig {
@@ -109,6 +109,56 @@ async fn every_allocation_has_its_licence_and_its_user() {
             .all(|r| licenses.contains_key(&r[0]) && users.contains_key(&r[1]))
     );
     assert_eq!(table(&rig, "Unmatched").len(), 0);
+}
+
+#[tokio::test]
+async fn subscriptions_are_purchases_and_a_package_of_before_gets_them() {
+    let mut rig = rig().await;
+    person(&rig, A, "u1", "ann", &["e5"]);
+    person(&rig, B, "u1", "cat", &["e5"]);
+    for (tenant, id) in [(A, "s1"), (B, "s2")] {
+        let subscription = Subscription {
+            tenant_id: tenant.into(),
+            id: id.into(),
+            sku_id: "e5".into(),
+            sku_part_number: Some("SPE_E5".into()),
+            total_licenses: 25,
+            created_date_time: Some("2026-02-03T04:05:06Z".into()),
+            ..Subscription::default()
+        };
+        let record = (
+            "subscription",
+            id.to_owned(),
+            Some(subscription.encode_to_vec()),
+        );
+        rig.ledger.close(tenant, vec![record]);
+    }
+    rig.sync().await;
+    let bought = table(&rig, "PurchaseOrderLine");
+    assert_eq!(bought["s1"][3..6], ["SPE_E5", "SPE_E5", "25"]);
+    assert_eq!(bought.len(), 2);
+    // As a release wrote it that knew no purchases.
+    rig.stop().await;
+    let package = rig.dir.path().join("package");
+    for file in [".spool/index.json", "manifest.json"] {
+        let text = std::fs::read(package.join(file)).unwrap();
+        let mut index: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        for part in index["tenants"].as_object_mut().unwrap().values_mut() {
+            part["tables"]
+                .as_object_mut()
+                .unwrap()
+                .remove("PurchaseOrderLine");
+        }
+        index["files"]
+            .as_object_mut()
+            .unwrap()
+            .remove("PurchaseOrderLine");
+        std::fs::write(package.join(file), index.to_string()).unwrap();
+    }
+    std::fs::remove_file(package.join("PurchaseOrderLine.csv")).unwrap();
+    rig.start().await;
+    rig.sync().await;
+    assert_eq!(table(&rig, "PurchaseOrderLine"), bought);
 }
 
 #[tokio::test]
@@ -214,6 +264,7 @@ fn files(dir: &Path) -> BTreeMap<String, String> {
         "User.csv",
         "SoftwareLicenseAllocation.csv",
         "Unmatched.csv",
+        "PurchaseOrderLine.csv",
     ];
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
     names.iter().map(|n| ((*n).to_owned(), read(n))).collect()

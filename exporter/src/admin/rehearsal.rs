@@ -35,7 +35,7 @@ pub(super) async fn test(
             sink: name.to_owned(),
             source,
         })?,
-        Sink::Snapshots(sink) => drop(sink.shown().await?),
+        Sink::Snapshots(sink) => sink.check().await?,
         Sink::Rows(_) => {}
     }
     let mut all = Vec::new();

@@ -183,11 +183,17 @@ impl Worker {
     /// Looks up what somebody wants of the sink.
     async fn wish(&mut self) -> Result<(), Error> {
         let name = self.config.name();
-        let resync = self.store.wishes(name).await?;
-        let replay = match self.sink {
-            Sink::Changes(_) => self.store.replaying(name).await?.into_iter().collect(),
-            Sink::Rows(_) | Sink::Snapshots(_) => BTreeSet::new(),
+        let mut resync = self.store.wishes(name).await?;
+        let replay: BTreeSet<_> = match self.sink {
+            Sink::Changes(_) | Sink::Snapshots(_) => {
+                self.store.replaying(name).await?.into_iter().collect()
+            }
+            Sink::Rows(_) => BTreeSet::new(),
         };
+        if matches!(self.sink, Sink::Snapshots(_)) {
+            // What it refused comes again with everything else.
+            resync.extend(&replay);
+        }
         self.wishes = Wishes { resync, replay };
         Ok(())
     }

@@ -161,7 +161,8 @@ impl Worker {
         tenant: TenantId,
     ) -> Result<Option<Closing>, Error> {
         let snapshot = self.feed.snapshot(tenant, None).await?;
-        sink.spool(tenant, snapshot).await
+        let anew = self.wishes.resync.contains(&tenant);
+        sink.spool(tenant, snapshot.anew(anew)).await
     }
 
     /// Spools the kinds that changed. What the sink shows then must be of one closing: where another kind changed

@@ -3,6 +3,7 @@
 mod addresses;
 mod answer;
 mod oauth;
+mod patient;
 mod settings;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use http::{HeaderMap, Request, StatusCode};
 use runtime::Clock;
 use runtime::error::Chain;
 use runtime::http::{BoxError, Client, Forbidden};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
@@ -17,6 +19,7 @@ use crate::error::Error;
 use crate::sink::Refusal;
 
 pub use oauth::{ClientCredentials, Tokens};
+pub(crate) use patient::Patient;
 pub use settings::{Http as Settings, address, secret};
 
 /// The way to one sink.
@@ -35,6 +38,21 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its content, at most 16 MiB.
     pub body: Bytes,
+}
+
+impl Answer {
+    /// What it says, as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        // Without the error: it may quote what came.
+        serde_json::from_slice(&self.body).map_err(|_| Refusal::Transient {
+            why: "its answer is not what its interface promises".to_owned(),
+        })
+    }
+}
+
+/// A request that can't be written down.
+pub(crate) fn unsendable(e: &dyn std::fmt::Display) -> Refusal {
+    Refusal::Permanent { why: e.to_string() }
 }
 
 impl Http {

@@ -4,16 +4,20 @@
 mod change;
 pub mod changes;
 pub mod database;
+mod fault;
 pub mod files;
+pub mod flexera_one;
 pub mod flexnet;
 mod format;
 mod guard;
 mod masked;
 mod partitioned;
+mod people;
 mod registry;
 pub mod servicenow;
 mod snapshot;
 pub mod snipe_it;
+pub mod snow_atlas;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -24,9 +28,11 @@ use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 
 pub use change::{Change, ChangeSink, Limits, Refusal, Taken};
+pub use fault::Fault;
 pub use format::{Compression, CsvOptions, Format};
 pub use guard::Guard;
 pub use partitioned::Bucket;
+pub use people::Users;
 pub use registry::{Context, Settings, Target};
 pub use snapshot::{End, Snapshot, Update};
 
@@ -73,6 +79,14 @@ pub trait SnapshotSink: Send + Sync {
 
     /// What stands in the sink now.
     async fn shown(&self) -> Result<Shown, Error>;
+
+    /// Reaches the sink, changing nothing.
+    ///
+    /// # Errors
+    /// What a delivery would meet.
+    async fn check(&self) -> Result<(), Error> {
+        self.shown().await.map(drop)
+    }
 
     /// Whether the kinds that changed are enough for it; else it is always sent all of them.
     fn takes_updates(&self) -> bool {

@@ -102,6 +102,10 @@ registry! {
     Postgres "postgres" super::database::Postgres,
     /// A package for an inventory adapter of FlexNet Manager Suite.
     Flexnet "flexnet" super::flexnet::Package,
+    /// The rosters of Flexera One, SaaS Management.
+    FlexeraOne "flexera_one" super::flexera_one::FlexeraOne,
+    /// Licences and their users in Snow Atlas.
+    SnowAtlas "snow_atlas" super::snow_atlas::SnowAtlas,
     /// A receiver of CloudEvents over HTTP.
     Webhook "webhook" super::webhook::Webhook,
     /// Rows of an import set of ServiceNow.

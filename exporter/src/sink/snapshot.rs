@@ -21,6 +21,7 @@ pub struct Snapshot {
     end: Option<End>,
     update: Option<Update>,
     approved: bool,
+    anew: bool,
 }
 
 /// A snapshot that holds some kinds only: those that changed since the closing `base`.
@@ -55,6 +56,7 @@ impl Snapshot {
             end: None,
             update: None,
             approved: false,
+            anew: false,
         }
     }
 
@@ -75,6 +77,17 @@ impl Snapshot {
     /// Whether it may take the place of much more.
     pub fn approved(&self) -> bool {
         self.approved
+    }
+
+    /// The same where somebody wants the sink to get everything anew, whatever is known of what it has.
+    #[must_use]
+    pub fn anew(self, anew: bool) -> Self {
+        Snapshot { anew, ..self }
+    }
+
+    /// Whether the sink is to get everything anew.
+    pub fn is_anew(&self) -> bool {
+        self.anew
     }
 
     /// What it holds, unless that is everything.

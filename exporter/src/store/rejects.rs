@@ -65,6 +65,26 @@ macro_rules! which {
 }
 
 impl Store {
+    /// Notes what a sink that is replaced as a whole has not taken of a tenant: these, and nothing else any more.
+    pub(crate) async fn refused(
+        &self,
+        place: &Place,
+        at: u64,
+        rejects: &[Reject],
+    ) -> Result<(), Error> {
+        let mut write = self.0.write().await.map_err(Error::Store)?;
+        let (sink, tenant) = (&place.sink, &place.tenant);
+        clear_all(&mut write, sink, tenant)
+            .await
+            .map_err(Error::Store)?;
+        for reject in rejects {
+            put(&mut write, sink, tenant, at, reject)
+                .await
+                .map_err(Error::Store)?;
+        }
+        write.commit().await.map_err(Error::Store)
+    }
+
     /// Rejects, newest first.
     pub(crate) async fn rejects(&self, which: &Which, most: u32) -> Result<Vec<Listed>, Error> {
         let mut read = self.0.read().await.map_err(Error::Store)?;

@@ -65,8 +65,8 @@ pub async fn run(case: &Case, subject: &dyn Subject) -> Verdict {
     let config = subject.config();
     let mut rig = Rig::new(|_| vec![config]).await;
     rig.ledger.user(A, "u1", "Ann", &["e5"]);
-    rig.ledger.user(A, "u2", "Bob", &[]);
-    rig.ledger.user(B, "u1", "Bea", &[]);
+    rig.ledger.user(A, "u2", "Bob", &["e5"]);
+    rig.ledger.user(B, "u1", "Bea", &["e5"]);
     let verdict = tried(case.what, subject, &mut rig).await;
     rig.stop().await;
     verdict
@@ -76,7 +76,7 @@ pub async fn run(case: &Case, subject: &dyn Subject) -> Verdict {
 fn change(rig: &Rig) -> u64 {
     rig.ledger.user(A, "u1", "Anna", &["e5"]);
     rig.ledger.remove(A, "user", "u2");
-    rig.ledger.user(A, "u3", "Cid", &[])
+    rig.ledger.user(A, "u3", "Cid", &["e5"])
 }
 
 async fn tried(what: What, subject: &dyn Subject, rig: &mut Rig) -> Verdict {
@@ -109,9 +109,10 @@ async fn tried(what: What, subject: &dyn Subject, rig: &mut Rig) -> Verdict {
         }
         What::PartialRejection => {
             if !subject.strike(Trouble::Rejects) {
-                return Verdict::Meaningless("it rejects nothing");
+                let why = subject.excuse(Trouble::Rejects);
+                return Verdict::Meaningless(why.unwrap_or("it rejects nothing"));
             }
-            rig.ledger.user(A, "bad", "Bad", &[]);
+            rig.ledger.user(A, "bad", "Bad", &["e5"]);
             change(rig);
             rig.sync().await;
             if let broken @ Verdict::Broken(_) = holds(subject, rig, &TRUTH).await {
@@ -178,8 +179,8 @@ async fn tried(what: What, subject: &dyn Subject, rig: &mut Rig) -> Verdict {
         What::RestoredLedger => {
             rig.sync().await;
             let backup = rig.ledger.backup();
-            rig.ledger.user(A, "u4", "Dan", &[]);
-            rig.ledger.user(A, "u1", "Annette", &[]);
+            rig.ledger.user(A, "u4", "Dan", &["e5"]);
+            rig.ledger.user(A, "u1", "Annette", &["e5"]);
             rig.sync().await;
             rig.ledger.restore(backup);
             rig.sync().await;
@@ -196,6 +197,11 @@ async fn tried(what: What, subject: &dyn Subject, rig: &mut Rig) -> Verdict {
 
 async fn holds(subject: &dyn Subject, rig: &Rig, truth: &[&str]) -> Verdict {
     let users = subject.users(rig).await;
+    let told = |user: &&str| match subject.names() {
+        true => (*user).to_owned(),
+        false => user.split('=').next().unwrap().to_owned(),
+    };
+    let truth: Vec<_> = truth.iter().map(told).collect();
     match users == truth {
         true => Verdict::Holds,
         false => Verdict::Broken(format!("{users:?} stand there, not {truth:?}")),

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod cases;
+mod changes;
 mod files;
+mod flexera_one;
+mod flexnet;
 #[cfg(feature = "server")]
 mod killed;
 #[cfg(feature = "postgres")]
@@ -13,6 +16,7 @@ mod postgres;
 mod process;
 mod servicenow;
 mod snipe_it;
+mod snow_atlas;
 mod sqlite;
 mod subject;
 #[path = "../support/mod.rs"]

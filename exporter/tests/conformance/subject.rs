@@ -41,8 +41,18 @@ pub trait Subject {
     /// (tenant's first letter, user's key, display name) of every user that stands in it, sorted.
     async fn users(&self, rig: &Rig) -> Vec<String>;
 
+    /// Whether it shows what somebody is called; else `users` has no names.
+    fn names(&self) -> bool {
+        true
+    }
+
     /// Lets it fail from now on; false where it can't fail so.
     fn strike(&self, trouble: Trouble) -> bool;
+
+    /// Why it can't fail so, where that needs a word of its own.
+    fn excuse(&self, _: Trouble) -> Option<&'static str> {
+        None
+    }
 
     /// Returns when a push has met the trouble.
     async fn struck(&self);

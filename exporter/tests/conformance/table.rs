@@ -7,7 +7,9 @@ use super::cases::{self, CASES, Verdict};
 #[cfg(feature = "postgres")]
 use super::postgres;
 use super::subject::Subject;
-use super::{files, servicenow, snipe_it, sqlite, webhook};
+use super::{
+    changes, files, flexera_one, flexnet, servicenow, snipe_it, snow_atlas, sqlite, webhook,
+};
 
 /// A case that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -19,6 +21,10 @@ pub fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
         #[cfg(feature = "postgres")]
         Box::new(postgres::Postgres::new(dir)),
         Box::new(files::Files::new(dir)),
+        Box::new(changes::Changes::new(dir)),
+        Box::new(flexnet::Flexnet::new(dir)),
+        Box::new(flexera_one::FlexeraOne::new()),
+        Box::new(snow_atlas::SnowAtlas::new()),
         Box::new(webhook::Webhook::single()),
         Box::new(webhook::Webhook::batch()),
         Box::new(servicenow::ServiceNow::new(dir)),

@@ -109,6 +109,7 @@ impl Ledger {
             tenant_id: tenant.into(),
             user_id: id.into(),
             display_name: Some(name.into()),
+            user_principal_name: Some(format!("{id}@{}.example", &tenant[..1])),
             assigned_licenses: skus
                 .iter()
                 .map(|s| AssignedLicense {

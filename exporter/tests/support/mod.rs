@@ -55,6 +55,9 @@ pub struct Rig {
     config: Config,
     running: Option<Running>,
     paused: bool,
+    /// The exporter's database, where it is one that others may share.
+    shared: Option<runtime::db::Config>,
+    started: u32,
 }
 
 struct Running {
@@ -110,7 +113,27 @@ impl Rig {
             config,
             running: None,
             paused,
+            shared: None,
+            started: 0,
         };
+        rig.start().await;
+        rig
+    }
+
+    /// The same with a database of PostgreSQL for the exporter: each start is another exporter that shares it.
+    #[cfg(feature = "postgres")]
+    pub async fn shared(sinks: impl FnOnce(&Path) -> Vec<SinkConfig>) -> Rig {
+        let mut rig = Rig::with(sinks, false).await;
+        rig.stop().await;
+        let made = postgres::new(rig.dir.path());
+        let config = runtime::db::Config {
+            password_file: made.password_file,
+            ..runtime::db::Config::new(made.url)
+        };
+        let migrated = Db::migrate(&config, &exporter::MIGRATIONS, "exporter").await;
+        migrated.unwrap();
+        rig.shared = Some(config);
+        rig.config.lease = Duration::from_secs(1);
         rig.start().await;
         rig
     }
@@ -134,10 +157,19 @@ impl Rig {
             durability: Durability::Full,
             brake: self.paused,
         };
-        let db = Db::open(&options, &exporter::MIGRATIONS).await.unwrap();
+        let migrations = &exporter::MIGRATIONS;
+        let db = match &self.shared {
+            Some(config) => {
+                let stop = CancellationToken::new();
+                Db::connect(config, migrations, "exporter", &stop).await
+            }
+            None => Db::open(&options, migrations).await,
+        };
+        let db = db.unwrap();
+        self.started += 1;
         let feed = runtime::grpc::local(FeedServer::new(self.ledger.clone()));
         let deps = Deps {
-            holder: String::new(),
+            holder: format!("exporter {}", self.started),
             bus: self.bus.clone(),
             db: db.clone(),
             clock: self.clock.clone(),

@@ -1,10 +1,11 @@
-//! FlexNet Manager Suite: the tables of an inventory adapter, as a package of CSV files.
+//! FlexNet Manager Suite: the tables of an inventory adapter and of a business adapter, as a package of CSV files.
 //!
-//! Mapping: `rows`, which reads like the vendor's object model. Idempotency: an object's number stays its own
+//! Mapping: `rows` and `purchases`, which read like the vendor's object model. Idempotency: an object's number stays its own
 //! (`identity`), the package is always the whole of all tenants, and its manifest is written last; loading it twice
 //! is loading it once. What FlexNet does with rows that are no longer in the package is the adapter's matter.
 
 mod package;
+mod purchases;
 mod rows;
 mod settings;
 
@@ -19,6 +20,7 @@ use proto::inventory::v1::{LicensePosition, Subscription, User};
 use tokio::sync::mpsc;
 
 use self::package::{Piece, Spool};
+use self::purchases::{PURCHASE, purchase};
 use self::rows::{ALLOCATION, LICENSE, Row, Table, UNMATCHED, USER};
 use super::files::blocking;
 use super::{Alone, Shown, Snapshot, SnapshotSink};
@@ -27,7 +29,7 @@ use crate::identity::Identities;
 use crate::record;
 
 pub use rows::Fallback;
-pub use settings::{Package, Users};
+pub use settings::Package;
 
 /// The classes of objects that have numbers.
 const SKU: &str = "sku";
@@ -64,7 +66,9 @@ impl FlexNet {
             let mut users = Vec::new();
             for record in &records {
                 match record::read(tenant, record)? {
-                    Some((_, Body::User(user))) if self.shows(&user) => users.push(*user),
+                    Some((_, Body::User(user))) if self.settings.users.take(&user) => {
+                        users.push(*user)
+                    }
                     Some((_, body)) => products.note(body),
                     None => {}
                 }
@@ -83,10 +87,6 @@ impl FlexNet {
             let _ = sender.send(Piece::End(end.clone())).await;
         }
         Ok(())
-    }
-
-    fn shows(&self, user: &User) -> bool {
-        self.settings.users == Users::All || !user.assigned_licenses.is_empty()
     }
 
     async fn users(
@@ -130,6 +130,13 @@ impl FlexNet {
         tenant: TenantId,
         mut products: Products,
     ) -> Result<Vec<(&'static Table, Row)>, Error> {
+        let bought = products.subscriptions.iter().filter_map(|subscription| {
+            let position = products.positions.get(&subscription.sku_id);
+            let name = position.map_or("", |p| p.product_name.as_str());
+            let row = purchase(subscription, name, products.organization.as_deref())?;
+            Some((&PURCHASE, row))
+        });
+        let bought: Vec<_> = bought.collect();
         // An allocation never stands without its licence, whatever the ledger lacks.
         for sku in products.numbers.keys() {
             let position = || LicensePosition {
@@ -160,7 +167,7 @@ impl FlexNet {
             );
             Some((&LICENSE, row))
         });
-        Ok(rows.collect())
+        Ok(rows.chain(bought).collect())
     }
 }
 
@@ -169,6 +176,7 @@ impl FlexNet {
 struct Products {
     organization: Option<String>,
     positions: BTreeMap<String, LicensePosition>,
+    subscriptions: Vec<Subscription>,
     /// When the first enabled subscription of a SKU ends.
     expiry: BTreeMap<String, String>,
     /// The numbers of SKUs that somebody holds.
@@ -182,7 +190,10 @@ impl Products {
             Body::LicensePosition(position) => {
                 self.positions.insert(position.sku_id.clone(), *position);
             }
-            Body::Subscription(subscription) => self.subscription(&subscription),
+            Body::Subscription(subscription) => {
+                self.subscription(&subscription);
+                self.subscriptions.push(*subscription);
+            }
             _ => {}
         }
     }

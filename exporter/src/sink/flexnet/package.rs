@@ -87,6 +87,10 @@ impl Spool {
         let (index, manifest) = (self.read(&self.index())?, self.read(&self.manifest())?);
         let part = |(tenant, part): (&TenantId, &Part)| {
             let files = part.tables.iter();
+            // One of before a table was added is written anew.
+            if !TABLES.iter().all(|t| part.tables.contains_key(t.name)) {
+                return None;
+            }
             let there = files.map(|(table, c)| (self.part(*tenant, part, table), c));
             is_there(there).then_some((*tenant, part.as_of))
         };
@@ -215,9 +219,12 @@ impl Spool {
         out.write_all(&head).map_err(disk::at(to))?;
         let mut count = 0;
         for (tenant, part) in &index.tenants {
+            let Some(content) = part.tables.get(table.name) else {
+                continue;
+            };
             let path = self.part(*tenant, part, table.name);
             copy(&path, 0, &mut out).map_err(disk::at(&path))?;
-            count += part.tables.get(table.name).map_or(0, |c| c.count);
+            count += content.count;
         }
         let written = out.finish().map_err(disk::at(to))?;
         Ok(Content::new(count, written))

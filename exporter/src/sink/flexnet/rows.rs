@@ -6,6 +6,8 @@
 use proto::inventory::v1::{LicensePosition, User};
 use serde::{Deserialize, Serialize};
 
+use super::purchases::PURCHASE;
+
 /// A column of a table: its name, and how many characters of a text it takes.
 type Column = (&'static str, Option<usize>);
 
@@ -86,7 +88,7 @@ pub(super) const UNMATCHED: Table = Table {
 };
 
 /// All files of the package.
-pub(super) const TABLES: [&Table; 4] = [&LICENSE, &USER, &ALLOCATION, &UNMATCHED];
+pub(super) const TABLES: [&Table; 5] = [&LICENSE, &USER, &ALLOCATION, &UNMATCHED, &PURCHASE];
 
 /// What stands for the SAM account name of somebody who has none because he lives in the cloud only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,7 +189,7 @@ pub(super) fn unmatched(id: i64, user: &User, reason: &str) -> Row {
 }
 
 /// The day of a moment.
-fn day(moment: &str) -> String {
+pub(super) fn day(moment: &str) -> String {
     moment.chars().take(10).collect()
 }
 
@@ -198,7 +200,7 @@ fn length(table: &Table, column: usize) -> usize {
 }
 
 /// As much of a text as its column takes. Characters that control something are left out.
-fn cut(text: &str, table: &Table, column: usize) -> String {
+pub(super) fn cut(text: &str, table: &Table, column: usize) -> String {
     let mut left = length(table, column);
     let text = text.chars().filter(|c| !c.is_control());
     text.take_while(|c| {

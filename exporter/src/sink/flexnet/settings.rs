@@ -8,7 +8,7 @@ use super::FlexNet;
 use super::rows::Fallback;
 use crate::error::Error;
 use crate::identity::Identities;
-use crate::sink::{Context, Guard, Settings, Sink};
+use crate::sink::{Context, Guard, Settings, Sink, Users};
 
 /// A directory with the tables that an inventory adapter of FlexNet Manager Suite reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,17 +29,6 @@ pub struct Package {
     /// When a state that is much smaller than the one before is refused.
     #[serde(default)]
     pub guard: Guard,
-}
-
-/// Which users a package holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Users {
-    /// Those who hold a licence: no more than the allocations need.
-    #[default]
-    Licensed,
-    /// All.
-    All,
 }
 
 impl Settings for Package {

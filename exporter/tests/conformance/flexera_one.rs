@@ -35,6 +35,10 @@ impl Subject for FlexeraOne {
         "flexera_one"
     }
 
+    fn caveat(&self) -> &'static str {
+        "a job whose making got no answer may come late where there is one exporter"
+    }
+
     fn config(&self) -> SinkConfig {
         let url = self.sim.url();
         let settings = json!({

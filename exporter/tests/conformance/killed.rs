@@ -39,23 +39,29 @@ impl Truth {
                 rig.ledger.remove(tenant, "user", &id);
                 self.0.remove(&key);
             } else {
-                let name = format!("Name {round} {n}");
-                let skus: &[&str] = if random.bool() { &["e5"] } else { &[] };
+                // Some show the first word only.
+                let name = format!("N{round}x{n}");
+                // Some sinks show nobody without a licence.
+                let skus: &[&str] = if random.bool() { &["e5"] } else { &["e3"] };
                 rig.ledger.user(tenant, &id, &name, skus);
                 self.0.insert(key, name);
             }
         }
     }
 
-    fn users(&self) -> Vec<String> {
-        let user = |(key, name): (&String, &String)| format!("{key}={name}");
+    /// As the sink shows them.
+    fn users(&self, subject: &dyn Subject) -> Vec<String> {
+        let user = |(key, name): (&String, &String)| match subject.names() {
+            true => format!("{key}={name}"),
+            false => key.clone(),
+        };
         self.0.iter().map(user).collect()
     }
 }
 
 /// Users that the sink lacks or has otherwise, and those that it has more than once or too many.
 async fn difference(subject: &dyn Subject, rig: &Rig, truth: &Truth) -> (usize, usize) {
-    let (shown, there) = (subject.users(rig).await, truth.users());
+    let (shown, there) = (subject.users(rig).await, truth.users(subject));
     let lost = there.iter().filter(|user| !shown.contains(user)).count();
     (lost, shown.len() + lost - there.len())
 }

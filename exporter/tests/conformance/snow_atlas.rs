@@ -14,11 +14,12 @@ use super::support::{Rig, receiver};
 pub struct SnowAtlas {
     sim: Sim<Region>,
     /// Whom an account belongs to, as `tenant/user`.
-    accounts: BTreeMap<String, &'static str>,
+    accounts: BTreeMap<String, String>,
     secret: tempfile::NamedTempFile,
 }
 
-const PEOPLE: [&str; 5] = ["a/u1", "a/u2", "a/u3", "a/u4", "b/u1"];
+/// Who has an account: u1, u2 and so on of both tenants.
+const PEOPLE: u32 = 12;
 
 fn address(of: &str) -> String {
     let (tenant, user) = of.split_once('/').unwrap();
@@ -30,9 +31,10 @@ impl SnowAtlas {
         let secret = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(secret.path(), "secret").unwrap();
         let sim = receiver(Region::new(Credentials::new("app", "secret")));
-        let add = |of: &'static str| (sim.change(|s| s.add_account("", &address(of))), of);
+        let all = (1..=PEOPLE).flat_map(|n| [format!("a/u{n}"), format!("b/u{n}")]);
+        let add = |of: String| (sim.change(|s| s.add_account("", &address(&of))), of);
         SnowAtlas {
-            accounts: PEOPLE.into_iter().map(add).collect(),
+            accounts: all.map(add).collect(),
             sim,
             secret,
         }
@@ -52,6 +54,10 @@ impl Subject for SnowAtlas {
         "snow_atlas"
     }
 
+    fn caveat(&self) -> &'static str {
+        "a licence may be made twice where the answer of its making came late: LW-6064"
+    }
+
     fn config(&self) -> SinkConfig {
         let url = self.sim.url();
         let settings = json!({
@@ -69,11 +75,8 @@ impl Subject for SnowAtlas {
         let mut users: Vec<_> = self.sim.read(|s| {
             let users = s.licenses().iter().flat_map(|l| &l.users);
             let of = |(user, _): &(String, String)| {
-                self.accounts
-                    .get(user)
-                    .copied()
-                    .unwrap_or("a/bad")
-                    .to_owned()
+                let account = self.accounts.get(user);
+                account.cloned().unwrap_or_else(|| "a/bad".to_owned())
             };
             users.map(of).collect()
         });

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use proto::feed::v1::feed_client::FeedClient;
-use proto::feed::v1::{FollowBatch, FollowRequest, HeadsRequest, SnapshotRequest};
+use proto::feed::v1::{
+    CountPendingRequest, FollowBatch, FollowRequest, HeadsRequest, SnapshotRequest,
+};
 use proto::ids::{Closing, TenantId};
 use proto::kind::RecordKind;
 use runtime::grpc::Channel;
@@ -82,6 +84,17 @@ impl Feed {
                 .await?
                 .into_inner(),
         ))
+    }
+
+    /// How many records whoever stands at a cursor lacks; the ledger counts no more than it says.
+    pub(crate) async fn pending(&self, tenant: TenantId, from: &Cursor) -> Result<u32, Error> {
+        let request = CountPendingRequest {
+            tenant_id: tenant.to_string(),
+            cursor: Some(from.into()),
+        };
+        let mut client = self.0.clone();
+        let counted = in_time("CountPending", client.count_pending(request)).await?;
+        Ok(counted.into_inner().records)
     }
 
     /// Everything that a tenant's ledger holds, or only of some kinds.

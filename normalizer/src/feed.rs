@@ -5,8 +5,8 @@ use std::pin::Pin;
 use futures::stream::{Stream, try_unfold};
 use proto::feed::v1::feed_server::Feed;
 use proto::feed::v1::{
-    Cursor, FollowBatch, FollowRequest, Head, HeadsRequest, HeadsResponse, Record, SnapshotBatch,
-    SnapshotRequest,
+    CountPendingRequest, CountPendingResponse, Cursor, FollowBatch, FollowRequest, Head,
+    HeadsRequest, HeadsResponse, Record, SnapshotBatch, SnapshotRequest,
 };
 use proto::kind::RecordKind;
 use proto::rules::{Rule, on};
@@ -19,6 +19,8 @@ use crate::{Normalizer, store};
 
 /// A stream of a response.
 pub(crate) type Batches<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+/// Where counting what somebody lacks ends: it shall cost less than sending it.
+const MOST_PENDING: u32 = 10_000;
 /// Records of a batch: some hundred kilobytes.
 pub(crate) const RECORDS: u32 = 1_000;
 const READ: &str = "read the feed";
@@ -105,6 +107,15 @@ impl Feed for Normalizer {
             kinds,
         )))
     }
+
+    async fn count_pending(
+        &self,
+        request: Request<CountPendingRequest>,
+    ) -> Result<Response<CountPendingResponse>, Status> {
+        let CountPendingRequest { tenant_id, cursor } = request.into_inner();
+        let records = self.pending(&tenant_id, cursor.unwrap_or_default()).await?;
+        Ok(Response::new(CountPendingResponse { records }))
+    }
 }
 
 impl Normalizer {
@@ -148,6 +159,42 @@ impl Normalizer {
     }
 }
 
+impl Normalizer {
+    /// How many records whoever stands at a cursor lacks, up to [`MOST_PENDING`].
+    async fn pending(&self, tenant_id: &str, from: Cursor) -> Result<u32, Error> {
+        let mut moment = self.0.db.snapshot().await.map_err(Error::db(READ))?;
+        let (tenant, _) = store::tenant_and_head(&mut moment, tenant_id).await?;
+        let whole = !knows(&mut moment, tenant, &from).await?
+            || forgotten(&mut moment, tenant, &from, None).await?;
+        let q = match whole {
+            true => query(
+                "SELECT count(*) FROM (SELECT 1 FROM record WHERE tenant = ? AND removed = 0 LIMIT ?) AS pending",
+            )
+            .bind(tenant),
+            false => {
+                let (kind, key) = place(&from);
+                query(
+                    "SELECT count(*) FROM (SELECT 1 FROM record
+                    WHERE tenant = ? AND (closing, kind, key) > (?, ?, ?) LIMIT ?) AS pending",
+                )
+                .bind(tenant)
+                .bind(number(from.closing))
+                .bind(kind)
+                .bind(key)
+            }
+        };
+        let q = q.bind(MOST_PENDING);
+        let count: i64 = q.fetch_one(&mut moment).await.map_err(Error::db(READ))?;
+        Ok(u32::try_from(count).unwrap_or(MOST_PENDING))
+    }
+}
+
+/// The kind and key of the last record that a cursor has seen.
+fn place(cursor: &Cursor) -> (i32, &str) {
+    let (kind, key) = cursor.key.split_once('/').unwrap_or_default();
+    (RecordKind::from_name(kind).map_or(0, |k| k as i32), key)
+}
+
 /// Whether this ledger made what the cursor has seen; else it was restored since.
 async fn knows(c: &mut Connection, tenant: i64, cursor: &Cursor) -> Result<bool, Error> {
     let mark = if on(Rule::MarkFirst) { cursor.mark } else { 0 };
@@ -183,8 +230,7 @@ async fn after(
     cursor: &Cursor,
     most: u32,
 ) -> Result<Vec<Record>, Error> {
-    let (kind, key) = cursor.key.split_once('/').unwrap_or_default();
-    let kind = RecordKind::from_name(kind).map_or(0, |k| k as i32);
+    let (kind, key) = place(cursor);
     let sql = "SELECT kind, key, closing, removed, body FROM record
         WHERE tenant = ? AND (closing, kind, key) > (?, ?, ?) ORDER BY closing, kind, key LIMIT ?";
     let q = query(sql)

@@ -53,6 +53,35 @@ async fn following_ends_where_a_snapshot_is() {
 }
 
 #[tokio::test]
+async fn what_a_sink_lacks_is_counted_as_it_would_be_told() {
+    let mut w = World::new().await;
+    w.run(Run::full("users", 10, vec![users(0..25)])).await;
+    let mut sink = Sink::default();
+    w.follow(&mut sink, 7).await;
+    let everything = w.pending(&Default::default()).await;
+    assert_eq!(
+        (everything as usize, w.pending(&sink.cursor).await),
+        (w.records().await.len(), 0)
+    );
+    let gone = Page {
+        objects: vec![user("u0003", "Ulm")],
+        gone: vec!["u0004".into()],
+        ..Page::default()
+    };
+    w.run(Run::some("users", 20, 10, gone)).await;
+    let told = w.pending(&sink.cursor).await;
+    let before = sink.seen;
+    w.follow(&mut sink, 1).await;
+    assert_eq!(told as usize, sink.seen - before);
+    assert_eq!(w.pending(&sink.cursor).await, 0);
+    // Whoever followed another ledger is sent all that lives.
+    sink.cursor.as_of += 1;
+    let live = w.pending(&sink.cursor).await as usize;
+    assert_eq!(live, w.records().await.len());
+    w.stop().await;
+}
+
+#[tokio::test]
 async fn a_cursor_that_saw_another_ledger_needs_a_snapshot() {
     let mut w = World::new().await;
     w.run(Run::full("users", 10, vec![users(0..3)])).await;

@@ -30,6 +30,7 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/leastwise.feed.v1.Feed/Heads", "caller or viewer"),
     ("/leastwise.feed.v1.Feed/Follow", "caller"),
     ("/leastwise.feed.v1.Feed/Snapshot", "caller or viewer"),
+    ("/leastwise.feed.v1.Feed/CountPending", "caller"),
     ("/leastwise.admin.v1.CollectorAdmin/MakeDue", "operator"),
     ("/leastwise.admin.v1.CollectorAdmin/Watch", "viewer"),
     ("/leastwise.admin.v1.CollectorAdmin/Pause", "operator"),

@@ -7,7 +7,7 @@ use proto::feed::v1::Record;
 use proto::ids::{Closing, TenantId};
 
 use crate::cursor::Cursor;
-use crate::delivery::{digest, known, plan, wanted};
+use crate::delivery::{digest, known, plan, stands, wanted};
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::sink::{ChangeSink, Sink, Update};
@@ -41,7 +41,7 @@ pub(super) async fn test(
     let mut all = Vec::new();
     for tenant in tenants {
         let place = Place::new(name, *tenant);
-        let cursor = stands(desk, &ready.sink, name, *tenant).await?;
+        let cursor = stands(&desk.store, &ready.sink, name, *tenant).await?;
         let sink = match &ready.sink {
             Sink::Changes(sink) => Some(sink.as_ref()),
             Sink::Rows(_) | Sink::Snapshots(_) => None,
@@ -58,23 +58,6 @@ pub(super) async fn test(
         all.extend(tally.kinds.into_values());
     }
     Ok(all)
-}
-
-/// Where a sink stands in a tenant's ledger.
-pub(super) async fn stands(
-    desk: &Desk,
-    sink: &Sink,
-    name: &str,
-    tenant: TenantId,
-) -> Result<Cursor, Error> {
-    match sink {
-        Sink::Changes(_) => desk.store.change_cursor(&Place::new(name, tenant)).await,
-        Sink::Rows(sink) => sink.cursor(tenant).await,
-        Sink::Snapshots(_) => {
-            let mut all = desk.store.cursors(name).await?;
-            Ok(all.remove(&tenant).unwrap_or_default())
-        }
-    }
 }
 
 /// Counts of a tenant.

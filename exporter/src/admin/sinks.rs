@@ -6,7 +6,7 @@ use runtime::Problem;
 use tonic::Status;
 
 use super::failed;
-use super::rehearsal::stands;
+use crate::delivery::{lacks, stands};
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::expiry;
@@ -74,6 +74,7 @@ pub(super) async fn list(desk: &Desk) -> Result<Vec<SinkSummary>, Error> {
             }),
             ..SinkSummary::default()
         };
+        let mut behind = Vec::new();
         for (tenant, head) in heads.iter().filter(|(t, _)| config.allows(**t)) {
             summary.tenants += 1;
             let standing = desk.board.read(|state| {
@@ -89,7 +90,7 @@ pub(super) async fn list(desk: &Desk) -> Result<Vec<SinkSummary>, Error> {
                 }
                 // Nobody has looked since this process began.
                 None => {
-                    let stood = stands(desk, &ready.sink, config.name(), *tenant);
+                    let stood = stands(&desk.store, &ready.sink, config.name(), *tenant);
                     match stood.await {
                         Ok(cursor) => {
                             let lacks = cursor.as_of < head.changed;
@@ -103,9 +104,14 @@ pub(super) async fn list(desk: &Desk) -> Result<Vec<SinkSummary>, Error> {
                 }
             };
             summary.delivered += u32::from(delivered);
+            if !delivered {
+                behind.push(*tenant);
+            }
             let lag = oldest.map_or(0, |c| now.saturating_sub(c.0) / 1_000_000);
             summary.lag_seconds = summary.lag_seconds.max(lag);
         }
+        let lacks = lacks(&desk.feed, &desk.store, &ready.sink, config.name(), &behind);
+        summary.lag_records = lacks.await;
         all.push(summary);
     }
     Ok(all)

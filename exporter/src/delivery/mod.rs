@@ -5,6 +5,7 @@
 
 mod breaker;
 mod changes;
+mod lag;
 mod need;
 mod plan;
 mod quiet;
@@ -31,6 +32,7 @@ use crate::sink::Sink;
 use crate::store::{Place, Store};
 
 pub(crate) use changes::{Gate, Wishes, known, wanted};
+pub(crate) use lag::{lacks, stands};
 pub(crate) use plan::{Delivered, digest, plan};
 pub(crate) use quiet::Quiet;
 pub(crate) use rate::Rate;
@@ -234,19 +236,31 @@ impl Worker {
             let standings = sink.into_iter().flat_map(|sink| &sink.tenants);
             let of = |(tenant, standing): (&TenantId, &Standing)| {
                 let allowed = s.heads.contains_key(tenant) && self.config.allows(*tenant);
-                standing.oldest.filter(|_| allowed)
+                Some((standing.oldest.filter(|_| allowed)?, *tenant))
             };
             standings.filter_map(of).collect()
         });
         let now = self.clock.micros();
-        let oldest = behind.iter().min().map_or(0, |c| now.saturating_sub(c.0));
+        let oldest = behind.iter().map(|(closing, _)| closing).min();
+        let oldest = oldest.map_or(0, |c| now.saturating_sub(c.0));
         let name = self.config.name();
         metrics::lag(name, Duration::from_micros(oldest), behind.len() as u64);
         let fresh = |at: Instant| at.elapsed() < COUNT_EVERY;
-        if !matches!(self.sink, Sink::Changes(_)) || self.counted.is_some_and(fresh) {
+        if behind.is_empty() {
+            metrics::records(name, "lacking", 0);
+        }
+        if self.counted.is_some_and(fresh) {
             return;
         }
         self.counted = Some(Instant::now());
+        let tenants: Vec<_> = behind.into_iter().map(|(_, tenant)| tenant).collect();
+        if !tenants.is_empty() {
+            let count = lacks(&self.feed, &self.store, &self.sink, name, &tenants).await;
+            metrics::records(name, "lacking", count);
+        }
+        if !matches!(self.sink, Sink::Changes(_)) {
+            return;
+        }
         // Where this fails the pass has failed too, and said so.
         if let (Ok(held), Ok(rejected)) =
             (self.store.held(name).await, self.store.rejected(name).await)

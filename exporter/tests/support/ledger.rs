@@ -8,8 +8,8 @@ use futures::{StreamExt as _, stream};
 use prost::Message as _;
 use proto::feed::v1::feed_server::Feed;
 use proto::feed::v1::{
-    Cursor, DatasetState, FollowBatch, FollowRequest, Head, HeadsRequest, HeadsResponse, Record,
-    SnapshotBatch, SnapshotRequest,
+    CountPendingRequest, CountPendingResponse, Cursor, DatasetState, FollowBatch, FollowRequest,
+    Head, HeadsRequest, HeadsResponse, Record, SnapshotBatch, SnapshotRequest,
 };
 use proto::inventory::v1::{AssignedLicense, LicensePosition, User};
 use tokio::sync::watch;
@@ -264,6 +264,21 @@ impl Feed for Ledger {
         Ok(Response::new(
             stream::iter(batches.into_iter().map(Ok)).boxed(),
         ))
+    }
+
+    async fn count_pending(
+        &self,
+        request: Request<CountPendingRequest>,
+    ) -> Result<Response<CountPendingResponse>, Status> {
+        let CountPendingRequest { tenant_id, cursor } = request.into_inner();
+        let (tenant, cursor) = (self.tenant(&tenant_id)?, cursor.unwrap_or_default());
+        let after = |((kind, key), (closing, _)): &(&(String, String), &Row)| {
+            (*closing, format!("{kind}/{key}")) > (cursor.closing, cursor.key.clone())
+        };
+        let records = tenant.rows.iter().filter(after).count();
+        Ok(Response::new(CountPendingResponse {
+            records: u32::try_from(records).unwrap(),
+        }))
     }
 
     type SnapshotStream = BoxStream<'static, Result<SnapshotBatch, Status>>;

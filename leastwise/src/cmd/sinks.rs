@@ -60,7 +60,7 @@ struct Which {
     tenant: Option<String>,
 }
 
-const COLUMNS: [Column<SinkSummary>; 9] = [
+const COLUMNS: [Column<SinkSummary>; 10] = [
     Column {
         title: "Sink",
         numeric: false,
@@ -90,6 +90,11 @@ const COLUMNS: [Column<SinkSummary>; 9] = [
         title: "Behind (s)",
         numeric: true,
         cell: |s| thousands(s.lag_seconds),
+    },
+    Column {
+        title: "Lacks",
+        numeric: true,
+        cell: |s| thousands(s.lag_records),
     },
     Column {
         title: "Rejects",

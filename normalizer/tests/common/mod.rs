@@ -286,6 +286,16 @@ impl World {
             .map(|r| LicensePosition::decode(&r.body[..]).unwrap())
     }
 
+    /// How many records a cursor lacks.
+    pub async fn pending(&self, cursor: &proto::feed::v1::Cursor) -> u32 {
+        let request = proto::feed::v1::CountPendingRequest {
+            tenant_id: TENANT.into(),
+            cursor: Some(cursor.clone()),
+        };
+        let counted = self.channel().count_pending(request).await;
+        counted.unwrap().into_inner().records
+    }
+
     /// Follows as a sink does. Returns whether a snapshot is needed.
     pub async fn follow(&self, sink: &mut Sink, most: u32) -> bool {
         let request = FollowRequest {
@@ -300,6 +310,7 @@ impl World {
                 return true;
             }
             assert!(batch.records.len() <= most as usize && !batch.records.is_empty());
+            sink.seen += batch.records.len();
             for r in batch.records {
                 let key = format!("{}/{}", r.kind, r.key);
                 assert_eq!(r.removed, r.body.is_empty());
@@ -318,6 +329,8 @@ impl World {
 pub struct Sink {
     pub cursor: Cursor,
     pub records: BTreeMap<String, Record>,
+    /// Records that it was told.
+    pub seen: usize,
 }
 
 /// The keys in this directory: those that somebody made there before count too.

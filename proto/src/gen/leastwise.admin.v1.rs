@@ -969,6 +969,9 @@ pub struct SinkSummary {
     /// Days until its credentials end, negative when they have; absent where the configuration doesn't say it.
     #[prost(int32, optional, tag = "10")]
     pub credential_days: ::core::option::Option<i32>,
+    /// Records that it lacks, at least: of a tenant with very many, counting ends at 10,000.
+    #[prost(uint64, tag = "11")]
+    pub lag_records: u64,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

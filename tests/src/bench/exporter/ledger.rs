@@ -7,8 +7,8 @@ use futures::{StreamExt as _, stream};
 use prost::Message as _;
 use proto::feed::v1::feed_server::Feed;
 use proto::feed::v1::{
-    Cursor, FollowBatch, FollowRequest, Head, HeadsRequest, HeadsResponse, Record, SnapshotBatch,
-    SnapshotRequest,
+    CountPendingRequest, CountPendingResponse, Cursor, FollowBatch, FollowRequest, Head,
+    HeadsRequest, HeadsResponse, Record, SnapshotBatch, SnapshotRequest,
 };
 use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState, User};
 use tonic::{Request, Response, Status};
@@ -84,6 +84,13 @@ impl Feed for Ledger {
         &self,
         _: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
+        Err(Status::unimplemented("nobody needs it"))
+    }
+
+    async fn count_pending(
+        &self,
+        _: Request<CountPendingRequest>,
+    ) -> Result<Response<CountPendingResponse>, Status> {
         Err(Status::unimplemented("nobody needs it"))
     }
 }

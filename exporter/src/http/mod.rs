@@ -44,9 +44,14 @@ impl Answer {
     /// What it says, as JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         // Without the error: it may quote what came.
-        serde_json::from_slice(&self.body).map_err(|_| Refusal::Transient {
-            why: "its answer is not what its interface promises".to_owned(),
-        })
+        serde_json::from_slice(&self.body).map_err(|_| unpromised())
+    }
+}
+
+/// An answer that is not what the system documents.
+pub(crate) fn unpromised() -> Refusal {
+    Refusal::Transient {
+        why: "its answer is not the JSON that its documentation promises".to_owned(),
     }
 }
 

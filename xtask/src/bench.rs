@@ -8,6 +8,7 @@ mod distributed;
 mod exporter;
 mod figures;
 mod normalizer;
+mod operation;
 mod sim;
 mod told;
 
@@ -48,7 +49,7 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 11] = [
+const BENCHES: [(&str, Bench, Json); 12] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
@@ -58,6 +59,7 @@ const BENCHES: [(&str, Bench, Json); 11] = [
     ("incremental", collector::incremental, Json::Alone),
     ("memory", collector::memory, Json::Alone),
     ("normalizer", normalizer::run, Json::Alone),
+    ("operation", operation::run, Json::Alone),
     ("sim", sim::run, Json::Below),
     ("throttle", collector::throttle, Json::Alone),
 ];

@@ -11,9 +11,11 @@ use http::{HeaderMap, Request, StatusCode};
 use runtime::Clock;
 use runtime::error::Chain;
 use runtime::http::{BoxError, Client, Forbidden};
+use runtime::trace;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
+use tracing::Instrument as _;
 
 use crate::error::Error;
 use crate::sink::Refusal;
@@ -83,7 +85,15 @@ impl Http {
         if begun >= until {
             return Err(Refusal::Late);
         }
-        let answer = self.client.clone().oneshot(request).await;
+        let span = trace::called(&method, uri.host());
+        let answer = self.client.clone().oneshot(request);
+        let answer = answer.instrument(span.clone()).await;
+        trace::answered(
+            &span,
+            answer.as_ref().ok().map(|a| (a.status(), a.version())),
+            "",
+            None,
+        );
         let took = begun.elapsed();
         let (host, path) = (uri.host(), uri.path());
         let answer = answer.map_err(|e| {

@@ -15,6 +15,7 @@
 
 mod guard;
 mod home;
+mod http;
 mod moto;
 mod others;
 mod pki;
@@ -29,6 +30,7 @@ mod run;
 mod softhsm;
 mod wait;
 
+pub use http::get;
 pub use moto::Moto;
 pub use others::{Python, text as run_text};
 pub use pki::{Pki, Validity, app_certificate};

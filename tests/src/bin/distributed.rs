@@ -36,6 +36,8 @@ enum Task {
     BenchNormalizer(tests::bench::normalizer::Args),
     /// What the exporter costs with each of its sinks, without the other services
     BenchExporter(tests::bench::exporter::Args),
+    /// What operation costs and gives: replicas, take-over, rest, telemetry, rolling restarts
+    BenchOperation(tests::bench::operation::Args),
     /// A year of daily readings: what has to be done by hand for it
     Year(tests::year::Args),
     /// Kill a reader in the middle of a full read, again and again: what is read twice, and that nothing is lost
@@ -55,6 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::BenchCollector(task) => tests::bench::collector::run(&task),
         Task::BenchNormalizer(args) => tests::bench::normalizer::run(&args),
         Task::BenchExporter(args) => tests::bench::exporter::run(&args),
+        Task::BenchOperation(args) => tests::bench::operation::run(&args),
         Task::Year(args) => tests::year::run(&args),
         Task::Killed(args) => tests::killed::run(&args),
         Task::Reclamations(args) => tests::reclamations::run(&args),

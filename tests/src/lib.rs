@@ -24,5 +24,6 @@ pub mod reclamations;
 pub mod schema;
 mod setup;
 pub mod truth;
+pub mod upgrade;
 pub mod world;
 pub mod year;

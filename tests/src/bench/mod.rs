@@ -10,6 +10,7 @@ mod idle;
 pub mod normalizer;
 pub mod operation;
 mod share;
+pub(crate) use share::synced;
 mod takeover;
 mod usage;
 

@@ -41,6 +41,17 @@ pub fn killed(args: &[String]) -> Result<ExitCode> {
     alone("killed", args)
 }
 
+/// `cargo xtask scale`.
+pub fn scale(args: &[String]) -> Result<ExitCode> {
+    eprintln!("a thousand tenants take half an hour");
+    let mut scale = program(true)?;
+    scale.arg("scale").args(args);
+    Ok(match passes(&mut scale)? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
 /// `cargo xtask upgrade`. The older release is built from its own sources, beside this one.
 pub fn upgrade(from: &str) -> Result<ExitCode> {
     let home = workspace::target().join("older");

@@ -146,7 +146,7 @@ async fn sqlite_behaves() {
 async fn postgres_behaves_and_its_troubles_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let server = servers::Postgres::start(&Default::default()).unwrap();
-    for database in ["plain", "locks"] {
+    for database in ["plain", "locks", "meets"] {
         server.create_database(database).unwrap();
     }
     formats(&config(&server, dir.path(), "plain")).await;
@@ -154,6 +154,7 @@ async fn postgres_behaves_and_its_troubles_are_told() {
     Db::migrate(&locks, &MIGRATIONS, "test").await.unwrap();
     let db = connect(&locks, &MIGRATIONS).await.unwrap();
     shared(&db).await;
+    migrations_that_meet(&server, &config(&server, dir.path(), "meets")).await;
 
     // A server that restarts.
     server.kill().unwrap();
@@ -172,6 +173,38 @@ async fn postgres_behaves_and_its_troubles_are_told() {
     stop.cancel();
     let refused = Db::connect(&unwilling, &MIGRATIONS, "test", &stop).await;
     assert_eq!(refused.err().unwrap().code, "LW-4004");
+}
+
+/// A migration takes long enough to be met by another one, or by the end of the server.
+async fn migrations_that_meet(server: &servers::Postgres, meets: &Config) {
+    const LONG: Migrations = Migrations {
+        postgres: &[
+            MIGRATIONS.postgres[0],
+            (2, "CREATE TABLE u (n BIGINT); SELECT pg_sleep(600)"),
+        ],
+        ..MIGRATIONS
+    };
+    let (one, other) = tokio::join!(
+        Db::migrate(meets, &MIGRATIONS, "test"),
+        Db::migrate(meets, &MIGRATIONS, "test"),
+    );
+    one.and(other).unwrap();
+    let killed = async {
+        let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        while server.sql("meets", sleeps).unwrap().trim() != "1" {
+            tokio::task::yield_now().await;
+        }
+        server.kill().unwrap();
+        server.start_again().unwrap();
+    };
+    let (interrupted, ()) = tokio::join!(Db::migrate(meets, &LONG, "test"), killed);
+    let interrupted = interrupted.unwrap_err();
+    assert_eq!(interrupted.code, "LW-4002", "{interrupted}");
+    // Undone as a whole: the release before works, and the same can be tried again.
+    connect(meets, &MIGRATIONS).await.unwrap().close().await;
+    let there = "SELECT count(*) FROM pg_tables WHERE tablename = 'u'";
+    assert_eq!(server.sql("meets", there).unwrap().trim(), "0");
+    Db::migrate(meets, &NEWER, "test").await.unwrap();
 }
 
 async fn formats(plain: &Config) {

@@ -189,15 +189,16 @@ async fn migrations_that_meet(server: &servers::Postgres, meets: &Config) {
         Db::migrate(meets, &MIGRATIONS, "test"),
     );
     one.and(other).unwrap();
-    let killed = async {
-        let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        while server.sql("meets", sleeps).unwrap().trim() != "1" {
-            tokio::task::yield_now().await;
-        }
-        server.kill().unwrap();
-        server.start_again().unwrap();
-    };
-    let (interrupted, ()) = tokio::join!(Db::migrate(meets, &LONG, "test"), killed);
+    let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let mut migrating = std::pin::pin!(Db::migrate(meets, &LONG, "test"));
+    while server.sql("meets", sleeps).unwrap().trim() != "1" {
+        let pause = Duration::from_millis(20);
+        let ended = tokio::time::timeout(pause, &mut migrating).await;
+        assert!(ended.is_err(), "it ended by itself: {ended:?}");
+    }
+    server.kill().unwrap();
+    server.start_again().unwrap();
+    let interrupted = migrating.await;
     let interrupted = interrupted.unwrap_err();
     assert_eq!(interrupted.code, "LW-4002", "{interrupted}");
     // Undone as a whole: the release before works, and the same can be tried again.

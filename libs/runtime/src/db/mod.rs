@@ -8,6 +8,8 @@ mod fault;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+#[cfg(feature = "postgres")]
+mod roles;
 mod row;
 mod sqlite;
 #[cfg(test)]
@@ -20,8 +22,10 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 pub use copy::copy;
 pub use fault::{advice, full_disk, is_lock_timeout, is_of_the_machine};
 #[cfg(feature = "postgres")]
-pub use postgres::{Config, Roles};
+pub use postgres::Config;
 pub use query::{Bind, Query, Value, placeholders, query, script};
+#[cfg(feature = "postgres")]
+pub use roles::Roles;
 pub use row::{At, Column, FromRow, Row};
 pub use sqlite::{Durability, Options};
 /// For statements whose text is made at run time: nothing that came from outside may be in it.

@@ -25,6 +25,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (1, include_str!("../migrations/postgres/0001_start.sql")),
         (2, include_str!("../migrations/postgres/0002_budgets.sql")),
         (3, include_str!("../migrations/postgres/0003_pauses.sql")),
+        (4, include_str!("../migrations/postgres/0004_scale.sql")),
     ],
 };
 

@@ -131,6 +131,7 @@ impl Exporter {
                 wishes: Wishes::default(),
                 expired: None,
                 counted: None,
+                seen: None,
             };
             tasks.spawn(worker.run(stop.clone()));
         }

@@ -1,5 +1,6 @@
 //! The exporter's own database: where sinks stand that can't keep it themselves, and what they were sent.
 
+mod behind;
 mod changes;
 mod rejects;
 mod wishes;
@@ -30,6 +31,8 @@ pub const MIGRATIONS: Migrations = Migrations {
         (3, include_str!("../migrations/postgres/3_changes.sql")),
         (4, include_str!("../migrations/postgres/4_external_ids.sql")),
         (5, include_str!("../migrations/postgres/5_sink_state.sql")),
+        // SQLite has one exporter, which nobody scales.
+        (6, include_str!("../migrations/postgres/6_scale.sql")),
     ],
 };
 

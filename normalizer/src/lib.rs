@@ -76,6 +76,7 @@ pub const MIGRATIONS: Migrations = Migrations {
             8,
             include_str!("../migrations/postgres/0008_partitions.sql"),
         ),
+        (9, include_str!("../migrations/postgres/0009_scale.sql")),
     ],
 };
 

@@ -18,6 +18,7 @@ mod cli;
 mod clients;
 mod command;
 mod distributed;
+mod images;
 mod needs;
 mod proto;
 mod suite;

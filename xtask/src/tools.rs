@@ -17,6 +17,11 @@ pub const DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
 };
+/// What a program is made of, as CycloneDX, whose project makes it.
+pub const CYCLONEDX: Tool = Tool {
+    name: "cargo-cyclonedx",
+    version: "0.5.9",
+};
 /// Dependencies that nothing uses.
 pub const MACHETE: Tool = Tool {
     name: "cargo-machete",

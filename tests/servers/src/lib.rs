@@ -32,7 +32,7 @@ mod softhsm;
 mod wait;
 
 pub use moto::Moto;
-pub use others::{Python, text as run_text};
+pub use others::{Node, Python, text as run_text};
 pub use pki::{Pki, Validity, app_certificate};
 pub use podman::Podman;
 pub use ports::free as free_port;

@@ -35,7 +35,8 @@ pub struct Options {
     pub port: Option<u16>,
     /// Where it listens for AMQP instead of on 127.0.0.1: on an address of this machine that containers reach.
     pub address: Option<Ipv4Addr>,
-    /// Runs the management plugin, with its HTTP interface in plaintext on this port.
+    /// Runs the management plugin, with its HTTP interface on this port: with `tls` over that, for users with passwords, and
+    /// else in plaintext on 127.0.0.1.
     pub management: Option<u16>,
 }
 

@@ -13,7 +13,7 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use proto::message::Queue;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
 
-use super::definitions::exchange;
+use crate::definitions::exchange;
 use super::headers;
 use super::session::Over;
 use super::trouble;

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::config::Config;
-use super::definitions::exchange;
+use crate::definitions::exchange;
 use super::hands::{Hand, Hands};
 use super::headers;
 use super::intake::{Intake, give_back, give_back_now};

@@ -57,11 +57,23 @@ pub fn write(home: &Home, options: &Options, ports: &Ports, programs: &Path) -> 
             )?;
         }
     }
-    if let Some(port) = options.management {
-        writeln!(
+    match (options.management, &options.tls) {
+        (None, _) => {}
+        (Some(port), None) => write!(
             conf,
-            "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}"
-        )?;
+            "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n"
+        )?,
+        (Some(port), Some(tls)) => write!(
+            conf,
+            "management.ssl.ip = {address}\n\
+             management.ssl.port = {port}\n\
+             management.ssl.cacertfile = {}\n\
+             management.ssl.certfile = {}\n\
+             management.ssl.keyfile = {}\n",
+            tls.ca.display(),
+            tls.certificate.display(),
+            tls.key.display()
+        )?,
     }
     if let Some(definitions) = &options.definitions {
         let mut definitions = definitions.clone();

@@ -1,0 +1,14 @@
+//! What `deploy/` says: judged by others, held against the product, and run.
+#![allow(clippy::unwrap_used, reason = "the whole module is a test")]
+
+mod arrows;
+mod fits;
+mod judged;
+mod manifests;
+mod paths;
+mod pods;
+mod policies;
+mod pools;
+mod run;
+mod scale;
+mod systemd;

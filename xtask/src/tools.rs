@@ -33,7 +33,9 @@ impl Tool {
     pub fn program(&self) -> Result<PathBuf> {
         let home = cache()?.join(format!("{}-{}", self.name, self.version));
         let program = home.join("bin").join(self.name);
-        if succeeds(command(&program).arg("--version")) {
+        let subcommand = self.name.trim_start_matches("cargo-");
+        let says = |words: &[&str]| succeeds(command(&program).args(words));
+        if says(&["--version"]) || says(&[subcommand, "--version"]) {
             return Ok(program);
         }
         println!(

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod fits;
+mod install;
 mod judged;
 mod manifests;
 mod paths;

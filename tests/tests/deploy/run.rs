@@ -17,6 +17,7 @@ use servers::{Pki, Podman, Postgres, Process, Python, RabbitMq, Tls, Validity};
 use tests::process::{Ended, program};
 use tower::ServiceExt as _;
 
+use super::install::Shell;
 use super::manifests::{Manifests, list, name, root};
 use super::pods::Kitchen;
 use super::pools;
@@ -36,9 +37,10 @@ const PODS: [(&str, u8); 5] = [
 
 /// Everything that runs. Pods end before what they use.
 pub struct Stage<'a> {
+    shell: Shell,
     pub kitchen: Kitchen<'a>,
     pub pki: Pki,
-    pub rabbit: RabbitMq,
+    _rabbit: RabbitMq,
     pub postgres: Postgres,
     pub graph: Graph,
     pub home: &'a Path,
@@ -123,6 +125,8 @@ fn images(podman: &Podman, home: &Path) {
             .podman(&[
                 "run",
                 "--rm",
+                "--pull",
+                "never",
                 "--network",
                 "none",
                 "--user",
@@ -192,8 +196,21 @@ fn stage<'a>(
     let put = |name: &str, key: &str, content: &[u8]| Kitchen::secret(&secrets, name, key, content);
     put("rabbitmq-default-user", "username", b"installer");
     put("rabbitmq-default-user", "password", b"installs");
-    databases(&postgres, &secrets);
-    keys(home, &secrets);
+    // Keys, passwords and databases, by the page's own commands.
+    let shell = Shell::new(home, &postgres, &rabbit);
+    shell.types(&["3. Secrets", "5. Databases"]);
+    for secret in fs::read_dir(shell.secrets()).unwrap() {
+        let secret = secret.unwrap();
+        for key in fs::read_dir(secret.path()).unwrap() {
+            let key = key.unwrap();
+            let (name, file) = (secret.file_name(), key.file_name());
+            put(
+                name.to_str().unwrap(),
+                file.to_str().unwrap(),
+                &fs::read(key.path()).unwrap(),
+            );
+        }
+    }
     let graph = graph(home, gateway);
     put("graph", "ca.crt", &fs::read(&graph.ca).unwrap());
     let ca = (
@@ -221,9 +238,10 @@ fn stage<'a>(
         .into(),
     };
     Stage {
+        shell,
         kitchen,
         pki,
-        rabbit,
+        _rabbit: rabbit,
         postgres,
         graph,
         home,
@@ -250,70 +268,6 @@ fn certify(pki: &Pki, certificate: &Value, secrets: &Path) {
     } = tls;
     for (name, file) in [("ca.crt", ca), ("tls.crt", certificate), ("tls.key", key)] {
         Kitchen::secret(secrets, secret, name, &fs::read(file).unwrap());
-    }
-}
-
-/// A database and two roles each, by the statements that ship.
-fn databases(postgres: &Postgres, secrets: &Path) {
-    let run = |file: &str, variables: String| {
-        let text = fs::read_to_string(root().join("deploy/kubernetes").join(file)).unwrap();
-        postgres.sql("postgres", &(variables + &text)).unwrap();
-    };
-    run("scaler.sql", "\\set password 'scales'\n".into());
-    for service in [
-        "token-broker",
-        "collector",
-        "collector-contoso",
-        "normalizer",
-        "exporter",
-        "inventory",
-    ] {
-        let database = service.replace('-', "_");
-        run(
-            "database.sql",
-            format!(
-                "\\set service {database}\n\\set password 'works-{service}'\n\\set owner_password 'owns-{service}'\n"
-            ),
-        );
-        Kitchen::secret(
-            secrets,
-            &format!("{service}-db"),
-            "password",
-            format!("works-{service}\n").as_bytes(),
-        );
-        Kitchen::secret(
-            secrets,
-            &format!("{service}-db-owner"),
-            "password",
-            format!("owns-{service}\n").as_bytes(),
-        );
-    }
-    Kitchen::secret(secrets, "exporter-sink", "password", b"owns-inventory\n");
-}
-
-/// Keys of messages and of what rests.
-fn keys(home: &Path, secrets: &Path) {
-    let directory = home.join("queue-keys");
-    let made = program("leastwise")
-        .args(["queue", "keys", "--pool", "default", "--pool", "contoso"])
-        .arg(&directory)
-        .output();
-    let made: Ended = made.unwrap().into();
-    assert_eq!(made.code, Some(0), "{made:?}");
-    for service in ["collector", "collector-contoso", "normalizer", "exporter"] {
-        let content = fs::read(directory.join(format!("{service}.keys"))).unwrap();
-        Kitchen::secret(secrets, &format!("{service}-queue"), "keys", &content);
-    }
-    for (secret, key) in [
-        ("token-broker-store", "store.key"),
-        ("normalizer-keys", "at-rest.key"),
-        ("normalizer-keys", "pseudonym.key"),
-        ("normalizer-keys", "erasure.key"),
-    ] {
-        use base64::Engine as _;
-        let random: [u8; 32] = std::array::from_fn(|_| fastrand::u8(..));
-        let text = base64::engine::general_purpose::STANDARD.encode(random);
-        Kitchen::secret(secrets, secret, key, text.as_bytes());
     }
 }
 
@@ -392,29 +346,25 @@ impl Stage<'_> {
 
     /// What an operator types.
     pub fn leastwise(&self, pool: &str, arguments: &[&str]) -> Ended {
-        let mut config = String::new();
+        // As the page has it, by addresses instead of names, and with who the operator is.
+        let mut config = self.shell.block("6. The first tenant", "toml").to_owned();
         for (service, pod) in [
-            ("token_broker", "token-broker"),
+            ("token-broker", "token-broker"),
             ("collector", pool),
             ("normalizer", "normalizer"),
             ("exporter", "exporter"),
         ] {
-            let identity = match pod {
-                "collector-contoso" => "collector/contoso",
-                other => other,
-            };
-            config += &format!(
-                "[connect.{service}]\nendpoint = \"https://{}:7443\"\nidentity = \"{TRUST}/{identity}\"\n",
-                self.address(pod)
-            );
+            let name = format!("https://{service}:7443");
+            assert!(config.contains(&name), "{config}");
+            config = config.replace(&name, &format!("https://{}:7443", self.address(pod)));
         }
-        let own = |name: &str| self.pki.directory().join(name).display().to_string();
-        config += &format!(
-            "[connect.tls]\nca_file = \"{}\"\ncert_file = \"{}\"\nkey_file = \"{}\"\n",
-            own("ca.pem"),
-            own("operator.pem"),
-            own("operator.key")
-        );
+        if pool == "collector-contoso" {
+            config = config.replace("/collector\"", "/collector/contoso\"");
+        }
+        for file in ["ca.crt", "tls.crt", "tls.key"] {
+            let own = self.kitchen.secrets.join("operator-tls").join(file);
+            config = config.replace(&format!("\"{file}\""), &format!("{own:?}"));
+        }
         let file = self.home.join(format!("{pool}.toml"));
         fs::write(&file, config).unwrap();
         let done = program("leastwise")

@@ -43,6 +43,9 @@ fn listed(tool: &Path, name: &str) -> Result<Value> {
         "--format",
         "json",
         "--quiet",
+        "--spec-version",
+        "1.5",
+        "--no-build-deps",
         "--target",
         "x86_64-unknown-linux-gnu",
     ])
@@ -59,12 +62,7 @@ fn listed(tool: &Path, name: &str) -> Result<Value> {
     let beside = workspace::root().join(name).join("bill.json");
     let mut bill: Value =
         serde_json::from_str(&fs::read_to_string(&beside).context("read the bill")?)?;
-    // It writes one beside each member of the workspace that is linked.
-    for entry in
-        fs::read_dir(workspace::root())?.chain(fs::read_dir(workspace::root().join("libs"))?)
-    {
-        fs::remove_file(entry?.path().join("bill.json")).ok();
-    }
+    tidy(&workspace::root(), 2);
     // Random, and the time of the listing: the same sources shall give the same file.
     if let Some(bill) = bill.as_object_mut() {
         bill.remove("serialNumber");
@@ -76,4 +74,14 @@ fn listed(tool: &Path, name: &str) -> Result<Value> {
     let here = format!("file://{}", workspace::root().display());
     let text = bill.to_string().replace(&here, "file:///leastwise");
     Ok(serde_json::from_str(&text)?)
+}
+
+/// It writes one beside each member of the workspace.
+fn tidy(directory: &Path, depth: u32) {
+    fs::remove_file(directory.join("bill.json")).ok();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if depth > 0 && entry.path().is_dir() {
+            tidy(&entry.path(), depth - 1);
+        }
+    }
 }

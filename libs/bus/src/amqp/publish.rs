@@ -13,10 +13,10 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use proto::message::Queue;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
 
-use crate::definitions::exchange;
 use super::headers;
 use super::session::Over;
 use super::trouble;
+use crate::definitions::exchange;
 use crate::envelope::Envelope;
 use crate::topology::Topology;
 

@@ -63,12 +63,14 @@ pub fn check(it: &Manifests, overlay: &str) -> Vec<String> {
         peers.retain(|p| !["keda", "cnpg"].contains(&&*p.name));
     }
     let mut allowed = BTreeSet::new();
+    let ours = |peer: &Peer| matches!(peer.at, At::Pod(OURS, _));
     for from in &peers {
-        for to in &peers {
+        // What others say among themselves is theirs.
+        for to in peers.iter().filter(|to| ours(from) || ours(to)) {
             for port in PORTS {
                 // A database that is not the overlay's lets everybody in, for all that we know.
                 if leaves(it, from, to, port)
-                    && (enters(it, from, to, port) || !servers && theirs(to))
+                    && (enters(it, from, to, port) || !servers && ours(from) && theirs(to))
                 {
                     allowed.insert(format!("{} -> {} {port}", from.name, to.name));
                 }

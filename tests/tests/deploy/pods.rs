@@ -90,15 +90,15 @@ impl Kitchen<'_> {
         let program = image.rsplit('/').next().unwrap().split(':').next().unwrap();
         container["image"] = format!("localhost/leastwise/{program}:test").into();
         container["imagePullPolicy"] = "Never".into();
-        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-            // They run a shell and curl in the container, which has neither; readiness is asked for from outside.
-            container.as_object_mut().unwrap().remove(probe);
+        // Probes run a shell and curl in the container, which has neither; readiness is asked for from outside. Ports would
+        // be published on this machine.
+        for unwanted in ["startupProbe", "livenessProbe", "readinessProbe", "ports"] {
+            container.as_object_mut().unwrap().remove(unwanted);
         }
         let variables = self.variables.get(program).into_iter().flatten();
         let variables = variables.map(|(name, value)| json!({ "name": name, "value": value }));
         container["env"] = variables.collect();
         // No cluster, so no token of its.
-        list(&container["volumeMounts"]).iter().for_each(drop);
         let mounts = container["volumeMounts"].as_array_mut().unwrap();
         mounts.retain(|m| m["name"] != "federation");
         mounts.push(

@@ -434,7 +434,8 @@ impl Stage<'_> {
                     text("id"),
                     text("userPrincipalName")
                 ));
-                for held in list(&user["assignedLicenses"]) {
+                // An assignment that failed is one too.
+                for held in list(&user["licenseAssignmentStates"]) {
                     all.insert(format!(
                         "{id} {} holds {}",
                         text("id"),

@@ -77,7 +77,7 @@ pub fn check(it: &Manifests) -> Vec<String> {
 }
 
 /// Secrets, with their keys.
-fn secrets<'a>(it: &'a Manifests) -> BTreeMap<&'a str, Vec<&'static str>> {
+fn secrets(it: &Manifests) -> BTreeMap<&str, Vec<&'static str>> {
     let certified = it.all("Certificate").map(|c| {
         let name = c["spec"]["secretName"].as_str().unwrap();
         (name, vec!["tls.crt", "tls.key", "ca.crt"])

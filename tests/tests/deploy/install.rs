@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use servers::{Postgres, RabbitMq};
-use tests::process::{Ended, program};
+use tests::cluster::program;
+use tests::process::Ended;
 
 use super::manifests::root;
 

@@ -14,7 +14,8 @@ use runtime::http::{self, Outbound};
 use serde_json::{Value, json};
 use servers::podman::Network;
 use servers::{Pki, Podman, Postgres, Process, Python, RabbitMq, Tls, Validity};
-use tests::process::{Ended, program};
+use tests::cluster::program;
+use tests::process::{Ended, built};
 use tower::ServiceExt as _;
 
 use super::install::Shell;
@@ -35,7 +36,7 @@ const PODS: [(&str, u8); 5] = [
     ("collector-contoso", 15),
 ];
 
-/// Everything that runs. Pods end before what they use.
+/// Everything that runs.
 pub struct Stage<'a> {
     shell: Shell,
     pub kitchen: Kitchen<'a>,
@@ -66,6 +67,8 @@ async fn the_pods_of_two_pools_read_their_tenants_into_a_sink() {
         return;
     };
     let home = tempfile::tempdir().unwrap();
+    // All programs, if need be.
+    built();
     images(&podman, home.path());
     let network = podman.network().unwrap();
     let stage = stage(&python, &podman, &network, home.path());

@@ -26,7 +26,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (2, include_str!("../migrations/postgres/0002_budgets.sql")),
         (3, include_str!("../migrations/postgres/0003_pauses.sql")),
     ],
-    additions: &[],
+    additions: &[(1, include_str!("../migrations/postgres/added_1_scale.sql"))],
 };
 
 /// A dataset of a tenant as it is stored.

@@ -136,6 +136,7 @@ impl Exporter {
                 wishes: Wishes::default(),
                 expired: None,
                 counted: None,
+                seen: None,
             };
             tasks.spawn(worker.run(stop.clone()));
         }

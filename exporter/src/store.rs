@@ -1,5 +1,6 @@
 //! The exporter's own database: where sinks stand that can't keep it themselves, and what they were sent.
 
+mod behind;
 mod changes;
 mod rejects;
 mod wishes;
@@ -31,7 +32,8 @@ pub const MIGRATIONS: Migrations = Migrations {
         (4, include_str!("../migrations/postgres/4_external_ids.sql")),
         (5, include_str!("../migrations/postgres/5_sink_state.sql")),
     ],
-    additions: &[],
+    // SQLite has one exporter, which nobody scales.
+    additions: &[(1, include_str!("../migrations/postgres/added_1_scale.sql"))],
 };
 
 /// The exporter's database.

@@ -86,6 +86,9 @@ enum Command {
     Tenants(cmd::tenants::Tenants),
     /// Credentials of tenants in the token-broker's store.
     Credentials(cmd::credentials::Credentials),
+    /// What an installation of four processes needs at RabbitMQ: queues, accounts, keys.
+    #[cfg(feature = "remote")]
+    Queue(cmd::queue::Queue),
     /// From now on hand out no token for a tenant, or none at all.
     Kill(cmd::kill::Kill),
     /// Hand tokens out again.
@@ -164,6 +167,8 @@ impl Cli {
             Command::Privacy(privacy) => privacy.run(&config).await,
             Command::Tenants(tenants) => tenants.run(&config).await,
             Command::Credentials(credentials) => credentials.run(&config).await,
+            #[cfg(feature = "remote")]
+            Command::Queue(queue) => queue.run().await,
             Command::Kill(kill) => kill.run(&config).await,
             Command::Revive(revive) => revive.run(&config).await,
         }

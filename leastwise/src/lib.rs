@@ -22,6 +22,8 @@ mod cmd {
     pub mod kill;
     pub mod position;
     pub mod privacy;
+    #[cfg(feature = "remote")]
+    pub mod queue;
     pub mod run;
     pub mod runs;
     pub mod setaside;

@@ -78,7 +78,7 @@ pub const MIGRATIONS: Migrations = Migrations {
             include_str!("../migrations/postgres/0008_partitions.sql"),
         ),
     ],
-    additions: &[],
+    additions: &[(1, include_str!("../migrations/postgres/added_1_scale.sql"))],
 };
 
 /// What the normalizer works with.

@@ -12,6 +12,7 @@ mod containment;
 mod credentials;
 mod datasets;
 mod degrading;
+mod deploy;
 mod device;
 mod distributed;
 mod embedded;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, clients, distributed, needs, proto, suite};
+use crate::{bench, check, clients, distributed, images, needs, proto, suite};
 
 #[derive(Parser)]
 #[command(
@@ -43,6 +43,8 @@ enum Task {
     Needs,
     /// Formatting, lints, documentation, licences, duplicate and unused dependencies
     Check,
+    /// Build the images of the services and of the command
+    Images(images::Args),
     /// Run a benchmark
     Bench(bench::Args),
     /// The distributed installation, as a developer's own
@@ -108,6 +110,7 @@ pub fn run() -> ExitCode {
         Task::Clients => clients::run(),
         Task::Needs => needs::everything().map(|()| ExitCode::SUCCESS),
         Task::Check => check::run(),
+        Task::Images(args) => images::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Dev(Dev::Up { args }) => distributed::dev_up(&args),
         Task::Chaos { args } => distributed::chaos(&args),

@@ -5,7 +5,8 @@
 //! `tests/graph-sim/clients` holds the scripts and pins what they use by hash. Without a registry they are skipped, and
 //! that is said loudly: it says nothing about the simulator and the token-broker.
 //!
-//! What reads what sinks have written is installed in the same way (`tests/sinks`), and run by the tests themselves.
+//! What reads what sinks have written is installed in the same way (`tests/sinks`), as is what judges manifests
+//! (`tests/deploy`), and run by the tests themselves.
 
 mod contract;
 mod install;
@@ -70,13 +71,13 @@ pub fn prepare() -> Result<()> {
     prepare_sinks().map(drop)
 }
 
-/// Installs what tests of sinks run. Where that can't be had, a file says so: it tells these tests that they may skip
+/// Installs what tests of sinks and of manifests run. Where that can't be had, a file says so: it tells these tests that they may skip
 /// what needs it, which they would otherwise not do. Returns how many are missing.
 pub fn prepare_sinks() -> Result<u64> {
     let mut missing = 0;
-    for clients in &install::SINKS {
+    for clients in install::SINKS.iter().chain(&install::DEPLOY) {
         if let Installed::Not(why) = clients.installed()? {
-            skip(clients, "judge no sink", &why);
+            skip(clients, "judge nothing", &why);
             fs::create_dir_all(clients.home())?;
             fs::write(clients.home().join("unreachable"), &why)?;
             missing += 1;

@@ -1,16 +1,9 @@
-//! The developer's commands: code generation, tests, checks and benches.
+//! The developer's commands, which `cargo xtask --help` lists.
 //!
-//! `cargo xtask --help` lists them. Nothing here is shipped, and nothing here uses the product's crates:
+//! Nothing here is shipped, and nothing here uses the product's crates:
 //! a command that builds the product must work while the product does not build.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line talks by printing"
-)]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a command line measures and waits in real time"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks")]
+#![allow(clippy::disallowed_methods, reason = "it waits in real time")]
 
 mod bench;
 mod check;
@@ -18,6 +11,7 @@ mod cli;
 mod clients;
 mod command;
 mod distributed;
+mod images;
 mod needs;
 mod proto;
 mod suite;

@@ -61,11 +61,24 @@ pub fn npm() -> Result<()> {
     Ok(())
 }
 
+/// What builds images and runs pods. Tests that run pods skip that loudly without.
+pub fn containers() -> Result<()> {
+    let there = || {
+        succeeds(command("podman").arg("--version"))
+            && succeeds(command("buildah").arg("--version"))
+    };
+    if !there() && (!passes(command(".ci/apt").args(servers::podman::PACKAGES))? || !there()) {
+        bail!("there is no podman and no buildah, and installing them failed");
+    }
+    Ok(())
+}
+
 /// All of it, before a time without a network.
 pub fn everything() -> Result<()> {
     c_compiler()?;
     rust_components(&["rustfmt", "clippy"])?;
     servers()?;
+    containers()?;
     clients::prepare()?;
     println!("everything that tests need is installed");
     Ok(())

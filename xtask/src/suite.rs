@@ -21,6 +21,10 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
     needs::servers()?;
     if args.is_empty() {
         programs()?;
+        if let Err(why) = needs::containers() {
+            // The test says what is not shown then.
+            println!("no pod is run: {why:#}");
+        }
     }
     let (mut passed, mut sum) = (true, Tally::default());
     if args.is_empty() {

@@ -17,6 +17,11 @@ pub const DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
 };
+/// What a program is made of, as CycloneDX, whose project makes it.
+pub const CYCLONEDX: Tool = Tool {
+    name: "cargo-cyclonedx",
+    version: "0.5.9",
+};
 /// Dependencies that nothing uses.
 pub const MACHETE: Tool = Tool {
     name: "cargo-machete",
@@ -28,7 +33,9 @@ impl Tool {
     pub fn program(&self) -> Result<PathBuf> {
         let home = cache()?.join(format!("{}-{}", self.name, self.version));
         let program = home.join("bin").join(self.name);
-        if succeeds(command(&program).arg("--version")) {
+        let subcommand = self.name.trim_start_matches("cargo-");
+        let says = |words: &[&str]| succeeds(command(&program).args(words));
+        if says(&["--version"]) || says(&[subcommand, "--version"]) {
             return Ok(program);
         }
         println!(

@@ -78,6 +78,8 @@ pub(crate) struct Worker {
     pub expired: Option<Instant>,
     /// When what it has was counted last.
     pub counted: Option<Instant>,
+    /// Of how many tenants it lacked something when autoscalers were told last, and when that was.
+    pub seen: Option<(u64, Instant)>,
 }
 
 /// A tenant that failed.
@@ -247,6 +249,12 @@ impl Worker {
         let name = self.config.name();
         metrics::lag(name, Duration::from_micros(oldest), behind.len() as u64);
         let fresh = |at: Instant| at.elapsed() < COUNT_EVERY;
+        let lacked = behind.len() as u64;
+        if self.leases.shared() && self.seen.is_none_or(|(n, at)| n != lacked || !fresh(at)) {
+            // Where this fails, the next look tells it.
+            let told = self.store.behind(name, &self.leases.holder, lacked).await;
+            self.seen = told.is_ok().then(|| (lacked, Instant::now()));
+        }
         if behind.is_empty() {
             metrics::records(name, "lacking", 0);
         }

@@ -62,12 +62,35 @@ impl Keys {
 
     /// New keys for one pool.
     pub fn generate_for(pool: Pool) -> Keys {
+        Keys::generate_for_all([pool])
+    }
+
+    /// New keys for an installation with these pools.
+    pub fn generate_for_all(pools: impl IntoIterator<Item = Pool>) -> Keys {
+        let pages = pools.into_iter().map(|pool| Pages {
+            pool: Some(pool),
+            pair: Pair::generate(),
+        });
         Keys {
-            pages: vec![Pages {
-                pool: Some(pool),
-                pair: Pair::generate(),
-            }],
+            pages: pages.collect(),
             closing: Some(Pair::generate()),
+        }
+    }
+
+    /// Those that the collectors of a pool have a right to.
+    pub fn of_collectors(&self, pool: &Pool) -> Keys {
+        let pages = self.pages.iter().filter(|p| p.pool.as_ref() == Some(pool));
+        Keys {
+            pages: pages.map(Pages::copy).collect(),
+            closing: None,
+        }
+    }
+
+    /// Those that exporters have a right to.
+    pub fn of_exporters(&self) -> Keys {
+        Keys {
+            pages: Vec::new(),
+            closing: self.closing.as_ref().map(Pair::copy),
         }
     }
 
@@ -194,7 +217,27 @@ impl Keys {
     }
 }
 
+impl Pages {
+    fn copy(&self) -> Pages {
+        Pages {
+            pool: self.pool.clone(),
+            pair: self.pair.copy(),
+        }
+    }
+}
+
 impl Pair {
+    fn copy(&self) -> Pair {
+        let copy = |key: &Key| Key {
+            secret: key.secret.clone(),
+            id: key.id,
+        };
+        Pair {
+            current: copy(&self.current),
+            previous: self.previous.as_ref().map(copy),
+        }
+    }
+
     fn generate() -> Pair {
         Pair {
             current: Key::generate(),

@@ -8,6 +8,8 @@ pub mod amqp;
 mod backend;
 mod consume;
 mod dead;
+#[cfg(feature = "definitions")]
+pub mod definitions;
 mod drive;
 pub mod embedded;
 mod envelope;

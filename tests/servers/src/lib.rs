@@ -1,5 +1,5 @@
-//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`, a device for keys, and other people's
-//! programs that judge sinks.
+//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`, a device for keys, containers,
+//! and other people's programs that judge sinks and manifests.
 //!
 //! Each server has its own directory, its own ports on the loopback interface and its own passwords, so any number of
 //! them run side by side. It ends, and its temporary directory goes, when its value is dropped or when the process
@@ -16,9 +16,11 @@
 mod guard;
 mod home;
 mod http;
+pub mod images;
 mod moto;
 mod others;
 mod pki;
+pub mod podman;
 mod ports;
 pub mod postgres;
 mod prism;
@@ -32,8 +34,9 @@ mod wait;
 
 pub use http::get;
 pub use moto::Moto;
-pub use others::{Python, text as run_text};
+pub use others::{Node, Python, text as run_text};
 pub use pki::{Pki, Validity, app_certificate};
+pub use podman::Podman;
 pub use ports::free as free_port;
 pub use postgres::Postgres;
 pub use prism::Prism;

@@ -19,9 +19,23 @@ impl Python {
     /// `None` where it could not be installed because a registry could not be reached. That is said loudly, and a test
     /// can do no more than end. That nobody tried to install it is an error.
     pub fn installed() -> Result<Option<Self>> {
-        let scripts = workspace().join("tests/sinks/python");
-        let home = installation("sinks-python", &scripts.join("requirements.txt"))?;
+        Self::of("sinks-python", "tests/sinks/python")
+    }
+
+    /// What renders and judges manifests: `tests/deploy/python`. As [`Python::installed`].
+    pub fn for_manifests() -> Result<Option<Self>> {
+        Self::of("deploy-python", "tests/deploy/python")
+    }
+
+    fn of(folder: &str, scripts: &str) -> Result<Option<Self>> {
+        let scripts = workspace().join(scripts);
+        let home = installation(folder, &scripts.join("requirements.txt"))?;
         Ok(home.map(|home| Self { home, scripts }))
+    }
+
+    /// A program that came along.
+    pub fn program(&self, name: &str) -> Command {
+        Command::new(self.home.join("bin").join(name))
     }
 
     /// A command that runs a script of `tests/sinks/python`, for arguments and an environment to be added.
@@ -42,6 +56,29 @@ impl Python {
     /// As [`Python::run`], with `input` on its standard input.
     pub fn run_with_input(&self, script: &str, input: &str) -> Result<String> {
         text(&mut self.script(script), input)
+    }
+}
+
+/// What `tests/deploy/node` pins: the schemas of extensions of Kubernetes.
+pub struct Node {
+    home: PathBuf,
+    scripts: PathBuf,
+}
+
+impl Node {
+    /// As [`Python::installed`].
+    pub fn for_manifests() -> Result<Option<Self>> {
+        let scripts = workspace().join("tests/deploy/node");
+        let home = installation("deploy-node", &scripts.join("package-lock.json"))?;
+        Ok(home.map(|home| Self { home, scripts }))
+    }
+
+    /// Runs a script with `input` on its standard input, and returns what it printed.
+    pub fn run(&self, script: &str, input: &str) -> Result<String> {
+        let mut node = Command::new("node");
+        node.arg(self.scripts.join(script))
+            .env("NODE_PATH", self.home.join("node_modules"));
+        text(&mut node, input)
     }
 }
 

@@ -47,7 +47,7 @@ impl Pki {
     }
 
     /// Issues a certificate for client and server, and writes it and its key to `NAME.pem` and `NAME.key`, NAME being
-    /// the common name. With any name in `dns` it is also valid for `localhost` and 127.0.0.1.
+    /// the common name. With any name, or address, in `dns` it is also valid for `localhost` and 127.0.0.1.
     pub fn issue(
         &self,
         common_name: &str,
@@ -67,7 +67,10 @@ impl Pki {
             names.push(SanType::URI(uri.try_into()?));
         }
         for name in dns.iter().filter(|name| **name != "localhost") {
-            names.push(SanType::DnsName((*name).try_into()?));
+            names.push(match name.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName((*name).try_into()?),
+            });
         }
         if !dns.is_empty() {
             names.push(SanType::DnsName("localhost".try_into()?));

@@ -3,6 +3,7 @@
 mod user;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub struct Options {
     pub directory: Option<PathBuf>,
     /// A free one if not given.
     pub port: Option<u16>,
+    /// Where it listens instead of on 127.0.0.1: on an address of this machine that containers reach. They come from its
+    /// network of 256 addresses.
+    pub address: Option<Ipv4Addr>,
     /// Waits for the disk, so that the data survives the machine's crash. Without, only the server's own.
     pub durable: bool,
     /// 100 if not given.
@@ -40,6 +44,7 @@ pub struct Options {
 /// A running PostgreSQL server with one superuser, [`SUPERUSER`].
 pub struct Postgres {
     port: u16,
+    address: Ipv4Addr,
     password: String,
     programs: PathBuf,
     data: PathBuf,
@@ -62,6 +67,7 @@ impl Postgres {
         }
         let mut server = Self {
             port: 0,
+            address: options.address.unwrap_or(Ipv4Addr::LOCALHOST),
             password: fs::read_to_string(file)?,
             programs,
             data: home.path.join("data"),
@@ -92,7 +98,7 @@ impl Postgres {
         }
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -114,8 +120,8 @@ impl Postgres {
             false => String::new(),
         };
         format!(
-            "postgres://{role}{password}@127.0.0.1:{}/{database}",
-            self.port
+            "postgres://{role}{password}@{}:{}/{database}",
+            self.address, self.port
         )
     }
 
@@ -216,7 +222,7 @@ impl Postgres {
         let new = quoted(self.data.with_extension("new"));
         let password = quoted(self.data.with_file_name("password"));
         let mut settings = vec![
-            "listen_addresses=127.0.0.1".to_owned(),
+            format!("listen_addresses={}", self.address),
             format!("port={}", self.port),
             "unix_socket_directories=".to_owned(),
             format!("max_connections={}", options.max_connections.unwrap_or(100)),
@@ -249,12 +255,14 @@ impl Postgres {
                     --no-sync --locale=C.UTF-8 --encoding=UTF8 || exit\n\
                 mv {new} {data}\n\
             fi\n\
-            echo '{connections} all all 127.0.0.1/32 scram-sha-256' >{data}/pg_hba.conf\n\
+            echo '{connections} all all {address}/{length} scram-sha-256' >{data}/pg_hba.conf\n\
             exec {postgres} -D {data} {settings}\n",
             data = quoted(&self.data),
             initdb = on("initdb"),
             postgres = on("postgres"),
             settings = settings.join(" "),
+            address = self.address,
+            length = if self.address.is_loopback() { 32 } else { 24 },
         )
     }
 
@@ -263,7 +271,7 @@ impl Postgres {
         command
             .env_remove("PGDATABASE")
             .env_remove("PGSERVICE")
-            .env("PGHOST", "127.0.0.1")
+            .env("PGHOST", self.address.to_string())
             .env("PGPORT", self.port.to_string())
             .env("PGUSER", SUPERUSER)
             .env("PGPASSWORD", &self.password)

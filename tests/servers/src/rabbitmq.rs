@@ -33,13 +33,17 @@ pub struct Options {
     pub directory: Option<PathBuf>,
     /// A free one if not given.
     pub port: Option<u16>,
-    /// Runs the management plugin, with its HTTP interface in plaintext on this port.
+    /// Where it listens for AMQP instead of on 127.0.0.1: on an address of this machine that containers reach.
+    pub address: Option<Ipv4Addr>,
+    /// Runs the management plugin, with its HTTP interface on this port: with `tls` over that, for users with passwords, and
+    /// else in plaintext on 127.0.0.1.
     pub management: Option<u16>,
 }
 
 /// A running RabbitMQ server, a node of its own that knows no other.
 pub struct RabbitMq {
     ports: Ports,
+    address: Ipv4Addr,
     encrypted: bool,
     directory: PathBuf,
     programs: PathBuf,
@@ -54,6 +58,7 @@ impl RabbitMq {
         let mut server = Self {
             guard: Guard::new(&home, "KILL")?,
             ports: Ports::default(),
+            address: options.address.unwrap_or(Ipv4Addr::LOCALHOST),
             encrypted: options.tls.is_some(),
             directory: home.path.clone(),
             programs: programs::rabbitmq()?,
@@ -85,7 +90,7 @@ impl RabbitMq {
         }
     }
 
-    /// Where it listens for AMQP on 127.0.0.1.
+    /// Where it listens for AMQP.
     pub fn port(&self) -> u16 {
         self.ports.amqp
     }
@@ -226,7 +231,7 @@ impl RabbitMq {
                 bail!("RabbitMQ ended while it started");
             }
             // It listens when nearly everything else is done.
-            let listens = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.amqp)).is_ok();
+            let listens = TcpStream::connect((self.address, self.ports.amqp)).is_ok();
             Ok(listens
                 && self
                     .eval("rabbit:is_running().")

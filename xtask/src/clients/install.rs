@@ -104,6 +104,30 @@ pub const SINKS: [Clients; 2] = [
     },
 ];
 
+/// What renders manifests and judges them, by `servers::Python` and `servers::Node`.
+pub const DEPLOY: [Clients; 2] = [
+    Clients {
+        name: "judges of manifests in Python",
+        from: "tests/deploy/python",
+        folder: "deploy-python",
+        scripts: &[],
+        provider: None,
+        contract: None,
+        pins: "requirements.txt",
+        kind: Kind::Python,
+    },
+    Clients {
+        name: "schemas of manifests in Node",
+        from: "tests/deploy/node",
+        folder: "deploy-node",
+        scripts: &[],
+        provider: None,
+        contract: None,
+        pins: "package-lock.json",
+        kind: Kind::Node,
+    },
+];
+
 /// How pip and npm tell that they reached nobody, or nobody who answers.
 const UNREACHABLE: [&str; 9] = [
     "Retrying (Retry(",

@@ -20,7 +20,6 @@
 //! and how soft the limits are.
 
 mod config;
-mod definitions;
 mod hands;
 mod headers;
 mod intake;
@@ -50,8 +49,8 @@ use crate::topology::Topology;
 use publish::{Fate, Lane, Lanes};
 use session::Session;
 
+pub use crate::definitions::{Account, Permission, Role, definitions, exchange};
 pub use config::Config;
-pub use definitions::{Account, Permission, Role, definitions, exchange};
 
 /// Between two sessions.
 const BACKOFF: Backoff = Backoff {

@@ -14,10 +14,10 @@ use proto::message::Queue;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::definitions::exchange;
 use super::headers;
 use super::session::Over;
 use super::trouble;
+use crate::definitions::exchange;
 use crate::envelope::Envelope;
 use crate::topology::Topology;
 

@@ -22,7 +22,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::config::Config;
-use super::definitions::exchange;
 use super::hands::{Hand, Hands};
 use super::headers;
 use super::intake::{Intake, give_back, give_back_now};
@@ -30,6 +29,7 @@ use super::link::Link;
 use super::publish::{Fate, Job, Publisher, Unconfirmed};
 use super::trouble;
 use crate::backend::{Death, Delivery, Settle, Tag};
+use crate::definitions::exchange;
 use crate::envelope::Envelope;
 use crate::error::ReceiveError;
 use crate::topology::Topology;

@@ -34,7 +34,7 @@ impl SecretFile {
         secret(&Zeroizing::new(std::fs::read(&self.0)?))
     }
 
-    /// Reads it once, for a start: warns in the log when others than its owner may read it.
+    /// Reads it once, for a start: warns in the log when everybody may read it.
     ///
     /// # Errors
     /// `LW-1009` when it can't be read or is empty.
@@ -48,7 +48,7 @@ impl SecretFile {
             .exit(Exit::Usage)
         })?;
         if open_to_others(&self.0) {
-            tracing::warn!(file = %self.0.display(), "others than its owner may read the secret: chmod 600");
+            tracing::warn!(file = %self.0.display(), "everybody may read the secret: chmod 600");
         }
         Ok(())
     }
@@ -75,9 +75,10 @@ impl From<PathBuf> for SecretFile {
     }
 }
 
+/// A group may: that is how Kubernetes hands secrets to who is not root.
 fn open_to_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0)
+    std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o007 != 0)
 }
 
 #[cfg(test)]
@@ -115,7 +116,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         std::fs::write(&path, "x").unwrap();
-        for (mode, open) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
+        for (mode, open) in [
+            (0o600, false),
+            (0o400, false),
+            (0o640, false),
+            (0o604, true),
+        ] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(open_to_others(&path), open, "{mode:o}");
         }

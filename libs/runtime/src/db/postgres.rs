@@ -328,7 +328,10 @@ impl Db {
         additions.set_ignore_missing(true);
         let migrated = async {
             migrator(migrations.postgres).run(&pool).await?;
-            additions.run(&pool).await
+            match migrations.additions.is_empty() {
+                true => Ok(()),
+                false => additions.run(&pool).await,
+            }
         };
         migrated.await.map_err(|e| match e {
             MigrateError::VersionMissing(_) => newer(config, service),

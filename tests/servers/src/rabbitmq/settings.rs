@@ -1,6 +1,7 @@
 //! The files from which a server starts.
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -33,8 +34,9 @@ pub fn write(home: &Home, options: &Options, ports: &Ports, programs: &Path) -> 
          log.file.level = warning\n",
     );
     let port = ports.amqp;
+    let address = options.address.unwrap_or(Ipv4Addr::LOCALHOST);
     match &options.tls {
-        None => writeln!(conf, "listeners.tcp.default = 127.0.0.1:{port}")?,
+        None => writeln!(conf, "listeners.tcp.default = {address}:{port}")?,
         Some(tls) => {
             let (ca, certificate, key) = (
                 tls.ca.display(),
@@ -44,7 +46,7 @@ pub fn write(home: &Home, options: &Options, ports: &Ports, programs: &Path) -> 
             write!(
                 conf,
                 "listeners.tcp = none\n\
-                 listeners.ssl.default = 127.0.0.1:{port}\n\
+                 listeners.ssl.default = {address}:{port}\n\
                  ssl_options.cacertfile = {ca}\n\
                  ssl_options.certfile = {certificate}\n\
                  ssl_options.keyfile = {key}\n\
@@ -55,11 +57,23 @@ pub fn write(home: &Home, options: &Options, ports: &Ports, programs: &Path) -> 
             )?;
         }
     }
-    if let Some(port) = options.management {
-        writeln!(
+    match (options.management, &options.tls) {
+        (None, _) => {}
+        (Some(port), None) => write!(
             conf,
-            "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}"
-        )?;
+            "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n"
+        )?,
+        (Some(port), Some(tls)) => write!(
+            conf,
+            "management.ssl.ip = {address}\n\
+             management.ssl.port = {port}\n\
+             management.ssl.cacertfile = {}\n\
+             management.ssl.certfile = {}\n\
+             management.ssl.keyfile = {}\n",
+            tls.ca.display(),
+            tls.certificate.display(),
+            tls.key.display()
+        )?,
     }
     if let Some(definitions) = &options.definitions {
         let mut definitions = definitions.clone();

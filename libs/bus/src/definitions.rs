@@ -26,6 +26,31 @@ pub struct Account {
     pub role: Role,
 }
 
+/// The accounts of an installation with these pools, under the names that its certificates have: `collector` for the pool
+/// `default`, `collector-contoso` for `contoso`.
+pub fn accounts(pools: &[Pool]) -> Vec<Account> {
+    let account = |name: &str, role| Account {
+        name: name.to_owned(),
+        role,
+    };
+    let collectors = pools
+        .iter()
+        .map(|pool| account(&collector(pool), Role::Collector(pool.clone())));
+    let others = [
+        account("normalizer", Role::Normalizer),
+        account("exporter", Role::Exporter),
+    ];
+    collectors.chain(others).collect()
+}
+
+/// What the collectors of a pool are called.
+pub fn collector(pool: &Pool) -> String {
+    match pool.as_str() {
+        "default" => "collector".to_owned(),
+        other => format!("collector-{other}"),
+    }
+}
+
 /// What an account may do.
 #[derive(Clone, Debug)]
 pub enum Role {

@@ -23,5 +23,6 @@ pub mod reclamations;
 pub mod schema;
 mod setup;
 pub mod truth;
+pub mod watch;
 pub mod world;
 pub mod year;

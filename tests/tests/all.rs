@@ -45,4 +45,5 @@ mod tidy;
 mod tls;
 mod trouble;
 mod upgrades;
+mod watch;
 mod year;

@@ -70,13 +70,13 @@ pub fn prepare() -> Result<()> {
     prepare_sinks().map(drop)
 }
 
-/// Installs what tests of sinks run. Where that can't be had, a file says so: it tells these tests that they may skip
+/// Installs what tests of sinks and of dashboards run. Where that can't be had, a file says so: it tells these tests that they may skip
 /// what needs it, which they would otherwise not do. Returns how many are missing.
 pub fn prepare_sinks() -> Result<u64> {
     let mut missing = 0;
-    for clients in &install::SINKS {
+    for clients in install::SINKS.iter().chain([&install::DASHBOARDS]) {
         if let Installed::Not(why) = clients.installed()? {
-            skip(clients, "judge no sink", &why);
+            skip(clients, "judge nothing", &why);
             fs::create_dir_all(clients.home())?;
             fs::write(clients.home().join("unreachable"), &why)?;
             missing += 1;

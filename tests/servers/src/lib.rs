@@ -1,4 +1,4 @@
-//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`, a device for keys, and other people's
+//! Private RabbitMQ, PostgreSQL and Prometheus servers for tests and for `cargo xtask dev up`, a device for keys, and other people's
 //! programs that judge sinks.
 //!
 //! Each server has its own directory, its own ports on the loopback interface and its own passwords, so any number of
@@ -13,6 +13,7 @@
     reason = "servers of their own run in real time: to wait for one is to look again until a deadline"
 )]
 
+mod grafana;
 mod guard;
 mod home;
 mod moto;
@@ -23,12 +24,14 @@ pub mod postgres;
 mod prism;
 mod process;
 mod programs;
+pub mod prometheus;
 mod proxy;
 pub mod rabbitmq;
 mod run;
 mod softhsm;
 mod wait;
 
+pub use grafana::Grafana;
 pub use moto::Moto;
 pub use others::{Python, text as run_text};
 pub use pki::{Pki, Validity, app_certificate};
@@ -37,6 +40,7 @@ pub use postgres::Postgres;
 pub use prism::Prism;
 pub use process::Process;
 pub use programs::missing;
+pub use prometheus::Prometheus;
 pub use proxy::Proxy;
 pub use rabbitmq::RabbitMq;
 pub use softhsm::SoftHsm;

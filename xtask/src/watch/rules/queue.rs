@@ -76,8 +76,8 @@ pub fn alerts() -> Vec<Alert> {
             trials: vec![
                 fires(
                     "45s",
-                    "queue=\"seal\",reason=\"unknown key\"",
-                    &[("leastwise_messages_refused_total{queue=\"seal\",reason=\"unknown key\"}", "_ 1x9")],
+                    "queue=\"seal\",reason=\"unknown-key\"",
+                    &[("leastwise_messages_refused_total{queue=\"seal\",reason=\"unknown-key\"}", "_ 1x9")],
                 ),
                 quiet("45s", &[("leastwise_messages_refused_total{queue=\"seal\",reason=\"rejected\"}", "_ 1x9")]),
             ],

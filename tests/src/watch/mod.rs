@@ -1,6 +1,8 @@
 //! What watches an installation: the files of `deploy/grafana` and `deploy/prometheus`, and the pages of `docs/runbook`.
 
 pub mod boards;
+pub mod faults;
+pub mod letter;
 pub mod promql;
 mod world;
 

@@ -3,16 +3,12 @@
 
 use std::time::Duration;
 
-use bus::amqp::Amqp;
-use bus::{Backend as _, Envelope, Keys, Topology};
-use proto::message::{Body, Queue};
-use proto::pages::v1::{PageFetched, RunMode};
 use serde_json::Value;
 use servers::wait_until;
 use sink_sim::{Fault, Rule, Sim, Webhook};
 use tests::dev::Args;
 use tests::process::program;
-use tests::watch::{Watched, boards, promql, workspace};
+use tests::watch::{Watched, boards, letter, promql, workspace};
 
 const LIMIT: Duration = Duration::from_secs(180);
 /// The tenant of whom everything can be read.
@@ -57,38 +53,6 @@ fn adjusted(
     }
 }
 
-/// A page with another header than it was sealed with: nobody can use it.
-async fn a_letter_dies(watched: &Watched) {
-    let it = &watched.it;
-    let keys = Keys::load(&it.path("secrets/collector.keys")).unwrap();
-    let page = PageFetched {
-        tenant_id: watched.tenants[WELL].clone(),
-        dataset: "users".into(),
-        run: 7,
-        attempt: 8,
-        sequence: 9,
-        mode: RunMode::Full.into(),
-        ..Default::default()
-    };
-    let mut bytes = keys.seal(&Body::Page(page)).unwrap().bytes().to_vec();
-    *bytes.last_mut().unwrap() ^= 1;
-    let own = |name: &str| Some(it.path(&format!("pki/collector.{name}")));
-    let config = bus::amqp::Config {
-        ca_file: Some(it.pki.ca()),
-        cert_file: own("pem"),
-        key_file: own("key"),
-        ..bus::amqp::Config::new(format!("amqps://localhost:{}", it.rabbit.port()))
-    };
-    let queue = Amqp::connect(config, Topology::new([Queue::PageFull]))
-        .await
-        .unwrap();
-    queue
-        .publish(&Queue::PageFull, Envelope::from_bytes(bytes))
-        .await
-        .unwrap();
-    queue.close().await;
-}
-
 /// Everything that alerts and dashboards tell of, as far as it can be made to happen.
 async fn trouble(watched: &Watched) {
     let control = |path: &str, body: &str| watched.control("POST", path, body).unwrap();
@@ -111,7 +75,7 @@ async fn trouble(watched: &Watched) {
         r#"{"status":429,"path":"/users","times":2,"retryAfter":1}"#,
     );
     control("trouble", r#"{"kind":"unknown","share":1}"#);
-    a_letter_dies(watched).await;
+    letter::dead(watched, &watched.tenants[WELL]).await.unwrap();
     // Somebody without a certificate.
     let plain =
         std::net::TcpStream::connect(("127.0.0.1", watched.it.of("collector").grpc)).unwrap();

@@ -50,14 +50,34 @@ pub fn alerts() -> Vec<Alert> {
             name: "LeastwiseBudgetExhausted",
             severity: Severity::Ticket,
             stage: STAGE,
-            expression: "sum by (bucket) (rate(leastwise_graph_throttled_total[1m])) > 0.5".into(),
+            expression: "sum by (dataset) (rate(leastwise_graph_requests_total{http_response_status_code=\"429\"}[1m]))\n/ sum by (dataset) (rate(leastwise_graph_requests_total[1m])) > 0.2\nand sum by (dataset) (increase(leastwise_graph_requests_total{http_response_status_code=\"429\"}[1m])) > 5".into(),
             wait: "0s",
-            summary: "collector: Graph refuses requests for {{ $labels.bucket }}{{ range query \"topk(3, max by (tenant) (leastwise_tenant_stale_seconds))\" }}, tenant {{ .Labels.tenant }} waits{{ end }}",
-            description: "{{ $value | humanize }} refusals a second: something else uses up what Graph allows the tenant or the app.",
+            summary: "collector: Graph refuses requests for {{ $labels.dataset }}{{ range query \"topk(3, max by (tenant) (leastwise_tenant_stale_seconds))\" }}, tenant {{ .Labels.tenant }} waits{{ end }}",
+            description: "{{ $value | humanizePercentage }} of requests are refused: something else uses up what Graph allows the tenant or the app.",
             board: "leastwise-throttling",
             trials: vec![
-                fires("1m", "bucket=\"identity\"", &[("leastwise_graph_throttled_total{bucket=\"identity\"}", "0+30x9")]),
-                quiet("1m", &[("leastwise_graph_throttled_total{bucket=\"identity\"}", "0 1 2 3x9")]),
+                fires(
+                    "1m",
+                    "dataset=\"users\"",
+                    &[
+                        ("leastwise_graph_requests_total{dataset=\"users\",http_response_status_code=\"429\"}", "0+10x9"),
+                        ("leastwise_graph_requests_total{dataset=\"users\",http_response_status_code=\"200\"}", "0+20x9"),
+                    ],
+                ),
+                quiet(
+                    "1m",
+                    &[
+                        ("leastwise_graph_requests_total{dataset=\"users\",http_response_status_code=\"429\"}", "0+10x9"),
+                        ("leastwise_graph_requests_total{dataset=\"users\",http_response_status_code=\"200\"}", "0+900x9"),
+                    ],
+                ),
+                quiet(
+                    "1m",
+                    &[
+                        ("leastwise_graph_requests_total{dataset=\"users\",http_response_status_code=\"429\"}", "0 1 2 3x9"),
+                        ("leastwise_graph_requests_total{dataset=\"users\",http_response_status_code=\"200\"}", "0x9"),
+                    ],
+                ),
             ],
         },
         Alert {

@@ -12,7 +12,9 @@ use futures::stream::FuturesUnordered;
 use proto::ids::{Attempt, TenantId, Timestamp};
 use runtime::CancellationToken;
 use runtime::metrics::schedule::{self as metrics, LeaseChange};
+use runtime::trace;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::error::Error;
 use crate::limit::Limiter;
@@ -191,8 +193,13 @@ impl Inner {
                 let numbers = &numbers[name];
                 turns.push(async move {
                     let turn = (attempt, numbers);
+                    let span = trace::step("read", &id, name);
                     let done = worker::work(shared, id, tenant, declaration, turn, limiter);
-                    let next = self.ended(id, declaration, attempt, done.await).await;
+                    let done = done.instrument(span.clone()).await;
+                    let failed = done.as_ref().err().map(|e| e.problem().code);
+                    trace::ended(&span, failed.as_deref());
+                    drop(span);
+                    let next = self.ended(id, declaration, attempt, done).await;
                     (declaration.name, next)
                 });
             }

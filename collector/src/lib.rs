@@ -36,6 +36,7 @@ mod scheduler;
 mod seal;
 #[cfg(feature = "server")]
 pub mod server;
+mod shown;
 mod status;
 mod store;
 mod tenants;

@@ -56,7 +56,7 @@ pub fn text(object: &RawValue, property: &str) -> Option<String> {
 
 /// A link as far as it may be told: what is asked of it may be secret.
 pub fn path(link: &str) -> String {
-    link.split('?').next().unwrap_or_default().to_owned()
+    runtime::http::told(link).to_owned()
 }
 
 /// An answer that can't be used.

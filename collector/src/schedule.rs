@@ -27,6 +27,8 @@ pub struct Schedule {
     pub closed_runs: u32,
     /// Whether the last of them was complete.
     pub complete: bool,
+    /// When the last run began that the ledger has applied completely; before the first, since when the dataset is known.
+    pub fresh_at: Timestamp,
 }
 
 /// After a failure: 1 minute, doubling up to an hour.
@@ -97,19 +99,20 @@ impl Schedule {
         });
     }
 
-    /// A run got its verdict.
+    /// A run got its verdict; `complete` says when it began where it was applied completely.
     pub fn closed(
         &mut self,
-        complete: bool,
+        complete: Option<Timestamp>,
         gaps: &[String],
         cadence: Duration,
         jitter: f64,
         now: Timestamp,
     ) {
         self.closed_runs += 1;
-        self.complete = complete;
+        self.complete = complete.is_some();
         self.skipped = false;
-        if complete {
+        if let Some(began) = complete {
+            self.fresh_at = self.fresh_at.max(began);
             self.failures = 0;
             self.problem.clear();
             self.rest_until = Timestamp(0);

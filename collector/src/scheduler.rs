@@ -21,6 +21,7 @@ use crate::hands::{Hands, Pick};
 use crate::lease::Ended;
 use crate::limit::Limiter;
 use crate::population::Rosters;
+use crate::shown;
 use crate::store::{DUE, Store};
 use crate::tenants::{self, Tenant};
 use crate::verdicts;
@@ -118,6 +119,11 @@ impl Collector {
         let inner = Arc::clone(&self.0);
         let stopped = stop.clone();
         tasks.spawn(async move { inner.schedule(stopped).await.map_err(|e| e.problem()) });
+        let (inner, stopped) = (Arc::clone(&self.0), stop.clone());
+        tasks.spawn(async move {
+            shown::show(&inner, &stopped).await;
+            Ok(())
+        });
         let mut outcome = Ok(());
         while let Some(done) = tasks.join_next().await {
             let done = done.unwrap_or_else(|e| {
@@ -256,8 +262,6 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|id, _| list.contains_key(id));
         *self.tenants.write().await = list;
-        let paused = self.shared.store.pauses().await.map_err(|e| e.problem())?;
-        metrics::paused(paused.len());
         self.shared.touch();
         Ok(())
     }

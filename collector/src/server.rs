@@ -52,6 +52,9 @@ pub struct Settings {
     /// Metrics and health.
     #[serde(default)]
     pub http: Http,
+    /// Where traces and metrics are sent to.
+    #[serde(default)]
+    pub telemetry: runtime::telemetry::Config,
     /// How Microsoft Graph is called.
     #[serde(default)]
     pub outbound: runtime::http::Config,
@@ -66,6 +69,7 @@ impl config::Settings for Settings {
         self.bus.resolve(base);
         self.db.resolve(base);
         self.outbound.resolve(base);
+        self.telemetry.resolve(base);
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -107,6 +111,7 @@ impl Service for Settings {
     fn sections(&self) -> Sections<'_> {
         Sections {
             http: &self.http,
+            telemetry: &self.telemetry,
             grpc: &self.grpc,
             tls: self.tls.as_ref(),
             callers: &self.callers,
@@ -135,6 +140,9 @@ impl Service for Settings {
         let ready = Arc::clone(&queue);
         let check = move || std::future::ready(ready.ready());
         process.health.check("queue", check);
+        let ready = Arc::clone(&queue);
+        let check = move || std::future::ready(ready.consuming());
+        process.health.check("consumers", check);
         let bus = Bus::new(queue, keys);
         let collector = Collector::new(
             config,

@@ -306,7 +306,10 @@ impl Store {
             .bind(tenant.to_string())
             .bind(dataset.as_str())
             .bind(serde_json::to_string(&crate::run::Cursor::default())?)
-            .bind(serde_json::to_string(&Schedule::default())?)
+            .bind(serde_json::to_string(&Schedule {
+                fresh_at: now,
+                ..Schedule::default()
+            })?)
             .bind(now.0)
             .execute(&mut w)
             .await?;

@@ -74,9 +74,15 @@ async fn verdict(
         let read = row.state.sealed.as_ref().map(|s| &s.read);
         let removed = read.is_some_and(|r| r.tenant_removed);
         let gaps = read.map_or(Vec::new(), |r| r.gaps.clone());
+        let began = read.map_or(now, |r| r.started_at);
         if row.state.verdict(verdict) && !needs_full {
-            row.schedule
-                .closed(complete, &gaps, cadence, fastrand::f64(), now);
+            row.schedule.closed(
+                complete.then_some(began),
+                &gaps,
+                cadence,
+                fastrand::f64(),
+                now,
+            );
             // Nothing is left of the tenant; should it come back, it starts anew.
             row.forget = removed && complete;
         }

@@ -149,7 +149,7 @@ impl Turn<'_> {
     pub async fn confirm(&mut self, steps: Vec<Step>) -> Result<(), Error> {
         let attempt = self.attempt;
         for step in &steps {
-            metrics::page_published(self.declaration.name, step.objects);
+            metrics::graph::page_published(self.declaration.name, step.objects);
         }
         self.update(move |open, _| {
             for step in steps {
@@ -386,7 +386,7 @@ async fn publish_seal(
             datasets,
         )))
         .await?;
-    metrics::run_sealed(declaration.name);
+    metrics::graph::run_sealed(declaration.name);
     let published = move |row: &mut Row| {
         if let Some(s) = row.state.sealed.as_mut().filter(|s| s.by == by) {
             s.published = true;

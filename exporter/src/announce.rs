@@ -16,7 +16,11 @@ pub(crate) async fn run(bus: Bus, board: Board, stop: CancellationToken) -> Resu
     };
     bus::consume(&bus, Queue::Closing, options, stop, move |received| {
         let outcome = match received.body {
-            Body::Closing(_) => {
+            Body::Closing(closing) => {
+                if let Ok(tenant) = closing.tenant_id.parse() {
+                    runtime::trace::tenant(&tenant);
+                    board.announced(tenant);
+                }
                 board.request(false);
                 Outcome::Done
             }

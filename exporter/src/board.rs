@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub sinks: Vec<SinkState>,
     /// Nobody works any more.
     pub closed: bool,
+    /// The trace of the newest announcement of each tenant.
+    pub traces: BTreeMap<TenantId, String>,
 }
 
 /// A sink.
@@ -88,9 +90,17 @@ impl Board {
         })
     }
 
+    /// A tenant's closing was announced, in the trace in which this is called.
+    pub(crate) fn announced(&self, tenant: TenantId) {
+        if let Some(trace) = runtime::trace::current() {
+            self.change(|s| s.traces.insert(tenant, trace));
+        }
+    }
+
     /// Fresh heads, in answer to every wish up to this one.
     pub(crate) fn answer(&self, request: u64, heads: Heads) {
         self.change(|s| {
+            s.traces.retain(|tenant, _| heads.contains_key(tenant));
             for sink in &mut s.sinks {
                 for (tenant, head) in &heads {
                     let standing = sink.tenants.entry(*tenant).or_default();

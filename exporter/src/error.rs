@@ -207,6 +207,14 @@ pub enum ObjectsFault {
 }
 
 impl Error {
+    /// What is wrong with the settings of a sink.
+    pub(crate) fn settings(sink: &str, why: impl Into<String>) -> Error {
+        Error::Config {
+            what: format!("sink `{sink}`"),
+            why: why.into(),
+        }
+    }
+
     /// Whether a disk has no room, or this user's share of it is used up.
     pub fn is_full_disk(&self) -> bool {
         use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

@@ -24,6 +24,7 @@ mod record;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;
+mod shown;
 pub mod sink;
 mod states;
 mod store;

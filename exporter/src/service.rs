@@ -15,7 +15,7 @@ use crate::delivery::{Quiet, Wishes, Worker};
 use crate::desk::{Desk, Ready};
 use crate::error::Error;
 use crate::lease::Leases;
-use crate::{announce, expiry, heads};
+use crate::{announce, expiry, heads, shown};
 
 /// What the exporter uses.
 #[derive(Clone)]
@@ -105,6 +105,11 @@ impl Exporter {
             self.deps.clock.clone(),
             stop.clone(),
         ));
+        let (shown, clock, stopped) = (board.clone(), self.deps.clock.clone(), stop.clone());
+        tasks.spawn(async move {
+            shown::show(&shown, &clock, &stopped).await;
+            Ok(())
+        });
         let ready = self.desk.ready()?;
         for (number, (sink_config, Ready { sink, gate })) in
             config.sinks.iter().zip(ready).enumerate()

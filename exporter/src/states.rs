@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use proto::ids::TenantId;
 use runtime::Clock;
@@ -11,6 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+
+/// How long after its note a request may still begin.
+pub(crate) const TO_BEGIN: Duration = Duration::from_secs(20);
 
 /// The states of one sink.
 pub(crate) struct States<T> {
@@ -43,8 +47,14 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> States<T> {
     }
 
     /// Whether other exporters may be at work.
-    pub(crate) fn shared(&self) -> bool {
+    fn shared(&self) -> bool {
         self.db.is_shared()
+    }
+
+    /// Whether what somebody noted at `since` may still be under way, where an answer takes so long at most.
+    pub(crate) async fn under_way(&self, since: u64, answer: Duration) -> Result<bool, Error> {
+        let window = u64::try_from((TO_BEGIN + answer).as_micros()).unwrap_or(u64::MAX);
+        Ok(self.shared() && self.time().await? < since.saturating_add(window))
     }
 
     /// The time, in microseconds since 1970: that of the database, where it is shared.

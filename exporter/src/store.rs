@@ -85,17 +85,19 @@ impl Store {
                 .await
                 .map_err(Error::Store)?;
         rows.into_iter()
-            .map(|(tenant, as_of, mark)| {
-                let cursor = cursor::after_snapshot(Closing::from_db(as_of));
-                Ok((
-                    tenant.parse()?,
-                    Cursor {
-                        mark: Closing::from_db(mark),
-                        ..cursor
-                    },
-                ))
-            })
+            .map(|(tenant, as_of, mark)| Ok((tenant.parse()?, stored(as_of, mark))))
             .collect()
+    }
+
+    /// Where a sink stands in one ledger.
+    pub(crate) async fn cursor(&self, sink: &str, tenant: TenantId) -> Result<Cursor, Error> {
+        let mut read = self.0.read().await.map_err(Error::Store)?;
+        let sql = "SELECT as_of, mark FROM snapshot_cursor WHERE sink = ? AND tenant_id = ?";
+        let row = query(sql).bind(sink).bind(tenant.to_string());
+        let row: Option<(i64, i64)> = row.fetch_optional(&mut read).await.map_err(Error::Store)?;
+        Ok(row
+            .map(|(as_of, mark)| stored(as_of, mark))
+            .unwrap_or_default())
     }
 
     /// Moves cursors of a sink from where they stand to where they will, for several tenants at once. Returns those
@@ -127,5 +129,13 @@ impl Store {
         }
         write.commit().await.map_err(Error::Store)?;
         Ok(moved)
+    }
+}
+
+/// The cursor of a sink that is replaced as a whole.
+fn stored(as_of: i64, mark: i64) -> Cursor {
+    Cursor {
+        mark: Closing::from_db(mark),
+        ..cursor::after_snapshot(Closing::from_db(as_of))
     }
 }

@@ -55,6 +55,7 @@ impl Normalizer {
                 "this release doesn't know the dataset".into(),
             ));
         };
+        runtime::trace::tenant(&name.tenant);
         match received.body {
             Body::Page(page) => self.take_page(name, page).await?,
             // A seal speaks for its pool: the verdict goes there.
@@ -168,11 +169,11 @@ impl Normalizer {
         }
         w.commit().await.map_err(Error::db(failed))?;
         if new > 0 {
-            runtime::metrics::page_taken(name.dataset.name, gap);
+            runtime::metrics::ledger::page_taken(name.dataset.name, gap);
             for u in &row.unfamiliar {
-                runtime::metrics::unfamiliar(name.dataset.name, &u.what, &u.name, u.count);
+                runtime::metrics::ledger::unfamiliar(name.dataset.name, &u.what, &u.name, u.count);
             }
-            runtime::metrics::set_aside(name.dataset.name, row.set_aside.len() as u64);
+            runtime::metrics::ledger::set_aside(name.dataset.name, row.set_aside.len() as u64);
         }
         self.arrived(tenant, name.dataset.name);
         Ok(())

@@ -24,12 +24,13 @@ mod retention;
 mod run;
 #[cfg(feature = "server")]
 pub mod server;
+mod shown;
 mod snapshot;
 mod store;
 mod trouble;
 mod worker;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bus::Bus;
@@ -105,11 +106,11 @@ struct Inner {
     clock: Clock,
     at_rest: Option<Arc<Ring>>,
     /// Datasets (by tenant) of which a page or a seal came: a run may have become whole.
-    arrived: Mutex<BTreeSet<(i64, String)>>,
+    arrived: Mutex<BTreeMap<(i64, String), Option<String>>>,
     /// What can't be applied at present.
     troubles: Mutex<trouble::Troubles>,
     /// Closings (rows of the table) that this process has to publish.
-    unpublished: Mutex<BTreeSet<i64>>,
+    unpublished: Mutex<BTreeMap<i64, Option<String>>>,
     apply: Notify,
     publish: Notify,
 }

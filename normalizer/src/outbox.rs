@@ -1,6 +1,6 @@
 //! Publishes verdicts and closings from the closings table until the queue has confirmed them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prost::Message as _;
@@ -9,8 +9,9 @@ use proto::pages::v1::{ClosingAnnounced, RunClosed};
 use runtime::CancellationToken;
 use runtime::db::query;
 use runtime::error::Chain;
-use runtime::row;
+use runtime::{row, trace};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::Normalizer;
 use crate::error::Error;
@@ -23,6 +24,9 @@ const BATCH: i64 = 64;
 const LEFT_BEHIND: u64 = 20_000_000;
 /// What others left behind is looked for after this time.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+/// Rows that this process has to publish, and the traces that they belong to.
+type Mine = BTreeMap<i64, Option<String>>;
 
 row! {
     struct Row {
@@ -75,11 +79,11 @@ impl Normalizer {
 
     /// This process has to publish the verdict in this row.
     pub(crate) fn to_publish(&self, closing: Option<i64>) {
-        self.mine(|mine| mine.extend(closing));
+        self.mine(|mine| mine.extend(closing.map(|row| (row, trace::current()))));
         self.0.publish.notify_one();
     }
 
-    fn mine<T>(&self, work: impl FnOnce(&mut BTreeSet<i64>) -> T) -> T {
+    fn mine<T>(&self, work: impl FnOnce(&mut Mine) -> T) -> T {
         let mut mine = self.0.unpublished.lock();
         work(mine.as_mut().unwrap_or_else(|e| e.get_mut()))
     }
@@ -88,7 +92,7 @@ impl Normalizer {
         let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
         let mine = self.mine(|mine| {
             let mut taken = std::mem::take(mine);
-            if let Some(first) = taken.iter().nth(batch).copied() {
+            if let Some(first) = taken.keys().nth(batch).copied() {
                 *mine = taken.split_off(&first);
             }
             taken
@@ -100,9 +104,14 @@ impl Normalizer {
         published
     }
 
-    async fn publish_these(&self, mine: &BTreeSet<i64>, sweep: bool) -> Result<usize, Error> {
+    async fn publish_these(&self, mine: &Mine, sweep: bool) -> Result<usize, Error> {
         let rows = self.unpublished(mine, sweep).await?;
-        futures::future::try_join_all(rows.iter().map(|row| self.publish(row))).await?;
+        let publish = rows.iter().map(|row| {
+            let span = trace::step("publish", &row.tenant, "verdict");
+            trace::child_of(&span, mine.get(&row.id).and_then(Option::as_deref));
+            self.publish(row).instrument(span)
+        });
+        futures::future::try_join_all(publish).await?;
         if !rows.is_empty() {
             self.published(&rows).await?;
         }
@@ -111,7 +120,7 @@ impl Normalizer {
 
     /// What is to be published now: all of it where this process is alone, else what it closed itself and, in a sweep,
     /// what others have not published for so long that they may have ended.
-    async fn unpublished(&self, mine: &BTreeSet<i64>, sweep: bool) -> Result<Vec<Row>, Error> {
+    async fn unpublished(&self, mine: &Mine, sweep: bool) -> Result<Vec<Row>, Error> {
         let failed = "read what is to be published";
         let before = match (self.0.db.is_shared(), sweep) {
             (false, _) => u64::MAX,
@@ -127,7 +136,7 @@ impl Normalizer {
             ORDER BY c.id LIMIT ?";
         query(sql)
             .bind(before)
-            .bind(mine.iter().copied().collect::<Vec<_>>())
+            .bind(mine.keys().copied().collect::<Vec<_>>())
             .bind(BATCH)
             .fetch_all(&mut read)
             .await
@@ -158,7 +167,7 @@ impl Normalizer {
                 Ok(verdict) => {
                     let dataset = verdict.dataset.clone();
                     self.send(Body::Closed(verdict)).await?;
-                    runtime::metrics::verdict_published(&dataset);
+                    runtime::metrics::ledger::verdict_published(&dataset);
                 }
                 // It must not keep all others; the collector reads again by itself.
                 Err(_) => {
@@ -248,21 +257,16 @@ mod tests {
         let n = normalizer(dir.path()).await;
         sql(&n, TENANT).await;
         sql(&n, CLOSING).await;
-        let rows = n.unpublished(&BTreeSet::new(), true).await.unwrap();
+        let rows = n.unpublished(&Mine::new(), true).await.unwrap();
         sql(
             &n,
             "UPDATE closing SET verdict_published = 0, asked = asked + 1",
         )
         .await;
         n.published(&rows).await.unwrap();
-        let again = n.unpublished(&BTreeSet::new(), true).await.unwrap();
+        let again = n.unpublished(&Mine::new(), true).await.unwrap();
         assert_eq!(again.len(), 1);
         n.published(&again).await.unwrap();
-        assert!(
-            n.unpublished(&BTreeSet::new(), true)
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(n.unpublished(&Mine::new(), true).await.unwrap().is_empty());
     }
 }

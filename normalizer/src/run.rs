@@ -60,6 +60,11 @@ impl Normalizer {
             me.keep_house(token).await;
             Ok(())
         });
+        let (me, token) = (self.clone(), stop.clone());
+        tasks.spawn(async move {
+            me.show(token).await;
+            Ok(())
+        });
 
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {

@@ -55,6 +55,9 @@ pub struct Settings {
     /// Metrics and health.
     #[serde(default)]
     pub http: Http,
+    /// Where traces and metrics are sent to.
+    #[serde(default)]
+    pub telemetry: runtime::telemetry::Config,
     /// Operators and their roles.
     #[serde(default)]
     pub admin: Admin,
@@ -73,6 +76,7 @@ impl config::Settings for Settings {
         self.bus.resolve(base);
         self.db.resolve(base);
         self.normalizer.resolve(base);
+        self.telemetry.resolve(base);
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -121,6 +125,7 @@ impl Service for Settings {
     fn sections(&self) -> Sections<'_> {
         Sections {
             http: &self.http,
+            telemetry: &self.telemetry,
             grpc: &self.grpc,
             tls: self.tls.as_ref(),
             callers: &self.callers,
@@ -143,6 +148,9 @@ impl Service for Settings {
         let ready = Arc::clone(&queue);
         let check = move || std::future::ready(ready.ready());
         process.health.check("queue", check);
+        let ready = Arc::clone(&queue);
+        let check = move || std::future::ready(ready.consuming());
+        process.health.check("consumers", check);
         let bus = Bus::new(queue, keys);
         let normalizer = Normalizer::new(
             config,

@@ -71,6 +71,16 @@ impl Troubles {
         own >= TRIES
     }
 
+    /// Tenants of which a run can't be applied, with the newest problem of each.
+    pub fn all(&self) -> BTreeMap<i64, String> {
+        let mut trouble: Vec<_> = self.aside.iter().collect();
+        trouble.sort_by_key(|(_, t)| t.number);
+        let of = trouble
+            .into_iter()
+            .map(|((tenant, _), t)| (*tenant, t.problem.clone()));
+        of.collect()
+    }
+
     /// A try succeeded.
     pub fn succeeded(&mut self, of: &Of) {
         self.aside.remove(of);

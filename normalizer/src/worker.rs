@@ -15,7 +15,9 @@ use runtime::CancellationToken;
 use runtime::db::query;
 use runtime::error::Chain;
 use runtime::retry::{Backoff, until};
+use runtime::trace;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::error::Error;
 use crate::feed::unsigned;
@@ -38,26 +40,27 @@ pub(crate) const BACKOFF: Backoff = Backoff {
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 impl Normalizer {
-    /// Something of this dataset arrived.
+    /// Something of this dataset arrived; what is then applied belongs to the trace in which this is called.
     pub(crate) fn arrived(&self, tenant: i64, dataset: &str) {
         let mut arrived = self
             .0
             .arrived
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        arrived.insert((tenant, dataset.to_owned()));
+        let known = arrived.entry((tenant, dataset.to_owned())).or_default();
+        *known = trace::current().or_else(|| known.take());
         self.0.apply.notify_one();
     }
 
     /// The next dataset of a tenant that isn't busy.
-    fn next_arrived(&self, busy: &BTreeSet<i64>) -> Option<Of> {
+    fn next_arrived(&self, busy: &BTreeSet<i64>) -> Option<(Of, Option<String>)> {
         let mut arrived = self
             .0
             .arrived
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let next = arrived.iter().find(|of| !busy.contains(&of.0)).cloned()?;
-        arrived.take(&next)
+        let next = arrived.keys().find(|of| !busy.contains(&of.0)).cloned()?;
+        arrived.remove_entry(&next)
     }
 
     /// Works with what can't be applied at present.
@@ -150,7 +153,7 @@ impl Normalizer {
             while work.len() < most
                 && result.is_ok()
                 && !stop.is_cancelled()
-                && let Some(of) = self.next_arrived(&busy)
+                && let Some((of, cause)) = self.next_arrived(&busy)
             {
                 if self.troubles(|t| t.waits(&of, Instant::now())) {
                     continue; // it comes again when its delay is over
@@ -158,7 +161,7 @@ impl Normalizer {
                 busy.insert(of.0);
                 work.push(async move {
                     let done = loop {
-                        match self.apply_next(&of).await {
+                        match self.apply_next(&of, cause.as_deref()).await {
                             Ok(true) if !stop.is_cancelled() => {}
                             done => break done.map(drop),
                         }
@@ -180,15 +183,21 @@ impl Normalizer {
     }
 
     /// Closes the oldest run of a dataset that waits for nothing, and says whether to look for another one.
-    async fn apply_next(&self, of: &Of) -> Result<bool, Error> {
+    async fn apply_next(&self, of: &Of, cause: Option<&str>) -> Result<bool, Error> {
         let (waiting, failed) = match self.whole(of.0, &of.1).await {
             Ok(None) => {
                 self.troubles(|t| t.succeeded(of));
                 return Ok(false);
             }
             Ok(Some(waiting)) => {
-                let applied = self.apply(&of.1, &waiting).await;
-                (Some(waiting), applied.err())
+                let span = trace::step("apply", &waiting.seal.tenant_id, &of.1);
+                trace::child_of(&span, cause);
+                trace::link_to(&span, cause);
+                let applied = self.apply(&of.1, &waiting).instrument(span.clone()).await;
+                let failed = applied.err();
+                let code = failed.as_ref().map(|e| e.problem().code);
+                trace::ended(&span, code.as_deref());
+                (Some(waiting), failed)
             }
             Err(e) => (None, Some(e)),
         };
@@ -248,6 +257,7 @@ impl Normalizer {
         let applied = apply(&mut w, given, waiting, self.now()).await?;
         w.commit().await.map_err(Error::db("apply a run"))?;
         self.to_publish(applied.closing);
+        let settled = applied.settled;
         if applied.admission == Some(Admission::Apply) && [USERS, PRODUCTS].contains(&dataset) {
             self.show_unreconciled().await;
         }
@@ -259,7 +269,7 @@ impl Normalizer {
                     Admission::NeedsFull => "needs full",
                     Admission::Apply => "applied",
                 };
-                runtime::metrics::run_closed(dataset, outcome);
+                runtime::metrics::ledger::run_closed(dataset, outcome, seal.objects, settled);
                 tracing::info!(tenant = %seal.tenant_id, dataset, run = seal.run, ?admission, "a run is closed");
             }
             None => {
@@ -274,7 +284,7 @@ impl Normalizer {
         if let Ok(mut read) = self.0.db.read().await
             && let Ok(positions) = kept::unreconciled(&mut read).await
         {
-            runtime::metrics::unreconciled(positions);
+            runtime::metrics::ledger::unreconciled(positions);
         }
     }
 

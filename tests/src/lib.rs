@@ -14,6 +14,7 @@ pub mod inventory;
 pub mod killed;
 pub mod model;
 pub mod network;
+pub mod otlp;
 pub mod overheard;
 pub mod person;
 pub mod process;

@@ -265,6 +265,13 @@ impl Installation {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         ended.out
     }
+
+    /// What a command, which must succeed, prints as JSON.
+    #[track_caller]
+    pub fn json<const N: usize>(&self, arguments: [&str; N]) -> Value {
+        let arguments = arguments.into_iter().chain(["--output", "json"]);
+        serde_json::from_str(&self.works(arguments)).unwrap()
+    }
 }
 
 /// The files of an inventory, without the manifest, which tells times.

@@ -38,6 +38,7 @@ mod scheduling;
 mod security;
 mod sinks;
 mod store;
+mod telemetry;
 mod tenant_side;
 mod tenants;
 mod thirty_days;

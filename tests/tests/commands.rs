@@ -198,13 +198,6 @@ fn a_demo_that_was_killed_goes_on_in_its_directory() {
     );
 }
 
-/// What a command prints as JSON.
-#[track_caller]
-fn json<const N: usize>(home: &Installation, arguments: [&str; N]) -> Value {
-    let arguments = arguments.into_iter().chain(["--output", "json"]);
-    serde_json::from_str(&home.works(arguments)).unwrap()
-}
-
 /// An installation that asks again at once, with everything read.
 fn impatient(sim: &Simulator) -> Installation {
     let home = Installation::of(sim);
@@ -225,7 +218,7 @@ fn mass_deletion(sim: &Simulator, home: &Installation) -> String {
     sim.control("POST", "storm", r#"{"kind":"deletion","users":150}"#);
     let ended = home.run(["sync"]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
-    let runs = json(home, ["runs", "list"]);
+    let runs = home.json(["runs", "list"]);
     let run = runs.as_array().unwrap().iter().find(|r| r["held"] == 150);
     let run = run.unwrap()["run"].to_string();
     assert_eq!(users(home), 300);
@@ -247,7 +240,7 @@ fn a_mass_deletion_is_held_shown_and_released() {
     ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }
-    let shown = json(&home, ["runs", "show", &run, "--most-held", "1000"]);
+    let shown = home.json(["runs", "show", &run, "--most-held", "1000"]);
     let held = shown[0]["held"].as_array().unwrap();
     assert_eq!(held.len(), 150);
     let told = |h: &Value| {
@@ -270,7 +263,7 @@ fn a_mass_deletion_by_mistake_is_rejected_and_taken_back() {
     let run = mass_deletion(&sim, &home);
     let said = home.works(["runs", "reject", &run, "--reason", "a mistake"]);
     assert!(said.starts_with("150 held removals are dropped"), "{said}");
-    assert!(json(&home, ["runs", "show", &run])[0]["held"] == Value::Array(Vec::new()));
+    assert!(home.json(["runs", "show", &run])[0]["held"] == Value::Array(Vec::new()));
     sim.control("POST", "storm", r#"{"kind":"restoration","users":150}"#);
     home.works(["sync"]);
     let now = inventory(&home.path("inventory"));
@@ -287,7 +280,7 @@ fn a_licence_that_flips_for_a_group_is_not_held() {
     let flipped = answer["users"].as_u64().unwrap();
     assert!(flipped > 200, "more than a fifth of all: {flipped}");
     home.works(["sync"]);
-    let runs = json(&home, ["runs", "list"]);
+    let runs = home.json(["runs", "list"]);
     let of_users = runs.as_array().unwrap().iter();
     let changed = of_users
         .filter(|r| r["dataset"] == "users")
@@ -336,15 +329,12 @@ async fn set_aside(home: &Installation, source: &str) {
 async fn what_was_set_aside_is_listed_shown_and_read_again() {
     let sim = Simulator::start(50, 14);
     let home = impatient(&sim);
-    assert_eq!(json(&home, ["setaside", "list"]), Value::Array(Vec::new()));
+    assert_eq!(home.json(["setaside", "list"]), Value::Array(Vec::new()));
     set_aside(&home, r#"{"id":"U1","displayName":"Ann\u001b[2J"}"#).await;
-    let listed = json(
-        &home,
-        ["setaside", "list", "--dataset", "users", "--key", "U1"],
-    );
+    let listed = home.json(["setaside", "list", "--dataset", "users", "--key", "U1"]);
     assert_eq!(listed[0]["reason"], "not as documented (line 1, column 9)");
     assert_eq!(
-        json(&home, ["setaside", "list", "--dataset", "groups"]),
+        home.json(["setaside", "list", "--dataset", "groups"]),
         Value::Array(Vec::new())
     );
     let number = listed[0]["id"].to_string();
@@ -356,7 +346,7 @@ async fn what_was_set_aside_is_listed_shown_and_read_again() {
     assert!(!shown.contains('\u{1b}'));
 
     let runs = |home: &Installation| {
-        let runs = json(home, ["runs", "list"]);
+        let runs = home.json(["runs", "list"]);
         let all = runs.as_array().unwrap().clone();
         all.into_iter()
             .filter(|r| r["dataset"] == "users" && r["mode"] == "full")
@@ -378,7 +368,7 @@ async fn what_was_set_aside_is_listed_shown_and_read_again() {
     home.works(["sync"]);
     assert_eq!(runs(&home), before + 1);
     // The full reading takes the place of what was set aside before.
-    assert_eq!(json(&home, ["setaside", "list"]), Value::Array(Vec::new()));
+    assert_eq!(home.json(["setaside", "list"]), Value::Array(Vec::new()));
     let missing = home.run(["setaside", "show", &number]);
     assert_eq!(missing.code, Some(1), "{missing:?}");
     assert!(missing.err.contains("no set-aside object"), "{missing:?}");

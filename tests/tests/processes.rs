@@ -348,8 +348,8 @@ async fn the_token_broker_answers_collectors_and_notes_whom_it_refused_and_why()
     let metrics = get(&page, "/metrics");
     for series in [
         "leastwise_tls_handshake_failures_total{error_type=\"certificate\"",
-        "rpc_server_calls_total{",
-        "rpc_grpc_status_code=\"PermissionDenied\"",
+        "rpc_server_call_duration_seconds_count{",
+        "rpc_response_status_code=\"PERMISSION_DENIED\"",
     ] {
         assert!(metrics.contains(series), "{series} is missing in {metrics}");
     }
@@ -376,7 +376,7 @@ fn broker_of(sim: &Simulator) -> Installation {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_brokers_page_shows_what_it_does_and_names_nobody() {
+async fn the_token_brokers_page_shows_what_it_does() {
     let sim = Simulator::start(5, 1);
     let it = broker_of(&sim);
     let (running, page, log) = start(&it);
@@ -426,10 +426,15 @@ async fn the_token_brokers_page_shows_what_it_does_and_names_nobody() {
         "leastwise_events_total{",
         "type=\"leastwise.drift.permissions\"",
         "type=\"leastwise.excess.refused\"",
+        // Who needs somebody, and why.
+        &format!(
+            "leastwise_token_failing{{code=\"LW-2030\",dataset=\"users\",tenant=\"{}\"",
+            sim.text("id")
+        ),
+        "leastwise_credential_left_days{",
     ] {
         assert!(metrics.contains(series), "{series} is missing in {metrics}");
     }
-    assert!(!metrics.contains(sim.text("id")), "{metrics}");
     // What it could not deliver is told at its end, which comes within the grace.
     running.signal("TERM");
     for what in ["leastwise.drift.permissions", "leastwise.excess.refused"] {

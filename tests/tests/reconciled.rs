@@ -18,11 +18,6 @@ fn installed(sim: &Simulator) -> Installation {
     home
 }
 
-fn json<const N: usize>(home: &Installation, arguments: [&str; N]) -> Value {
-    let arguments = arguments.into_iter().chain(["--output", "json"]);
-    serde_json::from_str(&home.works(arguments)).unwrap()
-}
-
 /// Ids of the users that really hold the product.
 fn holders(sim: &Simulator) -> BTreeSet<String> {
     let users = sim.control("GET", "truth/0/users", "");
@@ -39,10 +34,10 @@ fn holders(sim: &Simulator) -> BTreeSet<String> {
 
 /// The position of the product, and what explains its residual.
 fn position(home: &Installation) -> (Value, Value) {
-    let positions = json(home, ["position"]);
+    let positions = home.json(["position"]);
     let mut all = positions.as_array().unwrap().iter();
     let position = all.find(|p| p["skuId"] == E3).unwrap().clone();
-    let why = json(home, ["why", "position", "spe_e3", "--most-objects", "999"]);
+    let why = home.json(["why", "position", "spe_e3", "--most-objects", "999"]);
     (position, why[0]["reconciliation"].clone())
 }
 
@@ -56,7 +51,7 @@ fn reasons(why: &Value) -> Vec<(&str, i64)> {
 fn what_is_planted_is_what_is_printed() {
     let sim = Simulator::start(300, 21);
     let home = installed(&sim);
-    let positions = json(&home, ["position"]);
+    let positions = home.json(["position"]);
     for position in positions.as_array().unwrap() {
         assert_eq!(position["unexplained"], 0, "{position}");
         assert_eq!(position["reconciled"], true, "{position}");

@@ -16,11 +16,14 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use servers::Validity;
 use tests::dev::{Args, Installation, Replica, TRUST};
+use tests::otlp::Receiver;
 use tests::process::{Ended, Running, program};
+
+use crate::telemetry;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn start() -> Installation {
+fn start(otlp: &Receiver) -> Installation {
     // Builds all programs, if need be.
     program("collector");
     let args = Args {
@@ -29,6 +32,7 @@ fn start() -> Installation {
         users: 60,
         seed: 5,
         unscheduled: true,
+        otlp: Some(otlp.endpoint.clone()),
         log: None,
     };
     Installation::start(&args).unwrap()
@@ -63,8 +67,12 @@ fn shows(replica: &Replica, what: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_is_known_and_may_do_no_more_than_needed() {
-    let it = start();
+    let otlp = Receiver::start().await.unwrap();
+    let it = start(&otlp);
     works(&it, &["sync"]);
+    telemetry::a_page_and_its_record_can_be_followed(&otlp).await;
+    telemetry::nothing_is_told_that_is_not_listed(&otlp.seen());
+    telemetry::what_was_read_is_accounted_for(&it);
     let status = works(&it, &["status"]);
     assert!(status.contains("60 user"), "{status}");
     let positions: Value =
@@ -100,12 +108,16 @@ fn services_talk_by_mutual_tls(it: &Installation) {
     ] {
         shows(
             it.of(service),
-            &["rpc_server_calls_total{", calls, "status_code=\"Ok\""],
+            &[
+                "rpc_server_call_duration_seconds_count{",
+                calls,
+                "status_code=\"OK\"",
+            ],
         );
     }
     for series in [
         "leastwise_graph_requests_total{",
-        "leastwise_graph_bytes_total{",
+        "leastwise_graph_received_bytes_total{",
         "leastwise_graph_units_total{",
         "leastwise_pages_published_total{",
         "leastwise_objects_published_total{",
@@ -114,7 +126,7 @@ fn services_talk_by_mutual_tls(it: &Installation) {
     }
     for series in [
         "leastwise_graph_wait_duration_seconds_count{",
-        "leastwise_graph_budget_used_count{",
+        "leastwise_graph_budget_used_ratio_count{",
     ] {
         shows(it.of("collector"), &[series, "bucket=\"identity\""]);
     }
@@ -323,7 +335,12 @@ async fn a_new_certificate_is_shown_while_a_reading_goes_on(it: &Installation) {
     let mut sync = Running::start(&mut leastwise(it, "leastwise.toml", &["sync"]));
     shows(
         collector,
-        &["rpc_server_calls_total{", "MakeDue", "\"Ok\"", "} 2"],
+        &[
+            "rpc_server_call_duration_seconds_count{",
+            "MakeDue",
+            "\"OK\"",
+            "} 2",
+        ],
     );
     let uri = format!("{TRUST}/collector");
     // The authority's files are the services' own: replaced in place, as a renewal does.

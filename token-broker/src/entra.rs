@@ -12,12 +12,14 @@ use http::{HeaderMap, Response};
 use runtime::Clock;
 use runtime::http::{BoxError, Client};
 use runtime::metrics::token as metrics;
+use runtime::trace;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::ServiceExt;
+use tracing::Instrument as _;
 use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
@@ -229,7 +231,15 @@ impl Entra {
         };
         let _turn = limit.acquire().await;
         let began = Instant::now();
-        let answer = self.http.clone().oneshot(request).await;
+        let span = trace::called(request.method(), request.uri().host());
+        let answer = self.http.clone().oneshot(request);
+        let answer = answer.instrument(span.clone()).await;
+        trace::answered(
+            &span,
+            answer.as_ref().ok().map(|a| (a.status(), a.version())),
+            "",
+            None,
+        );
         let took = began.elapsed();
         let status = answer.as_ref().map_or(0, |a| a.status().as_u16());
         let outcome = match answer {

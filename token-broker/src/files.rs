@@ -40,7 +40,7 @@ impl Fresh {
 /// A file that one user at a time replaces.
 pub(crate) enum Held {
     Fresh(Arc<Fresh>, String),
-    Stored(crate::store::Held),
+    Stored(Box<crate::store::Held>),
 }
 
 impl Held {
@@ -110,7 +110,7 @@ impl Files {
             return Ok(Held::Fresh(Arc::clone(&self.fresh), name.to_owned()));
         }
         match &self.sealed {
-            Some(sealed) => Ok(Held::Stored(sealed.hold(name).await?)),
+            Some(sealed) => Ok(Held::Stored(Box::new(sealed.hold(name).await?))),
             None => Err(std::io::Error::other(
                 "what changes with each use is kept in the store: leastwise tenants add",
             )),

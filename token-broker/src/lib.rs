@@ -14,6 +14,7 @@ mod entra;
 mod error;
 pub mod event;
 mod excess;
+mod failing;
 mod files;
 mod issue;
 mod jwt;

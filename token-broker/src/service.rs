@@ -23,6 +23,7 @@ use crate::config::{Config, Population, TenantConfig};
 use crate::entra::Entra;
 use crate::error::Error;
 use crate::event::Events;
+use crate::failing::Failing;
 use crate::issue::Issuer;
 use crate::policy::Policy;
 use crate::registry::{App, Registry, Tenant};
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) store: Option<Store>,
     pub(crate) usage: Usage,
+    failing: Failing,
 }
 
 impl Broker {
@@ -96,6 +98,7 @@ impl Broker {
             issuer,
             store,
             usage: Usage::default(),
+            failing: Failing::default(),
             policy,
             clock,
             registry,
@@ -257,6 +260,7 @@ impl TokenService for Broker {
             claims: Some(request.claims).filter(|c| !c.is_empty()),
         };
         let id = tenant.config.id;
+        runtime::trace::tenant(&id);
         let issued = self.issue(caller.as_ref(), &tenant, &request.dataset, &rejected);
         match issued.await {
             Ok((app, token, use_for)) => {
@@ -274,6 +278,9 @@ impl TokenService for Broker {
                 })
                 .await?;
                 runtime::metrics::token::requested("issued");
+                self.0
+                    .failing
+                    .note(id, &request.dataset, None, self.0.clock.micros());
                 runtime::metrics::token::handed_out(token.left(self.0.clock.micros()));
                 Ok(Response::new(GetTokenResponse {
                     access_token: token.secret.expose_secret().to_owned(),
@@ -286,7 +293,11 @@ impl TokenService for Broker {
                     pushback::set(&mut status, wait);
                 }
                 self.0.events.denied(caller.as_ref(), id, &e);
-                runtime::metrics::token::requested(&e.problem().code);
+                let code = e.problem().code;
+                runtime::metrics::token::requested(&code);
+                self.0
+                    .failing
+                    .note(id, &request.dataset, Some(&code), self.0.clock.micros());
                 tracing::warn!(tenant = %id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
                 self.note(denied(&status, &e.problem().code)).await?;
                 Err(status)

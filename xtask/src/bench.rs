@@ -9,6 +9,7 @@ mod exporter;
 mod faults;
 mod figures;
 mod normalizer;
+mod operation;
 mod sim;
 mod told;
 
@@ -49,7 +50,7 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 12] = [
+const BENCHES: [(&str, Bench, Json); 13] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
@@ -60,6 +61,7 @@ const BENCHES: [(&str, Bench, Json); 12] = [
     ("incremental", collector::incremental, Json::Alone),
     ("memory", collector::memory, Json::Alone),
     ("normalizer", normalizer::run, Json::Alone),
+    ("operation", operation::run, Json::Alone),
     ("sim", sim::run, Json::Below),
     ("throttle", collector::throttle, Json::Alone),
 ];

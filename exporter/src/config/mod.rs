@@ -110,10 +110,7 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         let (mut names, mut places) = (BTreeSet::new(), BTreeSet::new());
         for sink in &self.sinks {
-            let wrong = |why: &'static str| Error::Config {
-                what: format!("sink `{}`", sink.name()),
-                why: why.to_owned(),
-            };
+            let wrong = |why: &str| Error::settings(sink.name(), why);
             if sink.name().is_empty() {
                 return Err(wrong("its name is empty"));
             }

@@ -83,10 +83,7 @@ impl Selection {
     /// # Errors
     /// `LW-6001` where a kind or field is unknown, or two fields are called the same.
     pub fn check(&self, sink: &str) -> Result<(), Error> {
-        let wrong = |why: String| Error::Config {
-            what: format!("sink `{sink}`"),
-            why,
-        };
+        let wrong = |why: String| Error::settings(sink, why);
         let named = self.kinds.iter().flatten();
         for kind in named.chain(self.fields.keys()).chain(self.names.keys()) {
             if !kinds().any(|k| k == kind) {

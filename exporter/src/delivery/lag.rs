@@ -24,10 +24,7 @@ pub(crate) async fn stands(
     match sink {
         Sink::Changes(_) => store.change_cursor(&Place::new(name, tenant)).await,
         Sink::Rows(sink) => sink.cursor(tenant).await,
-        Sink::Snapshots(_) => {
-            let mut all = store.cursors(name).await?;
-            Ok(all.remove(&tenant).unwrap_or_default())
-        }
+        Sink::Snapshots(_) => store.cursor(name, tenant).await,
     }
 }
 

@@ -20,8 +20,9 @@ use proto::ids::{Closing, TenantId};
 use runtime::error::{Chain, Problem};
 use runtime::metrics::sinks as metrics;
 use runtime::retry::{Backoff, until};
-use runtime::{CancellationToken, Clock};
+use runtime::{CancellationToken, Clock, trace};
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::board::{Board, Standing};
 use crate::config::SinkConfig;
@@ -270,6 +271,11 @@ impl Worker {
         }
     }
 
+    /// A span around what is brought of a tenant, linked to what announced it.
+    fn delivering(&self, tenant: TenantId) -> Span {
+        delivering(&self.board, self.config.name(), tenant)
+    }
+
     /// Another exporter is at it.
     fn elsewhere(&mut self, tenant: TenantId) {
         let failures = self.tries.get(&tenant).map_or(0, |t| t.failures);
@@ -281,7 +287,7 @@ impl Worker {
 
     /// Records reached the sink.
     fn wrote(&self, tenant: TenantId, records: u64) {
-        runtime::metrics::records_delivered(self.config.kind(), records);
+        runtime::metrics::sinks::delivered(self.config.kind(), records);
         self.board
             .note(self.number, tenant, |s| s.written += records);
     }
@@ -317,6 +323,16 @@ impl Worker {
             tracing::warn!(sink, error = chain, "a sink fails; it is tried again");
         }
     }
+}
+
+/// A span around what is brought of a tenant into a sink, linked to what announced it: several announcements may be
+/// answered by one delivery, and one by several.
+pub(crate) fn delivering(board: &Board, sink: &str, tenant: TenantId) -> Span {
+    let span = trace::step("deliver", &tenant, sink);
+    span.record("leastwise.sink", sink);
+    let cause = board.read(|s| s.traces.get(&tenant).cloned());
+    trace::link_to(&span, cause.as_deref());
+    span
 }
 
 /// A fraction that differs between tenants and moments, so that they don't come back all at once.

@@ -2,6 +2,7 @@
 
 use proto::ids::TenantId;
 use runtime::CancellationToken;
+use tracing::Instrument as _;
 
 use super::Worker;
 use crate::cursor::{Cursor, Taking, advanced, after_snapshot, marked, take};
@@ -46,7 +47,8 @@ impl Worker {
             return Ok(());
         }
         let (leases, name) = (self.leases.clone(), self.config.name().to_owned());
-        let bring = self.bring(sink, tenant, head);
+        let span = self.delivering(tenant);
+        let bring = self.bring(sink, tenant, head).instrument(span);
         match leases
             .during(&name, &tenant.to_string(), stop, bring)
             .await?

@@ -7,6 +7,7 @@ use proto::ids::{Closing, TenantId};
 use proto::kind::RecordKind;
 use runtime::CancellationToken;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::Worker;
 use super::need::{Need, need};
@@ -132,6 +133,22 @@ impl Worker {
             true => Need::Snapshot,
             false => need(&head, cursor, shows, self.checked.get(&tenant).copied()),
         };
+        if need == Need::Nothing {
+            return Ok(None);
+        }
+        let span = self.delivering(tenant);
+        let needed = (head, cursor, need);
+        self.spool_needed(sink, tenant, needed)
+            .instrument(span)
+            .await
+    }
+
+    async fn spool_needed(
+        &mut self,
+        sink: &dyn SnapshotSink,
+        tenant: TenantId,
+        (head, cursor, need): (Head, &Cursor, Need),
+    ) -> Result<Option<Closing>, Error> {
         let changes = match need {
             Need::Nothing => return Ok(None),
             Need::Snapshot => Changes::Unknown,

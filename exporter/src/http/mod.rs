@@ -11,9 +11,11 @@ use http::{HeaderMap, Request, StatusCode};
 use runtime::Clock;
 use runtime::error::Chain;
 use runtime::http::{BoxError, Client, Forbidden};
+use runtime::trace;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
+use tracing::Instrument as _;
 
 use crate::error::Error;
 use crate::sink::Refusal;
@@ -44,9 +46,14 @@ impl Answer {
     /// What it says, as JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         // Without the error: it may quote what came.
-        serde_json::from_slice(&self.body).map_err(|_| Refusal::Transient {
-            why: "its answer is not what its interface promises".to_owned(),
-        })
+        serde_json::from_slice(&self.body).map_err(|_| unpromised())
+    }
+}
+
+/// An answer that is not what the system documents.
+pub(crate) fn unpromised() -> Refusal {
+    Refusal::Transient {
+        why: "its answer is not the JSON that its documentation promises".to_owned(),
     }
 }
 
@@ -78,7 +85,15 @@ impl Http {
         if begun >= until {
             return Err(Refusal::Late);
         }
-        let answer = self.client.clone().oneshot(request).await;
+        let span = trace::called(&method, uri.host());
+        let answer = self.client.clone().oneshot(request);
+        let answer = answer.instrument(span.clone()).await;
+        trace::answered(
+            &span,
+            answer.as_ref().ok().map(|a| (a.status(), a.version())),
+            "",
+            None,
+        );
         let took = begun.elapsed();
         let (host, path) = (uri.host(), uri.path());
         let answer = answer.map_err(|e| {

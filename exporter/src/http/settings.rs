@@ -75,12 +75,7 @@ impl Http {
 /// # Errors
 /// `LW-6001` when it is not https, names no host, or holds a password.
 pub fn address(sink: &str, key: &str, url: &Url) -> Result<(), Error> {
-    let wrong = |why: &str| {
-        Err(Error::Config {
-            what: format!("sink `{sink}`"),
-            why: format!("{key} {why}"),
-        })
-    };
+    let wrong = |why: &str| Err(Error::settings(sink, format!("{key} {why}")));
     let here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

@@ -43,10 +43,8 @@ impl Guard {
         if self.percent <= 100 {
             return Ok(());
         }
-        Err(Error::Config {
-            what: format!("sink `{sink}`"),
-            why: "`guard.percent` is a share, from 0 to 100".to_owned(),
-        })
+        let why = "`guard.percent` is a share, from 0 to 100";
+        Err(Error::settings(sink, why))
     }
 
     /// Whether a kind may go from so many records to so many.

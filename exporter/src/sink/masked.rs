@@ -1,5 +1,7 @@
 //! What a remote system says about a record, without the record's content. Pure.
 
+use super::people;
+
 /// Shorter texts are parts of ordinary words: only where they stand alone are they what is meant.
 const SHORTEST: usize = 4;
 
@@ -52,12 +54,7 @@ fn beginning(value: &str) -> &str {
 
 /// As much of a text as fits, in characters; what controls something is left out, and blanks around it.
 pub(super) fn cut(text: &str, longest: usize) -> String {
-    let text: String = text
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(longest)
-        .collect();
-    text.trim().to_owned()
+    people::cut(text, longest).trim().to_owned()
 }
 
 #[cfg(test)]

@@ -143,12 +143,7 @@ impl Settings for Webhook {
     }
 
     fn check(&self, sink: &str) -> Result<(), Error> {
-        let wrong = |why: &str| {
-            Err(Error::Config {
-                what: format!("sink `{sink}`"),
-                why: why.to_owned(),
-            })
-        };
+        let wrong = |why: &str| Err(Error::settings(sink, why));
         way::address(sink, "url", &self.url)?;
         for file in [Some(&self.secret_file), self.old_secret_file.as_ref()] {
             let Some(file) = file else { continue };

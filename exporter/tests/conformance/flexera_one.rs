@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use exporter::SinkConfig;
 use serde_json::json;
-use sink_sim::{Credentials, Fault, FlexeraOne as Organization, Rule, Sim};
+use sink_sim::{Credentials, FlexeraOne as Organization, Rule, Sim};
 
-use super::subject::{Subject, Trouble};
+use super::subject::{Subject, Trouble, asked};
 use super::support::{A, B, Rig, receiver};
 
 const APPS: [(&str, &str); 2] = [("a", "a1"), ("b", "b2")];
@@ -66,17 +66,8 @@ impl Subject for FlexeraOne {
 
     fn strike(&self, trouble: Trouble) -> bool {
         self.sim.forget_received();
-        let fault = match trouble {
-            Trouble::HangsBefore => Fault::Hang,
-            Trouble::HangsAfter => Fault::HangAfter,
-            Trouble::Slow => Fault::Slow(Duration::from_millis(50)),
-            Trouble::Down => Fault::Cut,
-            Trouble::Full => Fault::Status {
-                status: 507,
-                retry_after: None,
-            },
-            Trouble::Expired => Fault::Unauthorized,
-            Trouble::Rejects => return false,
+        let Some(fault) = trouble.fault(Duration::from_millis(50)) else {
+            return false;
         };
         let rule = match trouble {
             // The request that counts.
@@ -90,12 +81,10 @@ impl Subject for FlexeraOne {
     }
 
     async fn struck(&self) {
-        let making = |r: &sink_sim::Received| {
+        asked(&self.sim, |r| {
             r.request.method == http::Method::POST && r.request.path.ends_with("/import-jobs")
-        };
-        while !self.sim.received().iter().any(making) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        })
+        .await;
     }
 
     fn heal(&self) {

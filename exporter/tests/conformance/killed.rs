@@ -79,16 +79,20 @@ async fn rig(subject: &dyn Subject) -> (Rig, Order) {
     (rig, order)
 }
 
+/// How long an exporter takes that nobody strikes.
+async fn undisturbed(order: &Order) -> Duration {
+    let mut process = Process::start(order).await;
+    let begun = Instant::now();
+    process.done().await;
+    begun.elapsed()
+}
+
 async fn killed(subject: &dyn Subject, strikes: u32) -> (usize, usize) {
     let (rig, order) = rig(subject).await;
     let (_, _serving) = serve(&rig);
     let (mut random, mut truth) = (fastrand::Rng::with_seed(7), Truth::default());
     truth.change(&rig, &mut random, 0);
-    let mut process = Process::start(&order).await;
-    let begun = Instant::now();
-    process.done().await;
-    let mut longest = begun.elapsed();
-    drop(process);
+    let mut longest = undisturbed(&order).await;
     let mut struck = 0;
     while struck < strikes {
         truth.change(&rig, &mut random, struck);
@@ -112,11 +116,7 @@ async fn stopped(subject: &dyn Subject, strikes: u32) -> (usize, usize) {
     order.config.poll = Duration::from_secs(1);
     let (mut random, mut truth) = (fastrand::Rng::with_seed(7), Truth::default());
     truth.change(&rig, &mut random, 0);
-    let mut process = Process::start(&order).await;
-    let begun = Instant::now();
-    process.done().await;
-    let longest = begun.elapsed();
-    drop(process);
+    let longest = undisturbed(&order).await;
     for round in 0..strikes {
         truth.change(&rig, &mut random, round);
         let mut first = Process::start(&order).await;
@@ -135,19 +135,27 @@ async fn stopped(subject: &dyn Subject, strikes: u32) -> (usize, usize) {
     difference(subject, &rig, &truth).await
 }
 
+/// What is done to an exporter.
+#[derive(Clone, Copy, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Strike {
+    Killed,
+    Stopped,
+}
+
 /// Has every sink struck, and tells what was lost and what stands there twice. A few at a time: most of it is waiting.
 #[allow(
     clippy::print_stdout,
     reason = "the figures are what the command shows"
 )]
-async fn each(how: &str, strikes: u32) {
+async fn each(how: Strike, strikes: u32) {
     let count = subjects(std::path::Path::new("")).len();
     let struck = stream::iter(0..count).map(|n| async move {
         let dir = tempfile::tempdir().unwrap();
         let subject = subjects(dir.path()).remove(n);
         let (lost, twice) = match how {
-            "killed" => killed(subject.as_ref(), strikes).await,
-            _ => stopped(subject.as_ref(), strikes).await,
+            Strike::Killed => killed(subject.as_ref(), strikes).await,
+            Strike::Stopped => stopped(subject.as_ref(), strikes).await,
         };
         let sink = subject.name();
         let figures = serde_json::json!({
@@ -166,10 +174,10 @@ async fn each(how: &str, strikes: u32) {
 
 #[tokio::test]
 async fn an_exporter_that_is_killed_loses_nothing() {
-    each("killed", strikes(3)).await;
+    each(Strike::Killed, strikes(3)).await;
 }
 
 #[tokio::test]
 async fn an_exporter_that_comes_back_after_another_took_over_brings_nothing_old() {
-    each("stopped", strikes(1).div_ceil(20)).await;
+    each(Strike::Stopped, strikes(1).div_ceil(20)).await;
 }

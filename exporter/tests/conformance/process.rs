@@ -71,7 +71,7 @@ impl Process {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                concat!("conformance::", "process::an_exporter"),
+                "conformance::process::an_exporter",
                 "--nocapture",
             ])
             .env(ORDER, serde_json::to_string(order).unwrap())

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use exporter::SinkConfig;
-use sink_sim::{Fault, Rule, ServiceNow as Played, Sim};
+use sink_sim::{Rule, ServiceNow as Played, Sim};
 
-use super::subject::{Subject, Trouble};
+use super::subject::{Subject, Trouble, asked};
 use super::support::{A, Rig, receiver, servicenow};
 
 pub struct ServiceNow {
@@ -46,30 +46,17 @@ impl Subject for ServiceNow {
 
     fn strike(&self, trouble: Trouble) -> bool {
         self.sim.forget_received();
-        let fault = match trouble {
-            Trouble::HangsBefore => Fault::Hang,
-            Trouble::HangsAfter => Fault::HangAfter,
-            Trouble::Slow => Fault::Slow(Duration::from_millis(50)),
-            Trouble::Down => Fault::Cut,
-            Trouble::Full => Fault::Status {
-                status: 507,
-                retry_after: None,
-            },
-            Trouble::Expired => Fault::Unauthorized,
-            Trouble::Rejects => {
-                let key = format!("{A}|user|bad");
-                self.sim.change(|now| now.fail(&key, "a business rule"));
-                return true;
-            }
+        let Some(fault) = trouble.fault(Duration::from_millis(50)) else {
+            let key = format!("{A}|user|bad");
+            self.sim.change(|now| now.fail(&key, "a business rule"));
+            return true;
         };
         self.sim.inject(Rule::always(fault));
         true
     }
 
     async fn struck(&self) {
-        while self.sim.received().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        asked(&self.sim, |_| true).await;
     }
 
     fn heal(&self) {

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use exporter::SinkConfig;
 use http::Method;
 use serde_json::json;
-use sink_sim::{Clock, Fault, Reply, Request, Rule, Sim, Vendor};
+use sink_sim::{Clock, Reply, Request, Rule, Sim, Vendor};
 
-use super::subject::{Subject, Trouble};
+use super::subject::{Subject, Trouble, asked};
 use super::support::{Rig, receiver, snipe_it};
 
 /// A system that may refuse a user.
@@ -72,35 +72,21 @@ impl Subject for SnipeIt {
 
     fn strike(&self, trouble: Trouble) -> bool {
         self.sim.forget_received();
-        let always = Rule::always;
+        let Some(fault) = trouble.fault(Duration::from_millis(20)) else {
+            self.sim.change(|now| now.refuses = true);
+            return true;
+        };
         let rule = match trouble {
             // The first change, not what is read before it.
-            Trouble::HangsBefore => always(Fault::Hang).method("PATCH"),
-            Trouble::HangsAfter => always(Fault::HangAfter).method("PATCH"),
-            Trouble::Slow => always(Fault::Slow(Duration::from_millis(20))),
-            Trouble::Down => always(Fault::Cut),
-            Trouble::Full => always(Fault::Status {
-                status: 507,
-                retry_after: None,
-            }),
-            Trouble::Expired => always(Fault::Unauthorized),
-            Trouble::Rejects => {
-                self.sim.change(|now| now.refuses = true);
-                return true;
-            }
+            Trouble::HangsBefore | Trouble::HangsAfter => Rule::always(fault).method("PATCH"),
+            _ => Rule::always(fault),
         };
         self.sim.inject(rule);
         true
     }
 
     async fn struck(&self) {
-        let met = || {
-            let received = self.sim.received();
-            received.iter().any(|r| r.request.method == Method::PATCH)
-        };
-        while !met() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        asked(&self.sim, |r| r.request.method == Method::PATCH).await;
     }
 
     fn heal(&self) {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use exporter::SinkConfig;
 use serde_json::json;
-use sink_sim::{Credentials, Fault, Rule, Sim, SnowAtlas as Region};
+use sink_sim::{Credentials, Rule, Sim, SnowAtlas as Region};
 
-use super::subject::{Subject, Trouble};
+use super::subject::{Subject, Trouble, asked};
 use super::support::{Rig, receiver};
 
 pub struct SnowAtlas {
@@ -90,18 +90,9 @@ impl Subject for SnowAtlas {
 
     fn strike(&self, trouble: Trouble) -> bool {
         self.sim.forget_received();
-        let fault = match trouble {
-            Trouble::HangsBefore => Fault::Hang,
-            Trouble::HangsAfter => Fault::HangAfter,
-            Trouble::Slow => Fault::Slow(Duration::from_millis(20)),
-            Trouble::Down => Fault::Cut,
-            Trouble::Full => Fault::Status {
-                status: 507,
-                retry_after: None,
-            },
-            Trouble::Expired => Fault::Unauthorized,
+        let Some(fault) = trouble.fault(Duration::from_millis(20)) else {
             // There is no account of that name.
-            Trouble::Rejects => return true,
+            return true;
         };
         let rule = match trouble {
             Trouble::HangsBefore | Trouble::HangsAfter => Rule::always(fault).method("PUT"),
@@ -112,10 +103,7 @@ impl Subject for SnowAtlas {
     }
 
     async fn struck(&self) {
-        let changing = |r: &sink_sim::Received| r.request.method == http::Method::PUT;
-        while !self.sim.received().iter().any(changing) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        asked(&self.sim, |r| r.request.method == http::Method::PUT).await;
     }
 
     fn heal(&self) {

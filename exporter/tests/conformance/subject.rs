@@ -1,7 +1,10 @@
 //! What a sink has to offer to be tried.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use exporter::SinkConfig;
+use sink_sim::{Fault, Received, Sim, Vendor};
 
 use super::support::Rig;
 
@@ -22,6 +25,31 @@ pub enum Trouble {
     Full,
     /// The credentials are no longer good.
     Expired,
+}
+
+impl Trouble {
+    /// What a played vendor does then; none where it is a matter of its rules.
+    pub fn fault(self, slow: Duration) -> Option<Fault> {
+        Some(match self {
+            Trouble::HangsBefore => Fault::Hang,
+            Trouble::HangsAfter => Fault::HangAfter,
+            Trouble::Slow => Fault::Slow(slow),
+            Trouble::Down => Fault::Cut,
+            Trouble::Full => Fault::Status {
+                status: 507,
+                retry_after: None,
+            },
+            Trouble::Expired => Fault::Unauthorized,
+            Trouble::Rejects => return None,
+        })
+    }
+}
+
+/// Returns when a played vendor has been asked for this.
+pub async fn asked<V: Vendor>(sim: &Sim<V>, this: impl Fn(&Received) -> bool) {
+    while !sim.received().iter().any(&this) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// A sink that is tried.

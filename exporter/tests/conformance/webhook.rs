@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use exporter::SinkConfig;
 use serde_json::Value;
-use sink_sim::{Clock, Fault, Reply, Request, Rule, Sim, Vendor};
+use sink_sim::{Clock, Reply, Request, Rule, Sim, Vendor};
 
-use super::subject::{Subject, Trouble};
+use super::subject::{Subject, Trouble, asked};
 use super::support::{Rig, receiver};
 
 /// A receiver that may refuse a record.
@@ -116,29 +116,16 @@ impl Subject for Webhook {
 
     fn strike(&self, trouble: Trouble) -> bool {
         self.sim.forget_received();
-        let fault = match trouble {
-            Trouble::HangsBefore => Fault::Hang,
-            Trouble::HangsAfter => Fault::HangAfter,
-            Trouble::Slow => Fault::Slow(Duration::from_millis(50)),
-            Trouble::Down => Fault::Cut,
-            Trouble::Full => Fault::Status {
-                status: 507,
-                retry_after: None,
-            },
-            Trouble::Expired => Fault::Unauthorized,
-            Trouble::Rejects => {
-                self.sim.change(|r| r.refuses = true);
-                return true;
-            }
+        let Some(fault) = trouble.fault(Duration::from_millis(50)) else {
+            self.sim.change(|r| r.refuses = true);
+            return true;
         };
         self.sim.inject(Rule::always(fault));
         true
     }
 
     async fn struck(&self) {
-        while self.sim.received().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        asked(&self.sim, |_| true).await;
     }
 
     fn heal(&self) {

@@ -4,6 +4,7 @@
 pub mod ledger;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod prism;
 pub mod servicenow;
 pub mod snipe_it;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use proto::ids::Pool;
 use proto::message::{Body, Label, Queue};
 use runtime::{CancellationToken, Problem, metrics, trace};
-use tracing::Instrument as _;
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::Bus;
 use crate::backend::{Delivery, Settle};
@@ -71,11 +72,11 @@ where
             let work = match called {
                 Ok(call) => call.await.inspect(|outcome| {
                     if let Outcome::Reject(_) = outcome {
-                        metrics::message_refused(&queue, "rejected");
+                        metrics::messages::refused(&queue, "rejected");
                     }
                 }),
                 Err(refused) => {
-                    metrics::message_refused(&queue, refused.reason());
+                    metrics::messages::refused(&queue, refused.reason());
                     let (code, reason) = ("LW-2050", refused.to_string());
                     tracing::error!(
                         code,
@@ -88,9 +89,23 @@ where
             };
             work.map(Settle::from)
         };
-        work.instrument(span)
+        told(from.to_string(), span, work)
     };
     drive(&bus.backend, &queue, options, &stop, work).await
+}
+
+/// Counts a message that is worked on, and says how that ended.
+pub(crate) async fn told<T, E>(
+    queue: String,
+    span: Span,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let began = Instant::now();
+    let done = work.instrument(span.clone()).await;
+    let failed = done.is_err().then_some("again");
+    trace::ended(&span, failed);
+    metrics::messages::processed(&queue, began.elapsed(), failed);
+    done
 }
 
 fn open(keys: &Arc<Keys>, queue: &Queue, delivery: &Delivery) -> Result<Received, OpenError> {

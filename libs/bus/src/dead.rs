@@ -1,11 +1,11 @@
 //! Consuming what could not be handled.
 
 use proto::message::{Body, Label, Queue};
-use runtime::{CancellationToken, Problem, trace};
-use tracing::Instrument as _;
+use runtime::{CancellationToken, Problem, metrics, trace};
 
 use crate::Bus;
 use crate::backend::{Death, Delivery, Settle};
+use crate::consume::told;
 use crate::drive::{ConsumeOptions, drive};
 
 /// A message that could not be handled.
@@ -55,8 +55,10 @@ where
             reason: death.reason,
             body: keys.open(&delivery.envelope).ok().map(|o| o.body),
         };
+        metrics::messages::dead(&letter.queue.to_string(), letter.body.is_some());
         let call = span.in_scope(|| handler(letter));
-        async move { call.await.map(|()| Settle::Done) }.instrument(span)
+        let work = async move { call.await.map(|()| Settle::Done) };
+        told(Queue::Dead.to_string(), span, work)
     };
     let options = ConsumeOptions {
         prefetch: 1,

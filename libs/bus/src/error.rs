@@ -46,6 +46,18 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// One word of a few, for metrics and traces.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            PublishError::Unroutable { .. } => "unroutable",
+            PublishError::Id(_) => "id",
+            PublishError::Seal(_) => "seal",
+            PublishError::TooLarge { .. } => "too_large",
+            PublishError::Unconfirmed { .. } => "unconfirmed",
+            PublishError::Closed => "closed",
+        }
+    }
+
     /// Whether the same message may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, PublishError::Unconfirmed { .. })

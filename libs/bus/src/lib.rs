@@ -25,7 +25,8 @@ mod topology;
 use std::sync::Arc;
 
 use proto::message::Body;
-use runtime::trace;
+use runtime::{metrics, trace};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 pub use backend::{Backend, Death, Delivery, Settle, Tag};
@@ -61,13 +62,18 @@ impl Bus {
     /// See [`PublishError`]; after one that is retryable, the message may be on the queue or not.
     pub async fn publish(&self, body: &Body) -> Result<(), PublishError> {
         let queue = body.queue()?;
-        let span = trace::send(&queue.to_string());
+        let name = queue.to_string();
+        let (span, began) = (trace::send(&name), Instant::now());
         let publish = async {
             let envelope = self.keys.seal(body)?;
             let envelope = envelope.with_trace(trace::current().map(Into::into));
             self.backend.publish(&queue, envelope).await
         };
-        publish.instrument(span).await
+        let published = publish.instrument(span.clone()).await;
+        let failed = published.as_ref().err().map(PublishError::kind);
+        trace::ended(&span, failed);
+        metrics::messages::sent(&name, began.elapsed(), failed);
+        published
     }
 
     /// The backend, for what is not about messages: depths, closing.

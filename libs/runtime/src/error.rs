@@ -90,6 +90,15 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The code with which the text of a problem begins; `LW` where it begins with none.
+pub fn code(text: &str) -> &str {
+    let (code, _) = text.split_once(':').unwrap_or_default();
+    match code.len() <= 12 && code.starts_with("LW-") {
+        true => code,
+        false => "LW",
+    }
+}
+
 impl std::error::Error for Problem {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|s| s.as_ref() as _)

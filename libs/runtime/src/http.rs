@@ -9,10 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::error::{Exit, Problem};
+use crate::metrics;
 
 pub use config::Config;
 pub use guard::{Forbidden, guarded};
@@ -157,20 +159,29 @@ fn build(builder: reqwest::ClientBuilder) -> Result<Streaming, Problem> {
     )))
 }
 
+/// A link as far as it may be told, in logs, traces and metrics: what is asked of it may be a name or a secret.
+pub fn told(link: &str) -> &str {
+    link.split(['?', '#']).next().unwrap_or_default()
+}
+
 async fn send(
     client: reqwest::Client,
     request: http::Request<Bytes>,
 ) -> Result<http::Response<Chunks>, BoxError> {
     let (parts, body) = request.into_parts();
     let url = reqwest::Url::parse(&parts.uri.to_string())?;
+    let server = url.host_str().unwrap_or_default().to_owned();
+    let (method, began) = (parts.method, Instant::now());
     let response = client
-        .request(parts.method, url)
+        .request(method.clone(), url)
         .headers(parts.headers)
         .body(body)
         .send()
-        .await
-        // Without the URL: its query may hold names.
-        .map_err(|e| Box::new(e.without_url()))?;
+        .await;
+    let status = response.as_ref().ok().map(|r| r.status().as_u16());
+    metrics::calls::asked(&method, &server, status, began.elapsed());
+    // Without the URL: its query may hold names.
+    let response = response.map_err(|e| Box::new(e.without_url()))?;
     let (status, version) = (response.status(), response.version());
     let headers = response.headers().clone();
     let chunks = response.bytes_stream();

@@ -46,6 +46,9 @@ row! {
     }
 }
 
+/// Numbers of objects by what became of them.
+pub(crate) type Settled = Vec<(&'static str, u64)>;
+
 /// What became of a seal.
 #[derive(Default)]
 pub(crate) struct Applied {
@@ -53,6 +56,8 @@ pub(crate) struct Applied {
     pub admission: Option<Admission>,
     /// The row whose verdict is to be published.
     pub closing: Option<i64>,
+    /// What became of the objects that the seal names.
+    pub settled: Settled,
 }
 
 /// Applies the run of a seal, or says why not. All pages are there, or the seal is a dead letter.
@@ -74,6 +79,7 @@ pub(crate) async fn apply(
         return Ok(Applied {
             admission: None,
             closing: Some(closing),
+            settled: Settled::default(),
         });
     }
     let sql =
@@ -105,17 +111,18 @@ pub(crate) async fn apply(
         },
         state,
     );
-    let closing = match (admission, catalog::find(&seal.dataset)) {
+    let all = || vec![("not_applied", seal.objects)];
+    let (closing, settled) = match (admission, catalog::find(&seal.dataset)) {
         (Admission::Apply, None) => {
             close::clear(w, tenant, seal, true).await?;
-            None
+            (None, all())
         }
         (Admission::Drop | Admission::NeedsFull, _) => {
             let needs_full = admission == Admission::NeedsFull;
             let nothing = Closed::nothing(tenant, seal, needs_full, state.applied, now);
             let closing = close::close(w, nothing).await?;
             close::clear(w, tenant, seal, !needs_full).await?;
-            Some(closing)
+            (Some(closing), all())
         }
         (Admission::Apply, Some(dataset)) => {
             let id = &seal.tenant_id;
@@ -130,12 +137,14 @@ pub(crate) async fn apply(
                 fresh,
                 now,
             };
-            Some(run.apply(w).await?)
+            let (closing, settled) = run.apply(w).await?;
+            (Some(closing), settled)
         }
     };
     Ok(Applied {
         admission: Some(admission),
         closing,
+        settled,
     })
 }
 
@@ -155,7 +164,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn apply(&self, c: &mut Connection) -> Result<i64, Error> {
+    async fn apply(&self, c: &mut Connection) -> Result<(i64, Settled), Error> {
         let Waiting {
             tenant, seal, dead, ..
         } = self.waiting;
@@ -246,6 +255,7 @@ impl Run<'_> {
         let changed_records = fold.changed() + fold.removed + derived;
         close::advance(c, (tenant, closing, changed_records > 0), seal).await?;
         close::clear(c, tenant, seal, true).await?;
+        let settled = self.settled(&said, &counts);
         let (now, pages, suspects) = (self.now, said.pages, &outcome.suspects);
         if *dead {
             said.gaps
@@ -273,7 +283,27 @@ impl Run<'_> {
         if held > 0 {
             tracing::warn!(tenant = %seal.tenant_id, dataset = %seal.dataset, run = seal.run, held, "removals are held: approve or reject them");
         }
-        Ok(row)
+        Ok((row, settled))
+    }
+
+    /// What became of what the seal names. Nothing is left over, unless a page lacks something: then it is one of those
+    /// that are told as gaps. Of people who were erased ids are left out of pages.
+    fn settled(&self, said: &Said, counts: &RunCounts) -> Settled {
+        let known = counts.applied + counts.discarded + counts.set_aside + said.named;
+        let rest = self.waiting.seal.objects.saturating_sub(known);
+        let (gap, left_out) = match (counts.gaps > 0, self.suppressed.is_some()) {
+            (true, _) => (rest, 0),
+            (false, true) => (0, rest),
+            (false, false) => (0, 0),
+        };
+        vec![
+            ("applied", counts.applied),
+            ("superseded", counts.discarded),
+            ("set_aside", counts.set_aside),
+            ("named", said.named),
+            ("gap", gap),
+            ("left_out", left_out),
+        ]
     }
 
     /// Folds the named pages, one at a time: a run may have more than fits into memory.
@@ -376,6 +406,7 @@ impl Run<'_> {
         let (records, aside) = (page.records.len() as u64, page.set_aside.len() as u64);
         said.objects += u64::from(objects);
         said.set_aside += aside;
+        said.named += (page.gone.len() + page.missing.len()) as u64;
         said.discarded += u64::from(objects).saturating_sub(records + aside);
         said.listen(suspects, page);
         Ok(())

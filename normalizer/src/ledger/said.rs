@@ -16,6 +16,8 @@ pub(super) struct Said {
     pub pages: u64,
     pub objects: u64,
     pub set_aside: u64,
+    /// Ids that are gone or missing.
+    pub named: u64,
     pub discarded: u64,
     pub gaps: Gaps,
     pub unfamiliar: Sums,

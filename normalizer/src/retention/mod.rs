@@ -83,7 +83,7 @@ impl Normalizer {
                 }
             };
             if removed > 0 {
-                runtime::metrics::expired(step.table, removed);
+                runtime::metrics::ledger::expired(step.table, removed);
                 tracing::info!(
                     tenant,
                     table = step.table,

@@ -262,7 +262,7 @@ impl Normalizer {
             let q = query("DELETE FROM page_source WHERE id IN (??)").bind(chunk);
             let removed = q.execute(&mut w).await.map_err(Error::db(SWEEP))?;
             w.commit().await.map_err(Error::db(SWEEP))?;
-            runtime::metrics::expired("page_source", removed);
+            runtime::metrics::ledger::expired("page_source", removed);
         }
         Ok(true)
     }

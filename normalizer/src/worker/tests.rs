@@ -87,7 +87,7 @@ async fn sealed(n: &Normalizer, run: u64) -> Of {
 async fn closes_once(first: &Normalizer, second: &Normalizer) {
     let of = sealed(first, 10).await;
     let seen = second.whole(of.0, &of.1).await.unwrap().unwrap();
-    assert!(first.apply_next(&of).await.unwrap());
+    assert!(first.apply_next(&of, None).await.unwrap());
     second.close(&of.1, &seen).await.unwrap();
     let closings = "SELECT count(*) FROM closing";
     assert_eq!(number(first, closings).await, 1);
@@ -95,8 +95,8 @@ async fn closes_once(first: &Normalizer, second: &Normalizer) {
     // A seal that came again while its run was being closed is answered with the verdict that there is.
     change(first, query("UPDATE closing SET verdict_published = 1")).await;
     sealed(second, 10).await;
-    assert!(second.apply_next(&of).await.unwrap());
-    assert!(!second.apply_next(&of).await.unwrap());
+    assert!(second.apply_next(&of, None).await.unwrap());
+    assert!(!second.apply_next(&of, None).await.unwrap());
     assert_eq!(number(first, closings).await, 1);
     let again = "SELECT count(*) FROM closing WHERE asked = 1 AND verdict_published = 0";
     assert_eq!(number(first, again).await, 1);
@@ -119,7 +119,7 @@ async fn a_run_is_closed_once_by_whichever_process() {
     // Both at once.
     for run in 20..60 {
         let of = sealed(&first, run).await;
-        let both = tokio::join!(first.apply_next(&of), second.apply_next(&of));
+        let both = tokio::join!(first.apply_next(&of, None), second.apply_next(&of, None));
         both.0.unwrap();
         both.1.unwrap();
     }

@@ -16,6 +16,7 @@
 mod grafana;
 mod guard;
 mod home;
+mod http;
 mod moto;
 mod others;
 mod pki;
@@ -32,6 +33,7 @@ mod softhsm;
 mod wait;
 
 pub use grafana::Grafana;
+pub use http::get;
 pub use moto::Moto;
 pub use others::{Python, text as run_text};
 pub use pki::{Pki, Validity, app_certificate};

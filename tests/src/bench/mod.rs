@@ -8,6 +8,7 @@ pub mod collector;
 pub mod exporter;
 mod idle;
 pub mod normalizer;
+pub mod operation;
 mod share;
 mod takeover;
 mod usage;

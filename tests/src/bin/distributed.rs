@@ -38,6 +38,8 @@ enum Task {
     BenchExporter(tests::bench::exporter::Args),
     /// Ten faults: how long until an alert names each, and that what the runbook says ends it
     BenchFaults(tests::watch::faults::Args),
+    /// What operation costs and gives: replicas, take-over, rest, telemetry, rolling restarts
+    BenchOperation(tests::bench::operation::Args),
     /// A year of daily readings: what has to be done by hand for it
     Year(tests::year::Args),
     /// Kill a reader in the middle of a full read, again and again: what is read twice, and that nothing is lost
@@ -58,6 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::BenchNormalizer(args) => tests::bench::normalizer::run(&args),
         Task::BenchExporter(args) => tests::bench::exporter::run(&args),
         Task::BenchFaults(args) => tests::watch::faults::run(&args),
+        Task::BenchOperation(args) => tests::bench::operation::run(&args),
         Task::Year(args) => tests::year::run(&args),
         Task::Killed(args) => tests::killed::run(&args),
         Task::Reclamations(args) => tests::reclamations::run(&args),

@@ -17,7 +17,11 @@ use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 use crate::cluster::Servers;
+pub(crate) use audit::watch;
+pub(crate) use check::{Presence, Round};
 use plan::Plan;
+pub(crate) use round::judged;
+pub(crate) use strike::Field;
 use tally::Tally;
 
 /// What the command is asked for.

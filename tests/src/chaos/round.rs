@@ -1,5 +1,6 @@
 //! One round: a new installation, the first sync and days of changes under fire, then rest.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -97,6 +98,25 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
             field.strike(*strike, tally).await?;
         }
     }
+    let faults: Vec<Fault> = plan.days.iter().flatten().map(|s| s.fault).collect();
+    let round = Round {
+        lossy: faults.iter().any(|f| f.loses()),
+        restored: faults.contains(&Fault::LedgerRestored),
+        overtaken: BTreeSet::new(),
+    };
+    judged(field, since, plan.late, round).await
+}
+
+/// Lets an installation come to rest, and fails with everything that doesn't hold then: what is lost, what came twice.
+/// `since` is from when on its databases are watched.
+pub(crate) async fn judged(
+    field: &mut Field<'_>,
+    since: i64,
+    late: bool,
+    round: Round,
+) -> Result<()> {
+    let pool = |name: &str| field.cluster.pool(name).clone();
+    let (ledger, sink, collector) = (pool("normalizer"), pool("sink"), pool("collector"));
     let (files, sqlite) = (field.cluster.files(), field.cluster.sqlite());
     let results = Results {
         ledger: &ledger,
@@ -106,17 +126,15 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
         sqlite: &sqlite,
         since,
     };
-    let outcome = rest(field, plan, &results).await;
+    let outcome = rest(field, late, &results).await;
     let dead = field.cluster.dead();
     if !dead.is_empty() {
         bail!("{}", dead.join("\n"));
     }
     outcome?;
-    let faults: Vec<Fault> = plan.days.iter().flatten().map(|s| s.fault).collect();
     let round = Round {
-        lossy: faults.iter().any(|f| f.loses()),
-        restored: faults.contains(&Fault::LedgerRestored),
         overtaken: field.cluster.overtaken()?,
+        ..round
     };
     results
         .hold(&field.presence, &Truth::of(&field.sim), &round)
@@ -124,8 +142,8 @@ async fn fight(field: &mut Field<'_>, plan: &Plan, tally: &mut Tally) -> Result<
 }
 
 /// Passes as `leastwise sync` makes them, until nothing is left to be asked again.
-async fn rest(field: &mut Field<'_>, plan: &Plan, results: &Results<'_>) -> Result<()> {
-    let pause = if plan.late {
+async fn rest(field: &mut Field<'_>, late: bool, results: &Results<'_>) -> Result<()> {
+    let pause = if late {
         Duration::from_secs(LATENESS)
     } else {
         Duration::from_millis(500)

@@ -158,6 +158,7 @@ pub(super) fn write(
                 config,
                 log: home.join(format!("{service}-{n}.log")),
                 grpc,
+                http,
                 environment: cluster.tuning.environment.clone(),
                 child: None,
             });

@@ -175,6 +175,8 @@ pub struct Replica {
     log: PathBuf,
     /// Where it listens.
     pub grpc: u16,
+    /// Where its page is.
+    pub http: u16,
     environment: Vec<(String, String)>,
     child: Option<Child>,
 }
@@ -343,6 +345,16 @@ impl Replica {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Whether it has ended, whatever for; then it can be started again.
+    pub fn has_ended(&mut self) -> bool {
+        let running = |child: &mut Child| matches!(child.try_wait(), Ok(None));
+        if self.child.as_mut().is_some_and(running) {
+            return false;
+        }
+        self.child = None;
+        true
     }
 
     /// Sends a signal by its name.

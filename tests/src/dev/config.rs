@@ -47,6 +47,12 @@ impl World<'_> {
              [admin]\n\"{OPERATOR}\" = [\"viewer\", \"operator\", \"approver\", \"security\"]\n",
             self.identity(service)
         );
+        if let Some(otlp) = &self.args.otlp {
+            _ = write!(
+                text,
+                "[telemetry]\nmetrics_seconds = 1\n[telemetry.otlp]\nendpoint = \"{otlp}\"\n"
+            );
+        }
         match service {
             "token-broker" => {
                 let database = self.database_of(service);

@@ -38,6 +38,9 @@ pub struct Args {
     /// Leave reading to `leastwise sync` instead of beginning by itself
     #[arg(long)]
     pub unscheduled: bool,
+    /// Where the services send traces and metrics to by OTLP: `http://127.0.0.1:4317`
+    #[arg(long)]
+    pub otlp: Option<String>,
     /// What the services log, as LEASTWISE_LOG has it: `debug`, `info,collector=trace`
     #[arg(long)]
     pub log: Option<String>,

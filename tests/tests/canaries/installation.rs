@@ -4,16 +4,19 @@ use std::process::Command;
 
 use serde_json::Value;
 use tests::dev::{Args, Installation};
+use tests::otlp::Receiver;
 use tests::process::{Ended, program};
 
 use super::LOUDEST;
 use super::scan::Canaries;
 
-#[test]
-fn four_services_their_queue_and_their_databases_hold_no_secret() {
+#[tokio::test(flavor = "multi_thread")]
+async fn four_services_their_queue_and_their_databases_hold_no_secret() {
     // Builds all programs, if need be.
     program("collector");
+    let otlp = Receiver::start().await.unwrap();
     let it = Installation::start(&Args {
+        otlp: Some(otlp.endpoint.clone()),
         replicas: 1,
         tenants: 2,
         users: 60,
@@ -81,6 +84,11 @@ fn four_services_their_queue_and_their_databases_hold_no_secret() {
         scanner.look("a page", replica.get("/metrics").unwrap().as_bytes());
     }
     assert_eq!(loud, it.replicas.len());
+    let telemetry = otlp.seen();
+    assert!(telemetry.spans.len() > 100 && !telemetry.metrics.is_empty());
+    for sent in &telemetry.raw {
+        scanner.look("telemetry", sent.as_bytes());
+    }
     let before = scanner.bytes;
     scanner.look_below(&it.path("inventory"), &[]);
     // The simulator prints what its clients need, secrets among it.

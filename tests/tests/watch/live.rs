@@ -7,6 +7,7 @@ use serde_json::Value;
 use servers::wait_until;
 use sink_sim::{Fault, Rule, Sim, Webhook};
 use tests::dev::Args;
+use tests::otlp::Receiver;
 use tests::process::program;
 use tests::watch::{Watched, boards, letter, promql, workspace};
 
@@ -128,6 +129,28 @@ fn each_has_data(watched: &Watched) {
     );
 }
 
+/// Every attribute by which the dashboard of traces finds spans is in one that came.
+fn each_attribute_came(otlp: &Receiver) {
+    let asked = boards::attributes().unwrap();
+    assert!(asked.len() > 5, "{asked:?}");
+    let mut missing = asked.clone();
+    let all = wait_until("every attribute came", LIMIT, || {
+        let seen = otlp.seen();
+        missing.retain(|attribute| match attribute.strip_prefix("span.") {
+            Some(key) => !seen
+                .spans
+                .iter()
+                .any(|span| !span.attribute(key).is_empty()),
+            None => {
+                attribute != "resource.service.name"
+                    || seen.spans.iter().any(|span| span.service.is_empty())
+            }
+        });
+        Ok(missing.is_empty())
+    });
+    assert!(all.is_ok(), "{missing:?} of {asked:?}");
+}
+
 /// It fires, its text names stage and tenant, and it leads to a page and a dashboard that are there.
 #[track_caller]
 fn fires(
@@ -173,6 +196,7 @@ async fn what_happens_is_seen() {
         retry_after: None,
     };
     sim.inject(Rule::always(answer).times(3));
+    let otlp = Receiver::start().await.unwrap();
     let home = tempfile::tempdir().unwrap();
     let secret = home.path().join("hook");
     std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
@@ -183,6 +207,7 @@ async fn what_happens_is_seen() {
         users: 60,
         seed: 5,
         unscheduled: false,
+        otlp: Some(otlp.endpoint.clone()),
         log: None,
     };
     let adjust = |service: &str, text: String| {
@@ -277,6 +302,7 @@ async fn what_happens_is_seen() {
         watched.until_it_ends("LeastwiseApplyFailing", &[]).unwrap();
         reading.join().unwrap()
     });
+    each_attribute_came(&otlp);
     let broken = watched.firing("LeastwiseConservationBroken", &[]).unwrap();
     assert_eq!(broken, None, "{reading}");
     let lost: Vec<Value> = watched

@@ -1,11 +1,12 @@
 //! Credentials and exceptions that end: told before, once for each threshold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{Days, NaiveDate, NaiveTime};
 use proto::ids::TenantId;
+use runtime::metrics::token as metrics;
 
 use super::memory::Key;
 use super::{Events, Kind, of};
@@ -45,7 +46,18 @@ impl Ends {
         let soon = all
             .values()
             .filter(|(end, _)| threshold(*end, now).is_some());
-        runtime::metrics::token::credentials_end(next.map(|end| days(end, now)), soon.count());
+        metrics::credentials_end(next.map(|end| days(end, now)), soon.count());
+        let mut first = BTreeMap::new();
+        for ((tenant, app, _), (end, _)) in all.iter() {
+            let known = first.entry((*tenant, app.clone())).or_insert(*end);
+            *known = (*known).min(*end);
+        }
+        let first = first.into_iter();
+        metrics::ends(
+            first
+                .map(|((tenant, app), end)| (tenant.to_string(), app, days(end, now)))
+                .collect(),
+        );
     }
 }
 

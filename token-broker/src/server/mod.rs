@@ -64,6 +64,9 @@ pub struct Settings {
     /// Metrics and health.
     #[serde(default)]
     pub http: Http,
+    /// Where traces and metrics are sent to.
+    #[serde(default)]
+    pub telemetry: runtime::telemetry::Config,
     /// How Entra ID is called.
     #[serde(default)]
     pub outbound: runtime::http::Config,
@@ -94,6 +97,7 @@ impl config::Settings for Settings {
         if let Some(webhook) = &mut self.webhook {
             webhook.resolve(base);
         }
+        self.telemetry.resolve(base);
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }
@@ -129,6 +133,7 @@ impl Service for Settings {
     fn sections(&self) -> Sections<'_> {
         Sections {
             http: &self.http,
+            telemetry: &self.telemetry,
             grpc: &self.grpc,
             tls: self.tls.as_ref(),
             callers: &self.callers,

@@ -377,7 +377,7 @@ impl Going<'_> {
             kind,
             ..
         } = self.course;
-        runtime::metrics::records_delivered(kind, records);
+        runtime::metrics::sinks::delivered(kind, records);
         board.note(*number, self.tenant, |s| s.written += records);
     }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use proto::ids::{Closing, TenantId};
 use runtime::{CancellationToken, Clock};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::Gate;
 use super::batch::Batch;
 use crate::board::Board;
 use crate::cursor::{Cursor, Taking, advanced, take};
+use crate::delivery::delivering;
 use crate::error::Error;
 use crate::feed::{Feed, Head};
 use crate::lease::{Leases, Term, Turn};
@@ -86,18 +88,22 @@ impl Course<'_> {
         if self.leases.shared() || resync || replay {
             self.sink.turn(tenant);
         }
-        let work = move |term| async move {
-            let going = Going {
-                course: self,
-                tenant,
-                place,
-                term,
-            };
-            match (resync, replay) {
-                (true, _) => going.resync(head).await,
-                (false, true) => going.replay().await,
-                (false, false) => going.follow(head).await,
+        let span = delivering(&self.board, &self.name, tenant);
+        let work = move |term| {
+            async move {
+                let going = Going {
+                    course: self,
+                    tenant,
+                    place,
+                    term,
+                };
+                match (resync, replay) {
+                    (true, _) => going.resync(head).await,
+                    (false, true) => going.replay().await,
+                    (false, false) => going.follow(head).await,
+                }
             }
+            .instrument(span)
         };
         let after = self.sink.limits().timeout;
         let id = tenant.to_string();

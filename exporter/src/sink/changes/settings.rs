@@ -46,10 +46,7 @@ impl Settings for Feed {
     fn check(&self, sink: &str) -> Result<(), Error> {
         self.shows.check(sink)?;
         if self.rotate_mib == 0 {
-            return Err(Error::Config {
-                what: format!("sink `{sink}`"),
-                why: "`rotate_mib` is at least 1".to_owned(),
-            });
+            return Err(Error::settings(sink, "`rotate_mib` is at least 1"));
         }
         Ok(())
     }

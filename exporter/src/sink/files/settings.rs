@@ -80,10 +80,8 @@ impl Settings for Directory {
         self.guard.check(sink)?;
         self.encoding().check(sink)?;
         if (self.layout, self.format) == (Layout::Partitioned, Format::Xlsx) {
-            return Err(Error::Config {
-                what: format!("sink `{sink}`"),
-                why: "a workbook is one file with all tenants: leave `layout` out".to_owned(),
-            });
+            let why = "a workbook is one file with all tenants: leave `layout` out";
+            return Err(Error::settings(sink, why));
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ use super::{Alone, Context, Refusal, Settings as _, Shown, Snapshot, SnapshotSin
 use crate::error::Error;
 use crate::http::{Http, Patient, Tokens};
 use crate::record;
-use crate::states::{Kept, States};
+use crate::states::{Kept, States, TO_BEGIN};
 
 pub use settings::FlexeraOne;
 
@@ -43,9 +43,6 @@ const MOST_FILES: usize = 10;
 
 /// Smaller files are not tried where a file is too large.
 const SHORTEST_FILE: usize = 500_000;
-
-/// How long after the wish for a job its making may still begin.
-const TO_BEGIN: Duration = Duration::from_secs(20);
 
 /// Pauses between two looks at a job.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
@@ -175,11 +172,9 @@ impl Sender {
 
     /// The id of a job of which nobody knows whether it was made.
     async fn sought(&self, app: &str, job: &Job) -> Result<Option<String>, Error> {
-        let window = TO_BEGIN + self.api.way.answer();
-        let window = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
-        let over = job.since.saturating_add(window);
         // Whoever wished for it may live, and make it still.
-        if self.states.shared() && self.states.time().await? < over {
+        let answer = self.api.way.answer();
+        if self.states.under_way(job.since, answer).await? {
             return Err(self.fault(
                 Fault::JobRuns,
                 "whether a job was made is not known before another minute".to_owned(),

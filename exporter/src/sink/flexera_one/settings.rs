@@ -84,12 +84,7 @@ impl Settings for FlexeraOne {
     }
 
     fn check(&self, sink: &str) -> Result<(), Error> {
-        let wrong = |why: &str| {
-            Err(Error::Config {
-                what: format!("sink `{sink}`"),
-                why: why.to_owned(),
-            })
-        };
+        let wrong = |why: &str| Err(Error::settings(sink, why));
         way::address(sink, "url", &self.url)?;
         if self.url.query().is_some() || self.url.fragment().is_some() {
             return wrong("url has a query; it is the address of the API alone");

@@ -100,12 +100,7 @@ impl Encoding {
     /// # Errors
     /// `LW-6001`.
     pub(crate) fn check(&self, sink: &str) -> Result<(), Error> {
-        let wrong = |why: &str| {
-            Err(Error::Config {
-                what: format!("sink `{sink}`"),
-                why: why.to_owned(),
-            })
-        };
+        let wrong = |why: &str| Err(Error::settings(sink, why));
         self.shows.check(sink)?;
         let text = matches!(self.format, Format::Ndjson | Format::Csv);
         if self.compression.is_some() && !text {

@@ -45,10 +45,7 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn new(settings: &Bucket, sink: &str) -> Result<Self, Error> {
-        let wrong = |why: String| Error::Config {
-            what: format!("sink `{sink}`"),
-            why,
-        };
+        let wrong = |why: String| Error::settings(sink, why);
         let (bucket, prefix) = settings.place().unwrap_or_default();
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)

@@ -159,11 +159,8 @@ impl Settings for Bucket {
         }
         self.guard.check(sink)?;
         self.encoding().check(sink)?;
-        let wrong = |why: &str| Error::Config {
-            what: format!("sink `{sink}`"),
-            why: why.to_owned(),
-        };
-        self.wrong().map_or(Ok(()), |why| Err(wrong(why)))
+        self.wrong()
+            .map_or(Ok(()), |why| Err(Error::settings(sink, why)))
     }
 
     #[cfg(feature = "object-store")]

@@ -75,7 +75,7 @@ impl Instance {
             }
             answer => answer?,
         };
-        let answer: Value = serde_json::from_slice(&answer.body).map_err(|_| no_json())?;
+        let answer: Value = answer.json()?;
         let id = answer["import_set_id"].as_str().unwrap_or_default();
         // It becomes a part of queries.
         if !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric()) {
@@ -154,7 +154,7 @@ impl Instance {
             .body(Bytes::new())
             .map_err(|e| nowhere(&e.to_string()))?;
         let answer = self.tokens.send(&request, until).await?;
-        serde_json::from_slice(&answer.body).map_err(|_| no_json())
+        answer.json()
     }
 
     /// Whether the staging table is there, and has all columns as far as one of its rows can tell.
@@ -226,11 +226,6 @@ fn values(row: &Row) -> impl Iterator<Item = &str> {
 fn unfit() -> Refusal {
     let why = "a record is no JSON".to_owned();
     Refusal::Permanent { why }
-}
-
-fn no_json() -> Refusal {
-    let why = "its answer is not the JSON that its documentation promises".to_owned();
-    Refusal::Transient { why }
 }
 
 fn nowhere(why: &str) -> Refusal {

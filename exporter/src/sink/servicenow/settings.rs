@@ -104,12 +104,7 @@ impl Settings for ServiceNow {
     }
 
     fn check(&self, sink: &str) -> Result<(), Error> {
-        let wrong = |why: &str| {
-            Err(Error::Config {
-                what: format!("sink `{sink}`"),
-                why: why.to_owned(),
-            })
-        };
+        let wrong = |why: &str| Err(Error::settings(sink, why));
         way::address(sink, "url", &self.url)?;
         if self.url.query().is_some() || self.url.fragment().is_some() {
             return wrong("url is that of the instance, without ? and #");

@@ -14,7 +14,7 @@ use super::super::Refusal;
 use super::super::masked::masked;
 use super::SnipeIt;
 use crate::delivery::Rate;
-use crate::http::Http;
+use crate::http::{Http, unpromised};
 
 /// The most rows of a list that it shows (`MAX_RESULTS`).
 const PAGE: usize = 500;
@@ -73,7 +73,7 @@ impl Api {
                     fields.filter_map(Value::as_str),
                 ))
             }
-            None => return Err(no_answer()),
+            None => return Err(unpromised()),
         })
     }
 
@@ -94,7 +94,7 @@ impl Api {
                 let why = format!("it shows no list: {}", messages(&answer["messages"]));
                 return Err(Refusal::Transient { why });
             }
-            let page: Page<T> = serde_json::from_value(answer).map_err(|_| no_answer())?;
+            let page: Page<T> = serde_json::from_value(answer).map_err(|_| unpromised())?;
             let came = page.rows.len();
             all.extend(page.rows);
             match all.len().cmp(&page.total) {
@@ -138,7 +138,7 @@ impl Api {
             })?;
         self.turn(until).await?;
         let answer = self.http.send(request, until).await?;
-        serde_json::from_slice(&answer.body).map_err(|_| no_answer())
+        answer.json()
     }
 
     fn token(&self) -> Result<HeaderValue, Refusal> {
@@ -203,11 +203,6 @@ pub(super) fn plain(text: &str) -> String {
         .fold(text.to_owned(), |text, (escaped, c)| {
             text.replace(escaped, c)
         })
-}
-
-fn no_answer() -> Refusal {
-    let why = "its answer is not the JSON that its documentation promises".to_owned();
-    Refusal::Transient { why }
 }
 
 #[cfg(test)]

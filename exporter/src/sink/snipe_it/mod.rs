@@ -27,5 +27,6 @@ mod rows;
 mod settings;
 mod system;
 
+pub use super::people::Users;
 pub use rows::MatchBy;
-pub use settings::{People, SnipeIt, Users};
+pub use settings::{People, SnipeIt};

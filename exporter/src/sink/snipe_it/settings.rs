@@ -11,6 +11,7 @@ use super::rows::MatchBy;
 use super::system::System;
 use crate::error::Error;
 use crate::http::{self as way, Http};
+use crate::sink::people::Users;
 
 /// What a sink of this kind can be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub struct SnipeIt {
     /// What people who are there are found by.
     #[serde(default)]
     pub match_by: MatchBy,
-    /// Which users it gets.
+    /// Which users it gets; all only where people are created.
     #[serde(default)]
     pub users: Users,
     /// Most seats of a licence, unless more are held.
@@ -60,17 +61,6 @@ pub enum People {
     Match,
     /// Who is not there is created, kept up to date and deleted.
     Create,
-}
-
-/// Which users it gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Users {
-    /// Who consumes a unit of something.
-    #[default]
-    Licensed,
-    /// All; of use only where people are created.
-    All,
 }
 
 fn default_seats() -> u64 {
@@ -120,12 +110,7 @@ impl Settings for SnipeIt {
     }
 
     fn check(&self, sink: &str) -> Result<(), Error> {
-        let wrong = |why: &str| {
-            Err(Error::Config {
-                what: format!("sink `{sink}`"),
-                why: why.to_owned(),
-            })
-        };
+        let wrong = |why: &str| Err(Error::settings(sink, why));
         way::address(sink, "url", &self.url)?;
         if self.url.query().is_some() || self.url.fragment().is_some() {
             return wrong("url is that of the system, without ? and #");

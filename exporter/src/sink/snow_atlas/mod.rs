@@ -37,9 +37,6 @@ use crate::store::{Place, Reject, Store};
 
 pub use settings::SnowAtlas;
 
-/// How long after its note a request may still begin.
-const TO_BEGIN: Duration = Duration::from_secs(20);
-
 /// What is known of a tenant.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
@@ -147,11 +144,8 @@ impl Writer {
     /// What is known of a tenant, once nobody else's request can be under way.
     async fn settled(&self, tenant: TenantId) -> Result<Kept<State>, Error> {
         let kept = self.states.get(tenant).await?;
-        let window = TO_BEGIN + self.api.way.answer();
-        let window = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
         if let Some(since) = kept.now.writing
-            && self.states.shared()
-            && self.states.time().await? < since.saturating_add(window)
+            && self.states.under_way(since, self.api.way.answer()).await?
         {
             return Err(Error::Vendor {
                 sink: self.sink.clone(),

@@ -5,11 +5,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::mapping::License;
-use super::{Known, State, TO_BEGIN, Writer};
+use super::{Known, State, Writer};
 use crate::delivery::digest;
 use crate::error::Error;
 use crate::sink::Refusal;
-use crate::states::Kept;
+use crate::states::{Kept, TO_BEGIN};
 
 /// What something is recognised by.
 fn print(of: &impl Serialize) -> String {

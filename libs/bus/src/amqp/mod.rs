@@ -58,6 +58,8 @@ const BACKOFF: Backoff = Backoff {
     base: Duration::from_millis(250),
     max: Duration::from_secs(10),
 };
+/// A queue server that confirms nothing for so long is not there for us.
+const CONFIRM: Duration = Duration::from_secs(30);
 /// How long a call waits for a session before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -124,7 +126,33 @@ impl Amqp {
             State::Up(session) if session.is_blocked() => {
                 Err("the queue server takes no messages: it is short of memory or disk".into())
             }
-            State::Up(_) => Ok(()),
+            State::Up(session) => match session.unconfirmed() {
+                Some(waits) if waits > CONFIRM => Err(format!(
+                    "the queue server has confirmed no message for {} seconds",
+                    waits.as_secs()
+                )),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Whether everything that is to be read is: a connection alone says little.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub fn consuming(&self) -> Result<(), String> {
+        let Some(session) = self.session_now() else {
+            return Err("there is no session with the queue server".into());
+        };
+        let consumers = session.consumers();
+        if consumers.is_empty() {
+            return Err("no queue is read yet".into());
+        }
+        match consumers.iter().find(|(_, known)| !**known) {
+            Some((queue, _)) => Err(format!(
+                "the queue server knows no consumer of ours of {queue}"
+            )),
+            None => Ok(()),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Publishing over one session: a window of messages that wait for their confirms.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::future::FutureExt as _;
@@ -12,6 +12,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation};
 use proto::message::Queue;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::definitions::exchange;
 use super::headers;
@@ -54,6 +55,27 @@ pub(super) struct Publisher {
     /// The server takes nothing now: it is short of memory or disk.
     pub blocked: watch::Receiver<bool>,
     pub over: Arc<Over>,
+    pub unconfirmed: Unconfirmed,
+}
+
+/// Since when messages wait and none is confirmed.
+#[derive(Clone, Default)]
+pub(super) struct Unconfirmed(Arc<std::sync::Mutex<Option<Instant>>>);
+
+impl Unconfirmed {
+    /// How long messages have waited and none was confirmed; none where none waits.
+    pub fn waits(&self) -> Option<Duration> {
+        self.since().map(|at| at.elapsed())
+    }
+
+    /// One was confirmed, or is the first that waits.
+    fn note(&self, waiting: usize) {
+        *self.since() = (waiting > 0).then(Instant::now);
+    }
+
+    fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Publisher {
@@ -69,6 +91,7 @@ impl Publisher {
                     while let Some(Some(more)) = flying.next().now_or_never() {
                         confirmed.push(more);
                     }
+                    self.unconfirmed.note(flying.len());
                     returned.extend(confirmed.iter().filter_map(Confirmed::brings_back));
                     for Confirmed { number, reply, outcome } in confirmed {
                         let fate = self.fate(outcome, returned.remove(&number));
@@ -81,6 +104,9 @@ impl Publisher {
                     Some(job) => {
                         last += 1;
                         flying.push(send(self.channel.clone(), job, last));
+                        if flying.len() == 1 {
+                            self.unconfirmed.note(1);
+                        }
                     }
                 },
                 // Confirms of a dead connection may never be told. Their publishers learn by the end of this.

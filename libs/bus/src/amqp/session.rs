@@ -27,7 +27,7 @@ use super::hands::{Hand, Hands};
 use super::headers;
 use super::intake::{Intake, give_back, give_back_now};
 use super::link::Link;
-use super::publish::{Fate, Job, Publisher};
+use super::publish::{Fate, Job, Publisher, Unconfirmed};
 use super::trouble;
 use crate::backend::{Death, Delivery, Settle, Tag};
 use crate::envelope::Envelope;
@@ -82,6 +82,7 @@ pub(super) struct Session {
     /// None while closing.
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     blocked: watch::Receiver<bool>,
+    unconfirmed: Unconfirmed,
     intakes: Mutex<BTreeMap<Queue, Arc<Intake>>>,
     hands: Hands,
     publisher: Mutex<JoinSet<()>>,
@@ -122,7 +123,9 @@ impl Session {
             .await?
             .map_err(|e| trouble::serving(&server, "a channel", e))?;
         let (jobs, received) = mpsc::channel(config.publish_window);
+        let unconfirmed = Unconfirmed::default();
         let publisher = Publisher {
+            unconfirmed: unconfirmed.clone(),
             channel,
             window: config.publish_window,
             blocked: blocked.clone(),
@@ -140,6 +143,7 @@ impl Session {
             publisher_questions,
             jobs: Mutex::new(Some(jobs)),
             blocked,
+            unconfirmed,
             intakes: Mutex::default(),
             hands: Hands::default(),
             publisher: Mutex::new(publishers),
@@ -147,6 +151,19 @@ impl Session {
         };
         answered(&server, session.look()).await??;
         Ok(session)
+    }
+
+    /// How long messages have waited for the queue server, and none was confirmed.
+    pub fn unconfirmed(&self) -> Option<Duration> {
+        self.unconfirmed.waits()
+    }
+
+    /// The queues that are read, and whether the server knows the consumer.
+    pub fn consumers(&self) -> BTreeMap<Queue, bool> {
+        let intakes = lock(&self.intakes);
+        let known =
+            |(queue, intake): (&Queue, &Arc<Intake>)| (queue.clone(), intake.channel().is_some());
+        intakes.iter().map(known).collect()
     }
 
     /// Waits for the end, and asks now and then whether it has come unnoticed. None when `stop` ended it.

@@ -27,8 +27,12 @@ pub use sqlite::{Durability, Options};
 /// For statements whose text is made at run time: nothing that came from outside may be in it.
 pub use sqlx::AssertSqlSafe;
 
-use crate::Problem;
+use tokio::time::Instant;
+use tracing::Span;
+
 use crate::clock::Brake;
+use crate::trace::{self, semconv};
+use crate::{Problem, metrics};
 
 /// A database error with its place.
 pub type Error = sqlx::Error;
@@ -140,6 +144,7 @@ impl Db {
                 let mut write = Write {
                     connection: Some(Connection(Inner::Sqlite(pools.writer.acquire().await?))),
                     _brake: brake,
+                    told: Told::begin("sqlite"),
                 };
                 script("BEGIN IMMEDIATE", &mut write).await?;
                 Ok(write)
@@ -148,6 +153,7 @@ impl Db {
             Pools::Postgres(pool) => Ok(Write {
                 connection: Some(Connection(Inner::PostgresTransaction(pool.begin().await?))),
                 _brake: brake,
+                told: Told::begin("postgresql"),
             }),
         }
     }
@@ -253,6 +259,30 @@ pub struct Write {
     /// Taken when it ends.
     connection: Option<Connection>,
     _brake: Option<Brake>,
+    told: Told,
+}
+
+/// What is told of a transaction.
+struct Told {
+    system: &'static str,
+    began: Instant,
+    span: Span,
+}
+
+impl Told {
+    fn begin(system: &'static str) -> Told {
+        Told {
+            system,
+            began: Instant::now(),
+            span: trace::transaction(system),
+        }
+    }
+
+    fn end(&self, how: &'static str, failed: bool) {
+        self.span.record(semconv::DB_OPERATION, how);
+        trace::ended(&self.span, failed.then_some("refused"));
+        metrics::calls::transaction(self.system, how, failed, self.began.elapsed());
+    }
 }
 
 impl Write {
@@ -262,6 +292,13 @@ impl Write {
     /// When the database can't, for example on a full disk: then nothing of it happened. Where the connection broke
     /// meanwhile, nobody knows whether it happened: callers do it again, in a way that does nothing twice.
     pub async fn commit(mut self) -> Result<(), Error> {
+        let done = self.end().await;
+        self.told.end("COMMIT", done.is_err());
+        self.connection = self.connection.take().filter(|_| done.is_err());
+        done
+    }
+
+    async fn end(&mut self) -> Result<(), Error> {
         #[cfg(feature = "postgres")]
         if let Some(Connection(Inner::PostgresTransaction(_))) = &self.connection
             && let Some(Connection(Inner::PostgresTransaction(transaction))) =
@@ -269,9 +306,7 @@ impl Write {
         {
             return transaction.commit().await;
         }
-        script("COMMIT", &mut self).await?;
-        self.connection = None;
-        Ok(())
+        script("COMMIT", self).await
     }
 }
 
@@ -279,8 +314,11 @@ impl Drop for Write {
     fn drop(&mut self) {
         // SQLite rolls some failed transactions back by itself (a full disk) and others not; closing the connection
         // ends either. PostgreSQL's transaction ends by itself.
-        if let Some(Connection(Inner::Sqlite(connection))) = &mut self.connection {
-            connection.close_on_drop();
+        if let Some(Connection(connection)) = &mut self.connection {
+            self.told.end("ROLLBACK", false);
+            if let Inner::Sqlite(connection) = connection {
+                connection.close_on_drop();
+            }
         }
     }
 }

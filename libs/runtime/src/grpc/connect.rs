@@ -137,6 +137,29 @@ fn malformed(endpoint: &str, why: &str) -> Problem {
 /// # Errors
 /// When the endpoint or the certificates can't be used. Whether anybody answers shows later, as `LW-2023`.
 pub fn connect(name: &str, remote: &Remote, tls: Option<&tls::Config>) -> Result<Channel, Problem> {
+    let channel = transport(remote, tls)?;
+    let place = format!("the {name} at {}", remote.endpoint.join(", "));
+    let channel = channel
+        .map_request(trace::inject)
+        .map_err(move |e: tonic::transport::Error| {
+            let problem = Problem::new(
+                "LW-2023",
+                format!("{place} can't be reached: {}.", Chain(&e)),
+                "see that it runs and that both sides' certificates are valid; it is tried again",
+            );
+            Status::unavailable(problem.to_string())
+        });
+    Ok(BoxCloneSyncService::new(channel))
+}
+
+/// As [`connect`], without the trace of who calls.
+///
+/// # Errors
+/// As [`connect`].
+pub(crate) fn transport(
+    remote: &Remote,
+    tls: Option<&tls::Config>,
+) -> Result<tonic::transport::Channel, Problem> {
     remote.check(tls)?;
     let places = Arc::new(remote.places()?);
     let tls = match tls {
@@ -160,19 +183,7 @@ pub fn connect(name: &str, remote: &Remote, tls: Option<&tls::Config>) -> Result
         .http2_keep_alive_interval(PING)
         .keep_alive_timeout(PONG)
         .keep_alive_while_idle(true);
-    let channel = endpoint.connect_with_connector_lazy(connector);
-    let place = format!("the {name} at {}", remote.endpoint.join(", "));
-    let channel = channel
-        .map_request(trace::inject)
-        .map_err(move |e: tonic::transport::Error| {
-            let problem = Problem::new(
-                "LW-2023",
-                format!("{place} can't be reached: {}.", Chain(&e)),
-                "see that it runs and that both sides' certificates are valid; it is tried again",
-            );
-            Status::unavailable(problem.to_string())
-        });
-    Ok(BoxCloneSyncService::new(channel))
+    Ok(endpoint.connect_with_connector_lazy(connector))
 }
 
 trait Io: AsyncRead + AsyncWrite + Send {}

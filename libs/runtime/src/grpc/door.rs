@@ -48,7 +48,7 @@ pub(super) async fn accept(
                 Ok((stream, from)) => {
                     oldest.retain(|handshake| !handshake.is_finished());
                     if oldest.len() >= HANDSHAKES && let Some(handshake) = oldest.pop_front() {
-                        metrics::handshake_failed("crowded");
+                        metrics::calls::handshake_failed("crowded");
                         handshake.abort();
                     }
                     let (mode, ready, inside) = (mode.clone(), ready.clone(), inside.clone());
@@ -77,7 +77,7 @@ async fn handshake(
     inside: &Inside,
 ) -> Option<Connection> {
     let refused = |reason: String, kind: &'static str| {
-        metrics::handshake_failed(kind);
+        metrics::calls::handshake_failed(kind);
         tracing::warn!(%from, code = "LW-2020", reason, "a connection was refused");
         None
     };

@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::access::Access;
 use super::peer::reason;
@@ -121,7 +122,7 @@ where
         let rule = match rule {
             Ok(rule) => rule,
             Err(status) => {
-                metrics::served(method, status.code());
+                metrics::calls::served(method, status.code(), Duration::ZERO);
                 tracing::warn!(target: "audit", who = who(), act = method, why = reason, outcome = "denied", result = status.message());
                 return Box::pin(std::future::ready(Ok(status.into_http())));
             }
@@ -136,17 +137,22 @@ where
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         let longest = if rule.is_act() { ACT } else { LOOK };
+        let began = Instant::now();
         let answering = async move {
             let request = match whole(request, longest).await {
                 Ok(request) => request,
                 Err(status) => {
-                    metrics::served(method, status.code());
+                    metrics::calls::served(method, status.code(), began.elapsed());
                     return Ok(status.into_http());
                 }
             };
             let response = inner.call(request).await?;
             let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |s| s.code());
-            metrics::served(method, code);
+            metrics::calls::served(method, code, began.elapsed());
+            trace::ended(
+                &Span::current(),
+                (code != Code::Ok).then(|| format!("{code:?}")).as_deref(),
+            );
             if let Some(act) = act {
                 let outcome = format!("{code:?}");
                 tracing::info!(target: "audit", who = who(), act = method, why = reason, outcome, result = act.result());

@@ -28,6 +28,8 @@ use crate::error::Problem;
 
 pub use access::{Access, Admin, Role, Rule};
 #[cfg(feature = "tls")]
+#[cfg(feature = "server")]
+pub(crate) use connect::transport;
 pub use connect::{Remote, connect};
 pub use peer::{Act, Peer, reason};
 #[cfg(feature = "server")]

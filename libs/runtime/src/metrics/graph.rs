@@ -1,33 +1,35 @@
-//! What the collector asks of Graph. `docs/metrics.md` lists them.
+//! What the collector asks of Graph, and publishes.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use opentelemetry::metrics::Histogram;
-use opentelemetry::{KeyValue, global};
+use opentelemetry::KeyValue;
 
-use super::{Named, Seconds, dataset_is};
+use super::dataset_is;
+use super::instrument::instruments;
 
-static REQUESTS: Named = Named::new("leastwise.graph.requests", "Requests answered by Graph.");
-static RETRIES: Named = Named::new("leastwise.graph.retries", "Requests asked again, by why.");
-static BYTES: Named = Named::new(
-    "leastwise.graph.bytes",
-    "Bytes of Graph's answers, decompressed.",
-);
-static UNITS: Named = Named::new(
-    "leastwise.graph.units",
-    "Resource units that Graph says requests have cost.",
-);
-static THROTTLED: Named = Named::new(
-    "leastwise.graph.throttled",
-    "Requests refused because a budget was used up.",
-);
-static WAITS: Seconds = Seconds::new(
-    "leastwise.graph.wait.duration",
-    "How long requests wait for a budget.",
-    &[0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0],
-);
-static USED: OnceLock<Histogram<f64>> = OnceLock::new();
+instruments! {
+    REQUESTS: Counter = "leastwise.graph.requests", "{request}", ["dataset", "http.response.status_code"],
+        "Requests that Graph answered; a `$batch` is one.";
+    RETRIES: Counter = "leastwise.graph.retries", "{request}", ["dataset", "reason"],
+        "Requests asked again: `throttled`, `busy` (Graph fails), `token` (it was refused), `network`.";
+    BYTES: Counter = "leastwise.graph.received", "By", ["dataset"],
+        "Bytes of answers, decompressed; files of reports are not counted.";
+    UNITS: Counter = "leastwise.graph.units", "{unit}", ["dataset"],
+        "Resource units that Graph says requests have cost.";
+    THROTTLED: Counter = "leastwise.graph.throttled", "{request}", ["bucket"],
+        "Answers that refused because a budget was used up. A `bucket` is one of Graph's limits: `identity`, `sign_in`, `reports` (each report has one), `intune`.";
+    PUBLISHED: Counter = "leastwise.pages.published", "{page}", ["dataset"],
+        "Pages that the queue has confirmed.";
+    OBJECTS: Counter = "leastwise.objects.published", "{object}", ["dataset"],
+        "Objects on pages that the queue has confirmed.";
+    SEALED: Counter = "leastwise.runs.sealed", "{run}", ["dataset"], "Runs read to their end.";
+    WAITS: Histogram = "leastwise.graph.wait.duration", "s", ["bucket"],
+        "How long requests wait for a budget. Waits of minutes that don't end: something else uses up the tenant's limits.",
+        &[0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0];
+    USED: Histogram = "leastwise.graph.budget.used", "1", ["bucket"],
+        "The used share of what a budget is believed to allow in a window, when a request goes.",
+        &[0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0];
+}
 
 fn bucket_is(name: &'static str) -> [KeyValue; 1] {
     [KeyValue::new("bucket", name)]
@@ -64,17 +66,21 @@ pub fn throttled(bucket: &'static str) {
 
 /// A request goes after it has waited so long for a budget of this bucket.
 pub fn waited(bucket: &'static str, wait: Duration) {
-    WAITS.record(wait, &bucket_is(bucket));
+    WAITS.took(wait, &bucket_is(bucket));
 }
 
 /// A request goes while this share of what its budget is believed to allow in a window is used.
 pub fn used(bucket: &'static str, share: f64) {
-    let histogram = USED.get_or_init(|| {
-        let meter = global::meter("leastwise");
-        let builder = meter.f64_histogram("leastwise.graph.budget.used");
-        let builder = builder.with_description("The used share of what a budget allows.");
-        let bounds = vec![0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0];
-        builder.with_boundaries(bounds).build()
-    });
-    histogram.record(share, &bucket_is(bucket));
+    USED.record(share, &bucket_is(bucket));
+}
+
+/// A page of so many objects was published.
+pub fn page_published(dataset: &str, objects: u64) {
+    PUBLISHED.add(1, &[dataset_is(dataset)]);
+    OBJECTS.add(objects, &[dataset_is(dataset)]);
+}
+
+/// A run was read to its end.
+pub fn run_sealed(dataset: &str) {
+    SEALED.add(1, &[dataset_is(dataset)]);
 }

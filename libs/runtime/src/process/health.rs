@@ -5,8 +5,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::metrics;
+
 /// A check that takes longer has failed.
 const LONGEST: Duration = Duration::from_secs(2);
+
+/// How often the metrics are told.
+const SHOW_EVERY: Duration = Duration::from_secs(5);
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
@@ -43,17 +48,33 @@ impl Health {
 
     /// What is not ready and why; nothing when everything is.
     pub async fn unready(&self) -> BTreeMap<&'static str, String> {
-        let (mut unready, checks) = {
+        let all = self.look().await.into_iter();
+        all.filter_map(|(name, why)| Some((name, why?))).collect()
+    }
+
+    /// Everything that is needed, and why it isn't there where it isn't.
+    async fn look(&self) -> BTreeMap<&'static str, Option<String>> {
+        let (missing, checks) = {
             let state = self.state();
             (state.missing.clone(), state.checks.clone())
         };
+        let mut all = BTreeMap::new();
         for (name, check) in checks {
             let asked = tokio::time::timeout(LONGEST, check()).await;
-            if let Err(why) = asked.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
-                unready.insert(name, why);
-            }
+            let asked = asked.unwrap_or_else(|_| Err("it does not answer".to_owned()));
+            all.insert(name, asked.err());
         }
-        unready
+        all.extend(missing.into_iter().map(|(name, why)| (name, Some(why))));
+        all
+    }
+
+    /// Shows in the metrics what is there, for ever.
+    pub(super) async fn show(&self) {
+        loop {
+            let all = self.look().await.into_iter();
+            metrics::calls::ready(all.map(|(name, why)| (name.to_owned(), why.is_none())));
+            tokio::time::sleep(SHOW_EVERY).await;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -218,13 +218,8 @@ fn begin<S: Service>(cli: cli::Cli) -> Result<String, Problem> {
     if cli.dump_config {
         return crate::config::dump(&settings);
     }
-    let metrics = telemetry::init_server(S::NAME, VERSION, cli.log_format)?;
-    let mut fine = settings.sections().check()?;
-    fine.extend(settings.check()?);
-    if cli.check_config {
-        fine.extend(settings.inspect()?);
-        return Ok(fine.iter().map(|line| format!("fine: {line}\n")).collect());
-    }
+    let sections = settings.sections();
+    sections.telemetry.check(sections.tls)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -235,12 +230,29 @@ fn begin<S: Service>(cli: cli::Cli) -> Result<String, Problem> {
                 "check the limits of this user",
             )
         })?;
+    let telemetry = {
+        let _in = runtime.enter();
+        telemetry::Server::begin(
+            (S::NAME, VERSION),
+            cli.log_format,
+            sections.telemetry,
+            sections.tls,
+        )?
+    };
+    let mut fine = sections.check()?;
+    fine.extend(settings.check()?);
+    if cli.check_config {
+        fine.extend(settings.inspect()?);
+        return Ok(fine.iter().map(|line| format!("fine: {line}\n")).collect());
+    }
+    let metrics = telemetry.metrics();
     let done = runtime.block_on(async {
         match cli.command {
             Some(cli::Command::Migrate) => settings.migrate().await,
             None => supervise::run(settings, metrics).await,
         }
     });
+    telemetry.end();
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     done.map(|()| String::new())
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Problem;
 use crate::grpc::{Access, Admin, Listen, Server};
+use crate::telemetry::Config as Telemetry;
 use crate::tls::{self, Identity};
 
 /// `[http]`: where `/metrics`, `/livez` and `/readyz` are.
@@ -34,6 +35,8 @@ pub fn default_grace() -> u64 {
 pub struct Sections<'a> {
     /// `[http]`.
     pub http: &'a Http,
+    /// `[telemetry]`.
+    pub telemetry: &'a Telemetry,
     /// `[grpc]`.
     pub grpc: &'a Listen,
     /// `[tls]`; without it everything is plain text on loopback.
@@ -62,6 +65,7 @@ impl Sections<'_> {
         };
         fine.push(format!("gRPC on {}", self.grpc.listen));
         fine.push(format!("metrics and health on {}", self.http.listen));
+        fine.extend(self.telemetry.told());
         Ok(fine)
     }
 

@@ -27,10 +27,11 @@ pub(super) async fn run<S: Service>(settings: S, metrics: Metrics) -> Result<(),
         stop: process.stop.clone(),
     };
     tracing::info!(version = VERSION, page = ?listener.local_addr().ok(), "{} starts", S::NAME);
-    let stop = process.stop.clone();
+    let (stop, health) = (process.stop.clone(), process.health.clone());
     tokio::select! {
         ended = supervise(settings.run(process), &stop, grace) => ended,
         ended = page.serve(listener) => ended,
+        () = health.show() => Ok(()),
     }
 }
 

@@ -1,7 +1,11 @@
 //! Logs, on standard error; in a process of its own also traces and metrics.
 
 #[cfg(feature = "server")]
+mod config;
+#[cfg(feature = "server")]
 mod json;
+#[cfg(feature = "server")]
+mod otlp;
 #[cfg(feature = "server")]
 mod server;
 
@@ -12,10 +16,12 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, registry};
 
+#[cfg(feature = "server")]
+pub use config::Config;
 #[cfg(all(test, feature = "server"))]
 pub(crate) use server::traces;
 #[cfg(feature = "server")]
-pub use server::{Metrics, init_server};
+pub use server::{Metrics, Server};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -3,6 +3,7 @@
 //! Without the feature `server` nobody collects traces: spans are then only the places of log lines, and there is no
 //! `traceparent`.
 
+pub mod reference;
 pub mod semconv;
 
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
@@ -77,6 +78,8 @@ pub fn send(queue: &str) -> Span {
         "send",
         otel.name = semconv::name(semconv::SEND, queue).as_str(),
         otel.kind = "producer",
+        otel.status_code = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
         messaging.system = semconv::RABBITMQ,
         messaging.operation.name = semconv::SEND,
         messaging.operation.r#type = semconv::SEND,
@@ -84,39 +87,86 @@ pub fn send(queue: &str) -> Span {
     )
 }
 
-/// A span in which a message is worked on: `process page.full`, linked to the span that sent it.
+/// A span in which a message is worked on: `process page.full`. It belongs to the trace of the span that sent it, and is
+/// linked to it, as the conventions ask for: each time that the message comes.
 pub fn process(queue: &str, sender: Option<&str>) -> Span {
     let span = tracing::info_span!(
         "process",
         otel.name = semconv::name(semconv::PROCESS, queue).as_str(),
         otel.kind = "consumer",
+        otel.status_code = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
         messaging.system = semconv::RABBITMQ,
         messaging.operation.name = semconv::PROCESS,
         messaging.operation.r#type = semconv::PROCESS,
         messaging.destination.name = queue,
+        leastwise.tenant.id = tracing::field::Empty,
     );
+    child_of(&span, sender);
     link_to(&span, sender);
     span
 }
 
 /// A span in which a gRPC call is answered. `path` is `/package.Service/Method`.
 pub fn served(path: &str) -> Span {
-    let (service, method) = semconv::rpc(path);
+    let method = path.trim_start_matches('/');
     tracing::info_span!(
         "serve",
-        otel.name = path.trim_start_matches('/'),
+        otel.name = method,
         otel.kind = "server",
-        rpc.system = semconv::GRPC,
-        rpc.service = service,
+        otel.status_code = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
+        rpc.system.name = semconv::GRPC,
         rpc.method = method,
+        leastwise.tenant.id = tracing::field::Empty,
     )
+}
+
+/// A span around one step of a tenant's way from Graph to the sinks; `step` is its name: `read`, `apply`, `deliver`.
+pub fn step(step: &'static str, tenant: &dyn std::fmt::Display, what: &str) -> Span {
+    tracing::info_span!(
+        "step",
+        otel.name = semconv::name(step, what).as_str(),
+        otel.kind = "internal",
+        otel.status_code = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
+        leastwise.tenant.id = %tenant,
+        leastwise.sink = tracing::field::Empty,
+    )
+}
+
+/// A span around a transaction that writes to a service's own database.
+pub fn transaction(system: &'static str) -> Span {
+    tracing::info_span!(
+        "transaction",
+        otel.name = "transaction",
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
+        db.system.name = system,
+        db.operation.name = tracing::field::Empty,
+    )
+}
+
+/// Says of the span in which this is called which tenant it is about.
+pub fn tenant(tenant: &dyn std::fmt::Display) {
+    Span::current().record("leastwise.tenant.id", tracing::field::display(tenant));
+}
+
+/// Says how a span ended: with an error of this type, or well.
+pub fn ended(span: &Span, failed: Option<&str>) {
+    if let Some(why) = failed {
+        span.record("otel.status_code", "ERROR");
+        span.record(semconv::ERROR_TYPE, why);
+    }
 }
 
 /// A span in which a request is sent to Graph: by the conventions for HTTP clients, and with what a support case asks for.
 /// `resend` counts the tries before this one. What is in the path's query is data of the tenant, and in no span.
 pub fn asked(method: &str, base: &str, path: &str, client_request_id: &str, resend: u32) -> Span {
     let server = base.split("://").last().unwrap_or_default();
-    let path = path.split('?').next().unwrap_or_default();
+    let server = server.split([':', '/']).next().unwrap_or_default();
+    let path = crate::http::told(path);
     tracing::info_span!(
         "request",
         otel.name = method,
@@ -132,6 +182,21 @@ pub fn asked(method: &str, base: &str, path: &str, client_request_id: &str, rese
         graph.client_request_id = client_request_id,
         graph.request_id = tracing::field::Empty,
         graph.resource_units = tracing::field::Empty,
+    )
+}
+
+/// A span in which a request is sent to Entra ID or a sink: as [`asked`], without the path, which may be a secret.
+pub fn called(method: &http::Method, host: Option<&str>) -> Span {
+    tracing::info_span!(
+        "request",
+        otel.name = method.as_str(),
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+        http.request.method = method.as_str(),
+        http.response.status_code = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
+        network.protocol.version = tracing::field::Empty,
+        server.address = host.unwrap_or_default(),
     )
 }
 
@@ -223,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_continues_the_trace_and_a_message_begins_one() {
+    fn a_call_and_a_message_continue_the_trace() {
         assert_eq!(current(), None);
         collected(|| {
             let span = served("/leastwise.feed.v1.Feed/Follow");
@@ -235,7 +300,7 @@ mod tests {
             assert_eq!(extract(request.headers()), Some(inside.as_str()));
 
             let processed = of(&process("page.full", Some(SENT))).unwrap();
-            assert_ne!(processed[..36], SENT[..36], "linked, not continued");
+            assert_eq!(processed[..36], SENT[..36], "the same trace");
         });
     }
 

@@ -1,7 +1,10 @@
 //! At 3 am: faults in an installation that runs, how long it takes until an alert names them, and whether what the runbook says
 //! ends it.
 #![allow(clippy::unwrap_used, reason = "a bench's support")]
-#![allow(clippy::disallowed_methods, reason = "processes are looked at again and again, in real time")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "processes are looked at again and again, in real time"
+)]
 
 mod causes;
 mod fault;
@@ -54,6 +57,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         users: 60,
         seed: 5,
         unscheduled: false,
+        otlp: None,
         log: None,
     };
     let watched = Watched::start(&installation, SECONDS, &|service, text| {

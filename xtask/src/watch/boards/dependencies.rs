@@ -58,6 +58,10 @@ pub fn board() -> Board {
         Panel::graph("Other checks", "1 where a process has what else it needs.")
             .query("min by (service, instance, check) (leastwise_ready{check!~\"queue|consumers|database\"})", "{{service}} {{instance}} {{check}}")
             .width(12),
+        Panel::graph("Spans", "Sent by OTLP a second, and lost because the receiver didn't take them.")
+            .query(rate("leastwise_telemetry_spans_total", "", "service, outcome"), "{{service}} {{outcome}}")
+            .unit("cps")
+            .width(12),
         Panel::table("Handshakes refused", "By why, since the process started: somebody without a valid certificate, or one has expired.")
             .query("sum by (service, error_type) (leastwise_tls_handshake_failures_total)", "")
             .width(12),

@@ -14,8 +14,8 @@ pub fn board() -> Board {
     .choose("tenant", "leastwise_tenant_stale_seconds")
     .row("What fails")
     .panels([
-        Panel::table("Tokens", "Apps whose last request for a token failed.")
-            .query(mine("leastwise_token_failing", "tenant, app, code"), ""),
+        Panel::table("Tokens", "Datasets whose last request for a token failed.")
+            .query(mine("leastwise_token_failing", "tenant, dataset, code"), ""),
         Panel::table("Readings", "Datasets that failed last, and seconds since they succeeded.")
             .query(mine("leastwise_dataset_failing_seconds", "tenant, dataset, code"), ""),
         Panel::table("Removals held", "Removals that wait for somebody's decision: leastwise runs list.")

@@ -22,8 +22,8 @@ pub fn board() -> Board {
         Panel::table("Days left", "Of the apps whose credentials end first.")
             .query("min by (tenant, app) (leastwise_credential_left_days)", "")
             .unit("d"),
-        Panel::table("Failing", "Apps whose last request for a token failed, and with which code.")
-            .query("max by (tenant, app, code) (leastwise_token_failing)", ""),
+        Panel::table("Failing", "Datasets of tenants whose last request for a token failed, and with which code.")
+            .query("max by (tenant, dataset, code) (leastwise_token_failing)", ""),
     ])
     .row("Tokens")
     .panels([

@@ -5,8 +5,6 @@ use crate::watch::panel::Panel;
 
 /// Every attribute that a query of this dashboard goes by. A test compares them with spans that were received.
 const TENANT: &str = "span.leastwise.tenant.id";
-const DATASET: &str = "span.leastwise.dataset";
-const RUN: &str = "span.leastwise.run";
 const SINK: &str = "span.leastwise.sink";
 const QUEUE: &str = "span.messaging.destination.name";
 const STATUS: &str = "span.http.response.status_code";
@@ -15,7 +13,7 @@ const TRANSACTION: &str = "span.db.operation.name";
 const SERVICE: &str = "resource.service.name";
 
 pub fn board() -> Board {
-    let chosen = format!("{TENANT} =~ \"$tenant\" && {DATASET} =~ \"$dataset\"");
+    let chosen = format!("{TENANT} =~ \"$tenant\"");
     let of_service = format!("{SERVICE} =~ \"$service\"");
     Board::new(
         "leastwise-traces",
@@ -33,16 +31,16 @@ pub fn board() -> Board {
              The normalizer's `process page.…` and `process seal` belong to it, and `apply …` is the transaction that brings it into the ledger. \
              `deliver …` in the exporter begins a trace of its own, with the request to the feed and the pushes to a sink.",
         ),
-        Panel::traces("Runs", "Steps that read a dataset of a tenant.", format!("{{ {chosen} && name =~ \"read .*\" }}")),
+        Panel::traces("Runs", "Steps that read a dataset of a tenant.", format!("{{ {chosen} && name =~ \"read $dataset\" }}")),
     ])
     .row("Page: through the queue")
     .panels([
         Panel::traces("Pages sent and taken", "Messages of the queues of pages.", format!("{{ {QUEUE} =~ \"page.*\" && {of_service} }}")),
-        Panel::traces("Pages of a run", "What the normalizer took.", format!("{{ {chosen} && {RUN} > 0 && {QUEUE} =~ \"page.*\" }} | select({RUN}, {DATASET})")),
+        Panel::traces("A tenant's pages and seals", "What the normalizer took.", format!("{{ {chosen} && {QUEUE} =~ \"page.*|seal\" && name =~ \"process .*\" }}")),
     ])
     .row("Record: into the ledger")
     .panels([
-        Panel::traces("Runs applied", "The step that applies a sealed run.", format!("{{ {chosen} && name =~ \"apply .*\" }}")),
+        Panel::traces("Runs applied", "The step that applies a sealed run.", format!("{{ {chosen} && name =~ \"apply $dataset\" }}")),
         Panel::traces("Transactions", "Of services' own databases, by how they end.", format!("{{ {TRANSACTION} =~ \".*\" && {of_service} }}")),
     ])
     .row("Sink: out of the ledger")

@@ -108,6 +108,20 @@ pub fn alerts() -> Vec<Alert> {
             ],
         },
         Alert {
+            name: "LeastwiseTelemetryLosing",
+            severity: Severity::Ticket,
+            stage: "processes",
+            expression: grew("leastwise_telemetry_spans_total{outcome=\"lost\"}", "service"),
+            wait: "0s",
+            summary: "processes: traces of {{ $labels.service }} are lost, of whichever tenant",
+            description: "{{ $value | humanize }} spans in five minutes: the receiver of OTLP didn't take them.",
+            board: "leastwise-dependencies",
+            trials: vec![
+                fires("45s", "service=\"collector\"", &[("leastwise_telemetry_spans_total{service=\"collector\",outcome=\"lost\"}", "_ 9x9")]),
+                quiet("45s", &[("leastwise_telemetry_spans_total{service=\"collector\",outcome=\"sent\"}", "_ 9x9")]),
+            ],
+        },
+        Alert {
             name: "LeastwiseHandshakesFailing",
             severity: Severity::Ticket,
             stage: "processes",

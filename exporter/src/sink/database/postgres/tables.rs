@@ -65,12 +65,7 @@ fn table(shows: &Selection, kind: &'static str) -> Table {
 pub(super) fn check(shows: &Selection, sink: &str) -> Result<(), Error> {
     for table in tables(shows) {
         let kind = table.kind;
-        let wrong = |why: String| {
-            Err(Error::Config {
-                what: format!("sink `{sink}`"),
-                why,
-            })
-        };
+        let wrong = |why: String| Err(Error::settings(sink, why));
         if shows
             .names
             .get(kind)

@@ -35,6 +35,15 @@ pub fn quiet(at: &'static str, series: &[(&'static str, &'static str)]) -> Trial
 }
 
 impl Trial {
+    /// Whether it takes so long that quarters of a minute would be many.
+    pub fn is_long(&self) -> bool {
+        let minutes = self
+            .at
+            .strip_suffix('m')
+            .and_then(|m| m.parse::<u32>().ok());
+        self.at.ends_with('h') || minutes.is_some_and(|minutes| minutes > 15)
+    }
+
     fn write(&self, alert: &Alert, interval: &str, text: &mut String) {
         _ = writeln!(text, "  - interval: {interval}\n    input_series:");
         for (series, values) in &self.series {

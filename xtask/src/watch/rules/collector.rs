@@ -136,8 +136,8 @@ pub fn alerts() -> Vec<Alert> {
             description: "The longest wait is {{ $value | humanizeDuration }} and grows: too few collectors, or too many tenants for them.",
             board: "leastwise-stage",
             trials: vec![
-                fires("40m", "", &[("leastwise_schedule_latest_seconds{instance=\"a\"}", "1800+15x200")]),
-                quiet("40m", &[("leastwise_schedule_latest_seconds{instance=\"a\"}", "4000-15x200")]),
+                fires("40m", "", &[("leastwise_schedule_latest_seconds{instance=\"a\"}", "1800+60x50")]),
+                quiet("40m", &[("leastwise_schedule_latest_seconds{instance=\"a\"}", "4000-60x50")]),
             ],
         },
         Alert {

@@ -98,22 +98,22 @@ pub fn alerts() -> Vec<Alert> {
             description: "{{ $value | humanize }} pages in an hour became gaps; their runs remove nothing and are read again.",
             board: "leastwise-stage",
             trials: vec![
-                fires("1h", "dataset=\"users\"", &[("leastwise_pages_taken_total{gap=\"true\",dataset=\"users\"}", "0+1x240")]),
-                quiet("1h", &[("leastwise_pages_taken_total{gap=\"true\",dataset=\"users\"}", "0x100 2x140")]),
+                fires("1h", "dataset=\"users\"", &[("leastwise_pages_taken_total{gap=\"true\",dataset=\"users\"}", "0+1x60")]),
+                quiet("1h", &[("leastwise_pages_taken_total{gap=\"true\",dataset=\"users\"}", "0x25 2x35")]),
             ],
         },
         Alert {
             name: "LeastwiseNotReconciled",
             severity: Severity::Ticket,
             stage: STAGE,
-            expression: "min_over_time(max(leastwise_positions_unreconciled)[3h:1m]) > 0".into(),
+            expression: "min_over_time(max(leastwise_positions_unreconciled)[3h:5m]) > 0".into(),
             wait: "0s",
             summary: "normalizer: Microsoft counts other than the ledger, for hours; the log (LW-5091) names tenant and product",
             description: "{{ $value }} licence positions have a residual that is not explained.",
             board: "leastwise-stage",
             trials: vec![
-                fires("4h", "", &[("leastwise_positions_unreconciled{instance=\"a\"}", "2x960")]),
-                quiet("4h", &[("leastwise_positions_unreconciled{instance=\"a\"}", "2x700 0x4 2x256")]),
+                fires("4h", "", &[("leastwise_positions_unreconciled{instance=\"a\"}", "2x240")]),
+                quiet("4h", &[("leastwise_positions_unreconciled{instance=\"a\"}", "2x170 0x5 2x65")]),
             ],
         },
         Alert {

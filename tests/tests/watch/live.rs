@@ -57,15 +57,14 @@ fn adjusted(
 /// Everything that alerts and dashboards tell of, as far as it can be made to happen.
 async fn trouble(watched: &Watched) {
     let control = |path: &str, body: &str| watched.control("POST", path, body).unwrap();
-    // Somebody wrote a wrong secret, somebody took a permission; tokens so far are challenged.
+    // Somebody wrote a wrong secret, somebody took a permission.
     std::fs::write(watched.secret(SECRET), "not-the-secret").unwrap();
     control(
         &format!("consent?tenant={DENIED}&app=0"),
         r#"{"roles":["User.Read.All"]}"#,
     );
-    for tenant in [SECRET, DENIED] {
-        control(&format!("revoke?tenant={tenant}&app=0"), "");
-    }
+    // Tokens so far are refused: everybody needs another one.
+    control("faults", r#"{"status":401,"times":9}"#);
     // Half of the users are deleted, Graph throttles, and says what nobody has documented.
     control(
         &format!("storm?tenant={WELL}"),

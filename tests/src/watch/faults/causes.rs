@@ -107,7 +107,7 @@ impl World {
                         let file = w.secret(SECRET);
                         *world.right.lock().unwrap() = fs::read_to_string(&file)?;
                         fs::write(file, "not-the-secret")?;
-                        revoke(w, SECRET)
+                        refuse(w)
                     }))
                     .mended_by(Box::new(|w, world| {
                         fs::write(w.secret(SECRET), &*world.right.lock().unwrap())?;
@@ -118,7 +118,7 @@ impl World {
                         fs::copy(world.home.join("app.pem"), world.home.join("good.pem"))?;
                         let ended = servers::app_certificate((2020, 1, 1), (2021, 1, 1))?;
                         fs::write(world.home.join("app.pem"), ended)?;
-                        revoke(w, CERTIFICATE)
+                        refuse(w)
                     }))
                     .mended_by(Box::new(|w, world| {
                         fs::copy(world.home.join("good.pem"), world.home.join("app.pem"))?;
@@ -167,12 +167,12 @@ impl World {
                 of_a_tenant("role-taken", "LeastwiseDatasetFailing", "collector", &tenant(ROLE), "LW-3003", "leastwise_dataset_failing_seconds{")
                     .by(Box::new(|w, _| {
                         w.control("POST", &format!("consent?tenant={ROLE}&app=0"), r#"{"roles":["User.Read.All"]}"#)?;
-                        revoke(w, ROLE)
+                        refuse(w)
                     }))
                     .mended_by(Box::new(|w, _| {
                         let all = r#"{"roles":["User.Read.All","Organization.Read.All"]}"#;
                         w.control("POST", &format!("consent?tenant={ROLE}&app=0"), all)?;
-                        revoke(w, ROLE)?;
+                        refuse(w)?;
                         preflight(w, ROLE)
                     })),
             ],
@@ -263,10 +263,10 @@ impl Fault {
     }
 }
 
-/// Graph challenges the tokens so far: the next request asks for another one.
-fn revoke(watched: &Watched, tenant: usize) -> Result<()> {
+/// Graph refuses tokens so far: whoever is read next needs another one.
+fn refuse(watched: &Watched) -> Result<()> {
     watched
-        .control("POST", &format!("revoke?tenant={tenant}&app=0"), "")
+        .control("POST", "faults", r#"{"status":401,"times":12}"#)
         .map(drop)
 }
 

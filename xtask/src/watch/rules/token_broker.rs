@@ -11,15 +11,15 @@ pub fn alerts() -> Vec<Alert> {
             name: "LeastwiseTokenFailing",
             severity: Severity::Page,
             stage: STAGE,
-            expression: "max by (tenant, dataset, code) (leastwise_token_failing) > 0".into(),
+            expression: "max by (tenant, code) (leastwise_token_failing) > 0".into(),
             wait: "15s",
-            summary: "token-broker: no token for {{ $labels.dataset }} of tenant {{ $labels.tenant }} ({{ $labels.code }})",
+            summary: "token-broker: no token for tenant {{ $labels.tenant }} ({{ $labels.code }})",
             description: "The last request for a token failed with {{ $labels.code }}; value {{ $value }}. Nothing new of this tenant is read until it works again.",
             board: "leastwise-tenant?var-tenant={{ $labels.tenant }}",
             trials: vec![
                 fires(
                     "45s",
-                    "tenant=\"t\",dataset=\"users\",code=\"LW-2001\"",
+                    "tenant=\"t\",code=\"LW-2001\"",
                     &[("leastwise_token_failing{tenant=\"t\",dataset=\"users\",code=\"LW-2001\"}", "_ 1x9")],
                 ),
                 quiet("45s", &[("leastwise_token_failing{tenant=\"t\",dataset=\"users\",code=\"LW-2010\"}", "_ _ 1 stale")]),

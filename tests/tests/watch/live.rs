@@ -50,6 +50,11 @@ fn adjusted(
             ending.collect::<String>()
                 + &format!("[webhook]\nurl = \"{events}\"\nsecret_file = \"{secret}\"\n")
         }
+        // One tenant at a time, so that others wait; and soon again.
+        "collector" => {
+            text.replace("[collector]\n", "[collector]\nconcurrent_tenants = 1\n")
+                + "[collector.cadence]\norganization = 60\n"
+        }
         _ => text,
     }
 }
@@ -274,7 +279,7 @@ async fn what_happens_is_seen() {
     );
 
     // The ledger refuses what it is given, while everything is asked for.
-    let right = "INSERT, UPDATE ON closing";
+    let right = "INSERT, UPDATE ON dataset_state";
     watched
         .sql(
             "normalizer",
@@ -282,6 +287,8 @@ async fn what_happens_is_seen() {
         )
         .unwrap();
     watched.control("POST", "advance?days=1", "").unwrap();
+    let slow = r#"{"delayMs":12000,"path":"/users","times":3}"#;
+    watched.control("POST", "faults", slow).unwrap();
     let reading = std::thread::scope(|scope| {
         let reading = scope.spawn(|| watched.sync().unwrap());
         fires(

@@ -49,14 +49,11 @@ pub fn board() -> Board {
             .query(percentile(0.99, "db_client_operation_duration_seconds", "", "service, db_operation_name"), "{{service}} {{db_operation_name}}")
             .unit("s")
             .traced(""),
-        Panel::graph("Rows whose time was over", "Removed a second, by table.")
-            .query(rate("leastwise_ledger_expired_total", "", "table"), "{{table}}")
-            .unit("cps"),
     ])
     .row("Connections")
     .panels([
-        Panel::graph("Other checks", "1 where a process has what else it needs.")
-            .query("min by (service, instance, check) (leastwise_ready{check!~\"queue|consumers|database\"})", "{{service}} {{instance}} {{check}}")
+        Panel::graph("All checks", "1 where a process has what it needs.")
+            .query("min by (service, instance, check) (leastwise_ready)", "{{service}} {{instance}} {{check}}")
             .width(12),
         Panel::graph("Spans", "Sent by OTLP a second, and lost because the receiver didn't take them.")
             .query(rate("leastwise_telemetry_spans_total", "", "service, outcome"), "{{service}} {{outcome}}")

@@ -65,6 +65,30 @@ pub fn alerts() -> Vec<Alert> {
             ],
         },
         Alert {
+            name: "LeastwiseMessagesRetried",
+            severity: Severity::Page,
+            stage: "queue",
+            expression: "sum by (service, messaging_destination_name) (increase(messaging_process_duration_seconds_count{error_type!=\"\"}[5m])) > 3".into(),
+            wait: "0s",
+            summary: "queue: {{ $labels.service }} can't handle messages of {{ $labels.messaging_destination_name }} and tries them again and again; its log names the tenant",
+            description: "{{ $value | humanize }} tries in five minutes came to nothing.",
+            board: "leastwise-stage?var-service={{ $labels.service }}",
+            trials: vec![
+                fires(
+                    "2m",
+                    "service=\"normalizer\",messaging_destination_name=\"seal\"",
+                    &[("messaging_process_duration_seconds_count{service=\"normalizer\",messaging_destination_name=\"seal\",error_type=\"again\"}", "0+1x20")],
+                ),
+                quiet(
+                    "2m",
+                    &[
+                        ("messaging_process_duration_seconds_count{service=\"normalizer\",messaging_destination_name=\"seal\"}", "0+9x20"),
+                        ("messaging_process_duration_seconds_count{service=\"normalizer\",messaging_destination_name=\"seal\",error_type=\"again\"}", "0 1x20"),
+                    ],
+                ),
+            ],
+        },
+        Alert {
             name: "LeastwiseMessagesForged",
             severity: Severity::Page,
             stage: "queue",

@@ -65,6 +65,13 @@ impl World {
         Ok(())
     }
 
+    /// The tenant's app has the certificate by which it proves itself.
+    pub fn register(&self, watched: &Watched) -> Result<()> {
+        let certificate = fs::read_to_string(self.home.join("app.pem"))?;
+        let path = format!("certificate?tenant={CERTIFICATE}&app=0");
+        watched.control("POST", &path, &certificate).map(drop)
+    }
+
     /// As `dev up` writes it, with one more sink, and a tenant that proves itself by a certificate.
     pub fn adjusted(&self, service: &str, text: String) -> String {
         let at = |name: &str| self.home.join(name).display().to_string();

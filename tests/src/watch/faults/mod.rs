@@ -63,6 +63,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let watched = Watched::start(&installation, SECONDS, &|service, text| {
         world.adjusted(service, text)
     })?;
+    world.register(&watched)?;
     watched.sync()?;
     let chosen =
         |fault: &Fault| args.only.is_empty() || args.only.iter().any(|name| name == fault.name);

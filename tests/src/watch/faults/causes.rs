@@ -296,7 +296,7 @@ fn approve(watched: &Watched, _: &World) -> Result<()> {
     for number in numbers {
         let number = number.trim_matches('"');
         let (done, told) =
-            watched.leastwise(&["runs", "approve", number, "--note", "they have left"])?;
+            watched.leastwise(&["runs", "approve", number, "--reason", "they have left"])?;
         ensure!(done, "{told}");
     }
     Ok(())

@@ -26,6 +26,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (2, include_str!("../migrations/postgres/0002_budgets.sql")),
         (3, include_str!("../migrations/postgres/0003_pauses.sql")),
     ],
+    additions: &[],
 };
 
 /// A dataset of a tenant as it is stored.

@@ -31,6 +31,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (4, include_str!("../migrations/postgres/4_external_ids.sql")),
         (5, include_str!("../migrations/postgres/5_sink_state.sql")),
     ],
+    additions: &[],
 };
 
 /// The exporter's database.

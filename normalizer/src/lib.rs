@@ -78,6 +78,7 @@ pub const MIGRATIONS: Migrations = Migrations {
             include_str!("../migrations/postgres/0008_partitions.sql"),
         ),
     ],
+    additions: &[],
 };
 
 /// What the normalizer works with.

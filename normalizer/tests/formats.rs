@@ -14,6 +14,7 @@ use runtime::db::{Migrations, query};
 const BEFORE: Migrations = Migrations {
     sqlite: MIGRATIONS.sqlite.split_at(4).0,
     postgres: MIGRATIONS.postgres.split_at(3).0,
+    additions: &[],
 };
 
 #[tokio::test]

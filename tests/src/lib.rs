@@ -24,6 +24,7 @@ pub mod reclamations;
 pub mod schema;
 mod setup;
 pub mod truth;
+pub mod upgrade;
 pub mod watch;
 pub mod world;
 pub mod year;

@@ -375,6 +375,46 @@ fn broker_of(sim: &Simulator) -> Installation {
     it
 }
 
+/// A receiver of telemetry that takes connections and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn telemetry_that_hangs_costs_only_itself() {
+    let sim = Simulator::start(5, 1);
+    let it = broker_of(&sim);
+    let hangs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = it.home.path().join("it.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let telemetry = format!(
+        "[telemetry]\nmetrics_seconds = 1\n[telemetry.otlp]\nendpoint = 'http://{}'\n",
+        hangs.local_addr().unwrap()
+    );
+    std::fs::write(path, text + &telemetry).unwrap();
+    let (running, page, log) = start(&it);
+    let request = GetTokenRequest {
+        tenant_id: sim.text("id").to_owned(),
+        dataset: "users".to_owned(),
+        ..Default::default()
+    };
+    let asked = collector_of(&it, &log).get_token(request).await;
+    asked.unwrap();
+    logged(&log, |l| {
+        l["message"]
+            .as_str()
+            .is_some_and(|m| m.starts_with("telemetry can't be sent"))
+    });
+    // Asked far more often than anybody does.
+    for _ in 0..20 {
+        let metrics = get(&page, "/metrics");
+        assert!(
+            metrics.contains("leastwise_telemetry_spans_total{outcome=\"lost\""),
+            "{metrics}"
+        );
+        assert!(get(&page, "/readyz").contains(" 200 "));
+    }
+    running.signal("TERM");
+    assert_eq!(running.end().code, Some(0));
+    drop(hangs);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_brokers_page_shows_what_it_does() {
     let sim = Simulator::start(5, 1);

@@ -69,6 +69,17 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Read many tenants with 1, 2 and 4 replicas of each service, kill some meanwhile, and say what a tenant costs
+    Scale {
+        /// Passed on; `cargo xtask scale --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Let the release of an older commit and this one work in one installation, in every order
+    Upgrade {
+        /// The commit
+        from: String,
+    },
     /// Kill a reader at random moments of a full read: what it reads twice, and that nothing is lost
     Killed {
         /// Passed on; `cargo xtask killed --help` lists them
@@ -104,6 +115,8 @@ pub fn run() -> ExitCode {
         Task::Dev(Dev::Up { args }) => distributed::dev_up(&args),
         Task::Chaos { args } => distributed::chaos(&args),
         Task::Year { args } => distributed::year(&args),
+        Task::Scale { args } => distributed::scale(&args),
+        Task::Upgrade { from } => distributed::upgrade(&from),
         Task::Killed { args } => distributed::killed(&args),
         Task::Reclamations { args } => clients::peers::reclamations(&args),
     };

@@ -41,6 +41,51 @@ pub fn killed(args: &[String]) -> Result<ExitCode> {
     alone("killed", args)
 }
 
+/// `cargo xtask scale`.
+pub fn scale(args: &[String]) -> Result<ExitCode> {
+    eprintln!("a thousand tenants take half an hour");
+    let mut scale = program(true)?;
+    scale.arg("scale").args(args);
+    Ok(match passes(&mut scale)? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// `cargo xtask upgrade`. The older release is built from its own sources, beside this one.
+pub fn upgrade(from: &str) -> Result<ExitCode> {
+    let home = workspace::target().join("older");
+    let source = home.join("source");
+    let git = |args: &[&str]| passes(command("git").arg("-C").arg(workspace::root()).args(args));
+    let at = source.display().to_string();
+    if source.exists() {
+        git(&["worktree", "remove", "--force", &at])?;
+    }
+    if !git(&["worktree", "add", "--detach", &at, from])? {
+        bail!("{from} can't be checked out");
+    }
+    let mut build = cargo();
+    build.current_dir(&source).env("CARGO_TARGET_DIR", &home);
+    build.args(["build", "--features", "server", "--bins"]);
+    for service in ["token-broker", "collector", "normalizer", "exporter"] {
+        build.args(["--package", service]);
+    }
+    let built = passes(&mut build)?;
+    git(&["worktree", "remove", "--force", &at])?;
+    if !built {
+        bail!("{from} doesn't build");
+    }
+    let mut upgrade = program(false)?;
+    upgrade
+        .arg("upgrade")
+        .arg("--older")
+        .arg(home.join("debug"));
+    Ok(match passes(&mut upgrade)? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
 /// What the program does without servers.
 fn alone(task: &str, args: &[String]) -> Result<ExitCode> {
     needs::c_compiler()?;

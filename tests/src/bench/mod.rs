@@ -9,7 +9,9 @@ pub mod exporter;
 mod idle;
 pub mod normalizer;
 pub mod operation;
+pub mod scale;
 mod share;
+pub(crate) use share::synced;
 mod takeover;
 mod usage;
 

@@ -96,7 +96,7 @@ async fn distributed_sync(servers: &Servers, tenants: &[TenantInfo]) -> Result<f
 }
 
 /// Passes until one is whole: the services need a moment to find each other.
-pub(super) async fn synced(cluster: &Cluster) -> Result<()> {
+pub(crate) async fn synced(cluster: &Cluster) -> Result<()> {
     let mut last = String::new();
     for _ in 0..60 {
         match pass(&cluster.clients(0)?).await {

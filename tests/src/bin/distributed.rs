@@ -38,6 +38,10 @@ enum Task {
     BenchExporter(tests::bench::exporter::Args),
     /// Ten faults: how long until an alert names each, and that what the runbook says ends it
     BenchFaults(tests::watch::faults::Args),
+    /// Many tenants and 1, 2, 4 replicas of each service
+    Scale(tests::bench::scale::Args),
+    /// Two releases in one installation, in every order
+    Upgrade(tests::upgrade::Args),
     /// What operation costs and gives: replicas, take-over, rest, telemetry, rolling restarts
     BenchOperation(tests::bench::operation::Args),
     /// A year of daily readings: what has to be done by hand for it
@@ -60,6 +64,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::BenchNormalizer(args) => tests::bench::normalizer::run(&args),
         Task::BenchExporter(args) => tests::bench::exporter::run(&args),
         Task::BenchFaults(args) => tests::watch::faults::run(&args),
+        Task::Scale(args) => tests::bench::scale::run(&args),
+        Task::Upgrade(args) => tests::upgrade::run(&args),
         Task::BenchOperation(args) => tests::bench::operation::run(&args),
         Task::Year(args) => tests::year::run(&args),
         Task::Killed(args) => tests::killed::run(&args),

@@ -26,6 +26,8 @@ pub struct Tuning {
     pub sqlite_sink: bool,
     /// The PostgreSQL sink.
     pub postgres_sink: bool,
+    /// Where the programs of an older release are, in which every replica is started first, on tables of its own format.
+    pub older: Option<std::path::PathBuf>,
     /// Variables for every process.
     pub environment: Vec<(String, String)>,
 }
@@ -41,6 +43,7 @@ impl Default for Tuning {
             files_sink: true,
             sqlite_sink: true,
             postgres_sink: true,
+            older: None,
             environment: Vec::new(),
         }
     }
@@ -160,6 +163,8 @@ pub(super) fn write(
                 grpc,
                 http,
                 environment: cluster.tuning.environment.clone(),
+                is_older: cluster.tuning.older.is_some(),
+                older: cluster.tuning.older.clone(),
                 child: None,
             });
         }

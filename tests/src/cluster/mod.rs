@@ -178,6 +178,9 @@ pub struct Replica {
     /// Where its page is.
     pub http: u16,
     environment: Vec<(String, String)>,
+    /// Where the older release's program is, and whether that one is started.
+    older: Option<PathBuf>,
+    is_older: bool,
     child: Option<Child>,
 }
 
@@ -194,7 +197,10 @@ impl Cluster {
         let mut names = BTreeMap::new();
         for service in STATEFUL {
             let name = format!("{service}_{id}");
-            servers.create_database(service, &name)?;
+            match &tuning.older {
+                None => servers.create_database(service, &name)?,
+                Some(_) => servers.postgres.create_database(&name)?,
+            }
             names.insert(service, name);
         }
         let sink = format!("sink_{id}");
@@ -217,6 +223,11 @@ impl Cluster {
             tuning,
         };
         config::write(&mut cluster, servers, tenants)?;
+        if cluster.tuning.older.is_some() {
+            STATEFUL
+                .iter()
+                .try_for_each(|service| cluster.replicas[service][0].migrate())?;
+        }
         for service in SERVICES {
             cluster.start_all(service)?;
         }
@@ -231,6 +242,15 @@ impl Cluster {
     /// The name of the database of a service.
     pub fn database(&self, service: &str) -> &str {
         &self.names[service]
+    }
+
+    /// Brings the database of a service to this release's format.
+    pub fn migrate(&mut self, service: &'static str) -> Result<()> {
+        let replica = &mut self.of(service)[0];
+        let was = std::mem::replace(&mut replica.is_older, false);
+        let migrated = replica.migrate();
+        replica.is_older = was;
+        migrated
     }
 
     /// Starts every replica of a service that doesn't run.
@@ -327,7 +347,8 @@ impl Replica {
             return Ok(());
         }
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let child = program(self.service)
+        let child = self
+            .program()
             .arg("--config")
             .arg(&self.config)
             .envs(self.environment.iter().map(|(k, v)| (k, v)))
@@ -336,6 +357,37 @@ impl Replica {
             .stderr(log)
             .spawn();
         self.child = Some(child.with_context(|| format!("start {}", self.service))?);
+        Ok(())
+    }
+
+    /// Starts the older release from now on, or this one.
+    pub fn older(&mut self, older: bool) {
+        self.is_older = older;
+    }
+
+    fn program(&self) -> Command {
+        match self.older.as_ref().filter(|_| self.is_older) {
+            None => program(self.service),
+            Some(older) => {
+                let mut command = Command::new(older.join(self.service));
+                command.env_remove("LEASTWISE_LOG");
+                command
+            }
+        }
+    }
+
+    fn migrate(&self) -> Result<()> {
+        let mut migrate = self.program();
+        let done = migrate
+            .arg("migrate")
+            .arg("--config")
+            .arg(&self.config)
+            .output();
+        let done = done.with_context(|| format!("start {} migrate", self.service))?;
+        if !done.status.success() {
+            let said = String::from_utf8_lossy(&done.stderr);
+            anyhow::bail!("{} migrate: {said}", self.service);
+        }
         Ok(())
     }
 

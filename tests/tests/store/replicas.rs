@@ -13,7 +13,7 @@ use super::world::{Life, World, files};
 struct Shared {
     world: World,
     /// Runs as long as this.
-    _postgres: Postgres,
+    postgres: Postgres,
     config: db::Config,
 }
 
@@ -31,7 +31,7 @@ impl Shared {
             .unwrap();
         Shared {
             world,
-            _postgres: postgres,
+            postgres,
             config,
         }
     }
@@ -146,4 +146,26 @@ async fn a_change_is_told_by_one_of_two_replicas_and_after_both_were_down() {
         shared.start().await.token().await.unwrap();
         assert_eq!(world.drifts().len(), 3, "{:?}", world.drifts());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_store_hands_out_tokens_and_knows_no_kill_since() {
+    let shared = Shared::new().await;
+    let (section, secret) = shared.world.secret();
+    let mut before = shared.start().await;
+    before.put(section, secret).await.unwrap();
+    before.token().await.unwrap();
+    let copy = shared.postgres.dump("broker").unwrap();
+    let tenant = before.id.clone();
+    before.kill(&tenant).await;
+    before.token().await.unwrap_err();
+    // Whoever restores a database ends the processes that wrote to it before.
+    drop(before);
+    shared.postgres.restore("broker", &copy).unwrap();
+    let mut after = shared.start().await;
+    after.token().await.unwrap();
+    // As the page on upgrades says: it has to be killed again.
+    assert!(after.status().await.kills.is_empty());
+    after.kill(&tenant).await;
+    after.token().await.unwrap_err();
 }

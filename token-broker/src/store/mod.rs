@@ -34,6 +34,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         (1, include_str!("../../migrations/postgres/1_store.sql")),
         (2, include_str!("../../migrations/postgres/2_granted.sql")),
     ],
+    additions: &[],
 };
 
 /// What the key files are for.

@@ -12,6 +12,7 @@ use crate::shelf::{Item, Shelf};
 pub const MIGRATIONS: Migrations = Migrations {
     sqlite: SQLITE,
     postgres: &[],
+    additions: &[],
 };
 
 const SQLITE: &[(i64, &str)] = &[(

@@ -45,6 +45,10 @@ pub struct Migrations {
     pub sqlite: &'static [(i64, &'static str)],
     /// For PostgreSQL.
     pub postgres: &'static [(i64, &'static str)],
+    /// For PostgreSQL, behind these, with numbers of their own: what a release before can work beside without knowing it
+    /// (a table, a view, an index, a column that may be null). While replicas are replaced one after the other, both
+    /// releases work on such a database; a number in `postgres` stops those of the release before.
+    pub additions: &'static [(i64, &'static str)],
 }
 
 /// An open database.

@@ -322,8 +322,15 @@ impl Db {
         let pool = PgPoolOptions::new().max_connections(1);
         let pool = pool.connect_with(options).await;
         let pool = pool.map_err(|e| unreachable(config, e))?;
-        let migrated = migrator(migrations.postgres).run(&pool).await;
-        migrated.map_err(|e| match e {
+        let mut additions = migrator(migrations.additions);
+        additions.dangerous_set_table_name(ADDITIONS);
+        // Those of a newer release stay.
+        additions.set_ignore_missing(true);
+        let migrated = async {
+            migrator(migrations.postgres).run(&pool).await?;
+            additions.run(&pool).await
+        };
+        migrated.await.map_err(|e| match e {
             MigrateError::VersionMissing(_) => newer(config, service),
             e => Problem::new(
                 "LW-4002",
@@ -336,9 +343,10 @@ impl Db {
             .caused_by(e),
         })?;
         // Which migrations were applied is the owner's to say, whatever the defaults grant on new tables.
-        let sql = "DO $$ DECLARE r text; BEGIN FOR r IN SELECT DISTINCT grantee FROM information_schema.role_table_grants
-            WHERE table_name = '_sqlx_migrations' AND table_schema = current_schema() AND grantee <> current_user
-            LOOP EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations FROM %I', r); END LOOP; END $$";
+        let sql = "DO $$ DECLARE r record; BEGIN FOR r IN SELECT DISTINCT grantee, table_name
+            FROM information_schema.role_table_grants WHERE table_name IN ('_sqlx_migrations', '_leastwise_additions')
+            AND table_schema = current_schema() AND grantee <> current_user
+            LOOP EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %I FROM %I', r.table_name, r.grantee); END LOOP; END $$";
         let revoked = sqlx::raw_sql(sql).execute(&pool).await;
         pool.close().await;
         revoked.map_err(|e| unreachable(config, e)).map(drop)
@@ -365,23 +373,24 @@ async fn check(
     let mut c = connected
         .unwrap_or_else(|_| Err(Error::Io(std::io::ErrorKind::TimedOut.into())))
         .map_err(|e| unreachable(config, e))?;
-    let applied =
-        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success");
-    let applied: i64 = match applied.fetch_one(&mut c).await {
-        Err(Error::Database(d)) if d.code().is_some_and(|c| c == "42P01") => 0,
-        applied => applied.map_err(|e| unreachable(config, e))?,
-    };
+    let newest = |list: &[(i64, &str)]| list.last().map_or(0, |(version, _)| *version);
+    let applied = applied(
+        &mut c,
+        "SELECT max(version) FROM _sqlx_migrations WHERE success",
+    )
+    .await;
+    let added = format!("SELECT max(version) FROM {ADDITIONS} WHERE success");
+    let added = self::applied(&mut c, &added).await;
     _ = c.close().await;
-    let wanted = migrations
-        .postgres
-        .last()
-        .map_or(0, |(version, _)| *version);
+    let applied = applied.map_err(|e| unreachable(config, e))?;
+    let added = added.map_err(|e| unreachable(config, e))?;
+    let (wanted, also) = (newest(migrations.postgres), newest(migrations.additions));
     match applied.cmp(&wanted) {
-        std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Less => Err(Problem::new(
+        std::cmp::Ordering::Equal if added >= also => Ok(()),
+        std::cmp::Ordering::Equal | std::cmp::Ordering::Less => Err(Problem::new(
             "LW-4005",
             format!(
-                "the tables of the database {} have format {applied}, this release of {service} needs {wanted}.",
+                "the tables of the database {} have format {applied}.{added}, this release of {service} needs {wanted}.{also}.",
                 config.place()
             ),
             format!("run `{service} migrate` with the role that owns them"),
@@ -389,6 +398,18 @@ async fn check(
         std::cmp::Ordering::Greater => Err(newer(config, service)),
     }
 }
+
+/// What was applied of a list, or 0 where nobody has migrated the database yet.
+async fn applied(c: &mut PgConnection, sql: &str) -> Result<i64, Error> {
+    let newest = sqlx::query_scalar::<_, Option<i64>>(super::AssertSqlSafe(sql));
+    match newest.fetch_one(c).await {
+        Err(Error::Database(d)) if d.code().is_some_and(|c| c == "42P01") => Ok(0),
+        newest => newest.map(|version| version.unwrap_or(0)),
+    }
+}
+
+/// The table that says which [additions](Migrations::additions) were applied.
+const ADDITIONS: &str = "_leastwise_additions";
 
 fn newer(config: &Config, service: &str) -> Problem {
     Problem::new(

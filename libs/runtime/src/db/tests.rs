@@ -6,6 +6,7 @@ use super::*;
 const MIGRATIONS: Migrations = Migrations {
     sqlite: &[(1, "CREATE TABLE t (n INTEGER NOT NULL)")],
     postgres: &[(1, "CREATE TABLE t (n BIGINT NOT NULL)")],
+    additions: &[],
 };
 
 async fn open(dir: &Path, brake: bool) -> Db {

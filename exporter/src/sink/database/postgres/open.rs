@@ -12,6 +12,7 @@ const MIGRATIONS: Migrations = Migrations {
         (1, include_str!("migrations/1_json.sql")),
         (2, include_str!("migrations/2_tables.sql")),
     ],
+    additions: &[],
 };
 
 /// Opens it; `place` is how messages call it.

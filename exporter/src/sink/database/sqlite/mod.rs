@@ -27,6 +27,7 @@ pub use settings::Sqlite;
 const MIGRATIONS: Migrations = Migrations {
     sqlite: &[(1, include_str!("schema.sql"))],
     postgres: &[],
+    additions: &[],
 };
 
 /// See the [module](self).

@@ -277,10 +277,15 @@ fn refuse(watched: &Watched) -> Result<()> {
         .map(drop)
 }
 
+/// `leastwise tenants preflight`, until it gets a token.
 fn preflight(watched: &Watched, tenant: usize) -> Result<()> {
-    let (_, told) = watched.leastwise(&["tenants", "preflight", &watched.tenants[tenant]])?;
-    ensure!(!told.contains("LW-2"), "{told}");
-    Ok(())
+    let mut told = String::new();
+    let limit = std::time::Duration::from_secs(120);
+    let done = servers::wait_until("preflight gets a token", limit, || {
+        (_, told) = watched.leastwise(&["tenants", "preflight", &watched.tenants[tenant]])?;
+        Ok(!told.contains("LW-2"))
+    });
+    done.with_context(|| told)
 }
 
 /// `leastwise runs approve` of each run of the tenant that holds something.

@@ -25,5 +25,6 @@ pub mod schema;
 mod setup;
 pub mod truth;
 pub mod upgrade;
+pub mod watch;
 pub mod world;
 pub mod year;

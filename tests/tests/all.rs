@@ -47,4 +47,5 @@ mod tidy;
 mod tls;
 mod trouble;
 mod upgrades;
+mod watch;
 mod year;

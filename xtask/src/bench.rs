@@ -6,6 +6,7 @@ mod collector;
 mod demo;
 mod distributed;
 mod exporter;
+mod faults;
 mod figures;
 mod normalizer;
 mod operation;
@@ -49,11 +50,12 @@ enum Json {
 }
 
 /// A new bench is a new line here.
-const BENCHES: [(&str, Bench, Json); 12] = [
+const BENCHES: [(&str, Bench, Json); 13] = [
     ("broker", broker::run, Json::Alone),
     ("demo", demo::run, Json::Below),
     ("distributed", distributed::run, Json::Below),
     ("exporter", exporter::run, Json::Alone),
+    ("faults", faults::run, Json::Alone),
     ("fairness", collector::fairness, Json::Alone),
     ("first-read", collector::first_read, Json::Alone),
     ("incremental", collector::incremental, Json::Alone),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, clients, distributed, images, needs, proto, suite};
+use crate::{bench, check, clients, distributed, images, needs, proto, suite, watch};
 
 #[derive(Parser)]
 #[command(
@@ -30,6 +30,8 @@ enum Task {
     },
     /// Write docs/records.md and docs/schema from the .proto files and the declarations of the datasets
     Records,
+    /// Write deploy/grafana and deploy/prometheus: dashboards, alerts and the alerts' tests
+    Dashboards,
     /// Run the tests, and install first what they need of the machine
     Test {
         /// Passed on to the test runner, e.g. `-p bus`, or part of a test's name
@@ -106,6 +108,7 @@ pub fn run() -> ExitCode {
         Task::Proto { release: true, .. } => proto::release(),
         Task::Proto { check, .. } => proto::run(check),
         Task::Records => proto::records(),
+        Task::Dashboards => watch::run(),
         Task::Test { args } => suite::run(&args),
         Task::Clients => clients::run(),
         Task::Needs => needs::everything().map(|()| ExitCode::SUCCESS),

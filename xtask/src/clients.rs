@@ -71,11 +71,12 @@ pub fn prepare() -> Result<()> {
     prepare_sinks().map(drop)
 }
 
-/// Installs what tests of sinks and of manifests run. Where that can't be had, a file says so: it tells these tests that they may skip
-/// what needs it, which they would otherwise not do. Returns how many are missing.
+/// Installs what tests of sinks, of dashboards and of manifests run. Where that can't be had, a file says so: it tells these tests that
+/// they may skip what needs it, which they would otherwise not do. Returns how many are missing.
 pub fn prepare_sinks() -> Result<u64> {
     let mut missing = 0;
-    for clients in install::SINKS.iter().chain(&install::DEPLOY) {
+    let all = install::SINKS.iter().chain(&install::DEPLOY);
+    for clients in all.chain([&install::DASHBOARDS]) {
         if let Installed::Not(why) = clients.installed()? {
             skip(clients, "judge nothing", &why);
             fs::create_dir_all(clients.home())?;

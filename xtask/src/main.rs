@@ -17,6 +17,7 @@ mod proto;
 mod suite;
 mod tally;
 mod tools;
+mod watch;
 mod workspace;
 
 fn main() -> std::process::ExitCode {

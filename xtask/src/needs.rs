@@ -21,7 +21,7 @@ pub fn c_compiler() -> Result<()> {
     Ok(())
 }
 
-/// RabbitMQ, PostgreSQL and SoftHSM: tests start servers and make devices of their own from the programs. Their packages
+/// RabbitMQ, PostgreSQL, Prometheus and SoftHSM: tests start servers and make devices of their own from the programs. Their packages
 /// start no service here.
 pub fn servers() -> Result<()> {
     let packages = servers::missing();

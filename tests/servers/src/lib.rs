@@ -1,5 +1,5 @@
-//! Private RabbitMQ and PostgreSQL servers for tests and for `cargo xtask dev up`, a device for keys, containers,
-//! and other people's programs that judge sinks and manifests.
+//! Private RabbitMQ, PostgreSQL and Prometheus servers for tests and for `cargo xtask dev up`, a device for keys, containers,
+//! and other people's programs that judge sinks, dashboards and manifests.
 //!
 //! Each server has its own directory, its own ports on the loopback interface and its own passwords, so any number of
 //! them run side by side. It ends, and its temporary directory goes, when its value is dropped or when the process
@@ -13,6 +13,7 @@
     reason = "servers of their own run in real time: to wait for one is to look again until a deadline"
 )]
 
+mod grafana;
 mod guard;
 mod home;
 mod http;
@@ -26,12 +27,14 @@ pub mod postgres;
 mod prism;
 mod process;
 mod programs;
+pub mod prometheus;
 mod proxy;
 pub mod rabbitmq;
 mod run;
 mod softhsm;
 mod wait;
 
+pub use grafana::Grafana;
 pub use http::get;
 pub use moto::Moto;
 pub use others::{Node, Python, text as run_text};
@@ -42,6 +45,7 @@ pub use postgres::Postgres;
 pub use prism::Prism;
 pub use process::Process;
 pub use programs::missing;
+pub use prometheus::Prometheus;
 pub use proxy::Proxy;
 pub use rabbitmq::RabbitMq;
 pub use softhsm::SoftHsm;

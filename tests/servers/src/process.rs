@@ -33,7 +33,7 @@ impl Process {
         Self::in_home(Home::new(name, None)?, command)
     }
 
-    fn in_home(home: Home, command: &Command) -> Result<Self> {
+    pub(crate) fn in_home(home: Home, command: &Command) -> Result<Self> {
         let program = Path::new(command.get_program());
         let mut script = String::new();
         for (name, value) in command.get_envs() {

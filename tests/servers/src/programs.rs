@@ -16,6 +16,9 @@ pub fn missing() -> Vec<&'static str> {
     if softhsm().is_err() {
         packages.push("softhsm2");
     }
+    if prometheus().is_err() || promtool().is_err() {
+        packages.push("prometheus");
+    }
     packages
 }
 
@@ -53,6 +56,25 @@ pub fn softhsm() -> Result<PathBuf> {
     there
         .then_some(library)
         .context("SoftHSM is not installed: `cargo xtask needs` installs it")
+}
+
+/// Prometheus.
+pub fn prometheus() -> Result<PathBuf> {
+    installed("prometheus")
+}
+
+/// What checks Prometheus' rules and tries them.
+pub fn promtool() -> Result<PathBuf> {
+    installed("promtool")
+}
+
+/// A program of Debian's package of Prometheus.
+fn installed(name: &str) -> Result<PathBuf> {
+    let program = Path::new("/usr/bin").join(name);
+    program
+        .exists()
+        .then_some(program)
+        .with_context(|| format!("{name} is not installed: `cargo xtask needs` installs it"))
 }
 
 /// The directory of `program` in the entry of `base` that has the highest version behind `prefix`.

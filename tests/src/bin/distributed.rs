@@ -36,6 +36,8 @@ enum Task {
     BenchNormalizer(tests::bench::normalizer::Args),
     /// What the exporter costs with each of its sinks, without the other services
     BenchExporter(tests::bench::exporter::Args),
+    /// Ten faults: how long until an alert names each, and that what the runbook says ends it
+    BenchFaults(tests::watch::faults::Args),
     /// Many tenants and 1, 2, 4 replicas of each service
     Scale(tests::bench::scale::Args),
     /// Two releases in one installation, in every order
@@ -61,6 +63,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::BenchCollector(task) => tests::bench::collector::run(&task),
         Task::BenchNormalizer(args) => tests::bench::normalizer::run(&args),
         Task::BenchExporter(args) => tests::bench::exporter::run(&args),
+        Task::BenchFaults(args) => tests::watch::faults::run(&args),
         Task::Scale(args) => tests::bench::scale::run(&args),
         Task::Upgrade(args) => tests::upgrade::run(&args),
         Task::BenchOperation(args) => tests::bench::operation::run(&args),

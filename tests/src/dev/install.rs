@@ -22,6 +22,18 @@ impl Installation {
     /// # Errors
     /// When something doesn't start, with what it said last.
     pub fn start(args: &Args) -> Result<Installation> {
+        Self::start_with(args, &|_, text| text)
+    }
+
+    /// As [`start`](Self::start), with other configuration files: told a service and the usual text, `adjust` says what
+    /// stands there.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        args: &Args,
+        adjust: &dyn Fn(&str, String) -> String,
+    ) -> Result<Installation> {
         let home = tempfile::Builder::new()
             .prefix("leastwise-dev-")
             .tempdir()?;
@@ -75,7 +87,7 @@ impl Installation {
         for service in SERVICES {
             for (number, &(grpc, http)) in (0..).zip(&ports[service]) {
                 let config = at(&format!("{service}-{number}.toml"));
-                fs::write(&config, world.service(service, grpc, http))?;
+                fs::write(&config, adjust(service, world.service(service, grpc, http)))?;
                 if number == 0 {
                     let section = match service {
                         "token-broker" => "store.db",

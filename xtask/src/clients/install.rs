@@ -128,6 +128,18 @@ pub const DEPLOY: [Clients; 2] = [
     },
 ];
 
+/// What judges dashboards. A test runs it through `servers::Grafana`, which looks for it by this folder.
+pub const DASHBOARDS: Clients = Clients {
+    name: "types of Grafana's",
+    from: "tests/dashboards",
+    folder: "dashboards",
+    scripts: &[],
+    provider: None,
+    contract: None,
+    pins: "package-lock.json",
+    kind: Kind::Node,
+};
+
 /// How pip and npm tell that they reached nobody, or nobody who answers.
 const UNREACHABLE: [&str; 9] = [
     "Retrying (Retry(",

@@ -63,9 +63,11 @@ fn seen(
         };
         let (schedule, id) = (&row.schedule, row.tenant.to_string());
         let cadence = config.cadence(declaration);
-        if row.state.open.is_none() && row.state.sealed.is_none() {
-            highest(&mut late, &id, schedule.late(now).unwrap_or_default());
-        }
+        let waits = match (&row.state.open, &row.state.sealed) {
+            (None, None) => schedule.late(now).unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        highest(&mut late, &id, waits);
         if let Some(sealed) = &row.state.sealed {
             highest(&mut verdicts, &id, now.since(sealed.at));
         }

@@ -40,7 +40,9 @@ pub fn selectors(expression: &str) -> Vec<Selector> {
         }
         if LISTS.contains(&token.as_str()) && next == Some("(") {
             at += tokens[at..].iter().take_while(|t| *t != ")").count();
-        } else if next != Some("(") && !WORDS.contains(&token.as_str()) {
+        } else if ![Some("("), Some("by"), Some("without")].contains(&next)
+            && !WORDS.contains(&token.as_str())
+        {
             let mut labels = Vec::new();
             if next == Some("{") {
                 let inside: Vec<_> = tokens[at + 1..].iter().take_while(|t| *t != "}").collect();

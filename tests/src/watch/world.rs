@@ -112,6 +112,21 @@ impl Watched {
         ))
     }
 
+    /// Lets the token-broker forget a tenant's tokens: the next one is asked for with what is there now.
+    ///
+    /// # Errors
+    /// When an operator may not do that.
+    pub fn forget_tokens(&self, tenant: usize) -> Result<()> {
+        let id = self.tenants[tenant].clone();
+        for act in ["kill", "revive"] {
+            let (done, said) = self.leastwise(&[act, &id, "--reason", "new credentials"])?;
+            if !done {
+                bail!("{act}: {said}");
+            }
+        }
+        Ok(())
+    }
+
     /// Has everything read, to whatever end.
     ///
     /// # Errors

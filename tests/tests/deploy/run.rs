@@ -317,7 +317,9 @@ impl Stage<'_> {
 
     /// Asks a pod's page.
     pub fn page(&self, pod: &str, path: &str) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect((self.address(pod), 9464))?;
+        // Nobody says that a pod is gone.
+        let patience = Duration::from_secs(5);
+        let mut stream = TcpStream::connect_timeout(&(self.address(pod), 9464).into(), patience)?;
         write!(stream, "GET {path} HTTP/1.0\r\nhost: {pod}\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

@@ -35,6 +35,11 @@ fn each_alert_fires_when_it_should_and_only_then() {
         &["check", "rules", "alerts.yaml", "budgets.yaml"],
     )
     .unwrap();
+    for scrape in ["scrape.yaml", "scrape-kubernetes.yaml"] {
+        let text = fs::read_to_string(workspace("deploy/prometheus").join(scrape)).unwrap();
+        fs::write(home.path().join(scrape), text).unwrap();
+        promtool(home.path(), &["check", "config", scrape]).unwrap();
+    }
     let tests = tests_in(home.path());
     assert_eq!(tests.len(), 4, "{tests:?}");
     let arguments = ["test".to_owned(), "rules".to_owned()]

@@ -117,6 +117,15 @@ fn expressions(watched: &Watched) -> Vec<(String, String)> {
     all
 }
 
+/// Waits until there is a series.
+#[track_caller]
+fn exists(watched: &Watched, series: &str) {
+    let there = wait_until(series, LIMIT, || {
+        Ok(!watched.prometheus.query(series)?.is_empty())
+    });
+    assert!(there.is_ok(), "{series}: {}", watched.what_fires());
+}
+
 /// Asks all of them until each has had data.
 #[track_caller]
 fn each_has_data(watched: &Watched) {
@@ -238,6 +247,9 @@ async fn what_happens_is_seen() {
     })
     .unwrap_or_else(|e| panic!("{e}: {printed}"));
 
+    // Somebody's turn came by itself.
+    exists(&watched, "leastwise_schedule_lateness_seconds_count");
+
     trouble(&watched).await;
     let tenant = |n: usize| Some(watched.tenants[n].as_str());
     fires(
@@ -284,7 +296,13 @@ async fn what_happens_is_seen() {
     );
 
     // The ledger refuses what it is given, while everything is asked for.
-    let right = "INSERT, UPDATE ON dataset_state";
+    let (right, pages) = ("INSERT, UPDATE ON dataset_state", "INSERT ON inbox_page");
+    watched
+        .sql(
+            "normalizer",
+            &format!("REVOKE {pages} FROM leastwise_normalizer"),
+        )
+        .unwrap();
     watched
         .sql(
             "normalizer",
@@ -296,6 +314,17 @@ async fn what_happens_is_seen() {
     watched.control("POST", "faults", slow).unwrap();
     let reading = std::thread::scope(|scope| {
         let reading = scope.spawn(|| watched.sync().unwrap());
+        // At first no page is taken either: each comes again.
+        exists(
+            &watched,
+            "messaging_process_duration_seconds_count{error_type!=\"\"}",
+        );
+        watched
+            .sql(
+                "normalizer",
+                &format!("GRANT {pages} TO leastwise_normalizer"),
+            )
+            .unwrap();
         fires(
             &watched,
             "LeastwiseApplyFailing",
@@ -303,12 +332,7 @@ async fn what_happens_is_seen() {
             tenant(WELL),
             &[("code", "LW-5001")],
         );
-        // Nor are pages taken, and come again.
-        let pages = "INSERT ON inbox_page";
-        let change = |how: &str| watched.sql("normalizer", how).unwrap();
-        change(&format!("REVOKE {pages} FROM leastwise_normalizer"));
         each_has_data(&watched);
-        change(&format!("GRANT {pages} TO leastwise_normalizer"));
         watched
             .sql(
                 "normalizer",

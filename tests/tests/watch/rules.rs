@@ -37,6 +37,13 @@ fn each_alert_fires_when_it_should_and_only_then() {
     .unwrap();
     for scrape in ["scrape.yaml", "scrape-kubernetes.yaml"] {
         let text = fs::read_to_string(workspace("deploy/prometheus").join(scrape)).unwrap();
+        // Debian's Prometheus knows no Kubernetes; the labels are checked all the same.
+        let pods = "    kubernetes_sd_configs:\n      - role: pod\n        namespaces:\n          names: [leastwise]\n";
+        assert_eq!(text.contains(pods), scrape.contains("kubernetes"));
+        let text = text.replace(
+            pods,
+            "    static_configs:\n      - targets: [\"pod:9464\"]\n",
+        );
         fs::write(home.path().join(scrape), text).unwrap();
         promtool(home.path(), &["check", "config", scrape]).unwrap();
     }

@@ -67,7 +67,12 @@ pub fn head() -> String {
 
 /// A group of alerts.
 pub fn group(name: &str, alerts: &[Alert]) -> String {
-    let mut text = format!("  - name: {name}\n    interval: 15s\n    rules:\n");
+    format!("  - name: {name}\n    interval: 15s\n    rules:\n") + &rules(alerts)
+}
+
+/// Alerts, for a group.
+pub fn rules(alerts: &[Alert]) -> String {
+    let mut text = String::new();
     for alert in alerts {
         _ = write!(
             text,

@@ -124,6 +124,12 @@ impl Promise {
         pairs.collect::<Vec<_>>().join("\nor ")
     }
 
+    fn alerts(&self) -> Vec<Alert> {
+        let has = |s: &Severity| self.burns.iter().any(|(.., whose)| whose == s);
+        let severities = [Severity::Page, Severity::Ticket].into_iter().filter(has);
+        severities.map(|s| self.alert(s)).collect()
+    }
+
     fn alert(&self, severity: Severity) -> Alert {
         Alert {
             name: self.alert,
@@ -141,12 +147,7 @@ impl Promise {
 
 /// The alerts, each once for each severity that it has.
 pub fn alerts() -> Vec<Alert> {
-    let severities = [Severity::Page, Severity::Ticket];
-    let all = PROMISES.iter().flat_map(|promise| {
-        let has = move |s: &Severity| promise.burns.iter().any(|(.., whose)| whose == s);
-        severities.into_iter().filter(has).map(|s| promise.alert(s))
-    });
-    all.collect()
+    PROMISES.iter().flat_map(Promise::alerts).collect()
 }
 
 /// The file of what is recorded for it, and of its alerts.
@@ -165,9 +166,10 @@ pub fn text() -> String {
         for window in promise.windows() {
             text += &recorded(&promise.record(window), &promise.over(window));
         }
+        // Behind what they read, and in its group: groups are evaluated in no order.
+        text += &rule::rules(&promise.alerts());
     }
-    // Behind what they read.
-    text + &rule::group("leastwise-budgets", &alerts())
+    text
 }
 
 fn recorded(name: &str, expression: &str) -> String {

@@ -8,7 +8,7 @@ use crate::error::{Exit, Problem};
 use crate::grpc::Remote;
 use crate::tls;
 
-/// See the [module](self). Without `otlp` nothing is sent; the page of metrics is there in any case.
+/// `[telemetry]`. Without `otlp` nothing is sent; the page of metrics is there in any case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {

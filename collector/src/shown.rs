@@ -7,8 +7,7 @@ use proto::ids::{TenantId, Timestamp};
 use runtime::CancellationToken;
 use runtime::error::code;
 use runtime::metrics::schedule::{self as metrics, Tenants};
-use runtime::metrics::tenants::again;
-use tokio::time::Instant;
+use runtime::metrics::tenants::watch;
 
 use crate::config::Config;
 use crate::scheduler::Inner;
@@ -20,8 +19,7 @@ const SLACK: Duration = Duration::from_secs(15 * 60);
 
 /// Shows it until `stop`.
 pub async fn show(inner: &Inner, stop: &CancellationToken) {
-    loop {
-        let began = Instant::now();
+    watch(stop, || async {
         let store = &inner.shared.store;
         // What fails here fails elsewhere too, where it is said.
         if let (Ok(rows), Ok(paused)) = (store.all().await, store.pauses().await) {
@@ -38,11 +36,8 @@ pub async fn show(inner: &Inner, stop: &CancellationToken) {
                 inner.shared.now(),
             ));
         }
-        let pause = tokio::time::sleep(again(began.elapsed()));
-        if stop.run_until_cancelled(pause).await.is_none() {
-            return;
-        }
-    }
+    })
+    .await;
 }
 
 fn seen(

@@ -4,23 +4,18 @@ use std::collections::BTreeMap;
 
 use runtime::error::code;
 use runtime::metrics::sinks as metrics;
-use runtime::metrics::tenants::again;
+use runtime::metrics::tenants::watch;
 use runtime::{CancellationToken, Clock};
-use tokio::time::Instant;
 
 use crate::board::{Board, State};
 
 /// Shows it until `stop`.
 pub(crate) async fn show(board: &Board, clock: &Clock, stop: &CancellationToken) {
-    loop {
-        let began = Instant::now();
+    let look = || async {
         let (lags, failing) = board.read(|state| seen(state, clock.micros()));
         metrics::standings(lags, failing);
-        let pause = tokio::time::sleep(again(began.elapsed()));
-        if stop.run_until_cancelled(pause).await.is_none() {
-            return;
-        }
-    }
+    };
+    watch(stop, look).await;
 }
 
 type Lags = Vec<(String, String, f64)>;

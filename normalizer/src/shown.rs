@@ -7,8 +7,7 @@ use runtime::CancellationToken;
 use runtime::db::query;
 use runtime::error::code;
 use runtime::metrics::ledger as metrics;
-use runtime::metrics::tenants::again;
-use tokio::time::Instant;
+use runtime::metrics::tenants::watch;
 
 use crate::error::Error;
 use crate::ledger::absence::State;
@@ -19,8 +18,7 @@ type Values = Vec<(String, f64)>;
 impl Normalizer {
     /// Shows it until `stop`.
     pub(crate) async fn show(&self, stop: CancellationToken) {
-        loop {
-            let began = Instant::now();
+        watch(&stop, || async {
             // What fails here fails elsewhere too, where it is said.
             if let Ok((pending, held)) = self.waiting().await {
                 metrics::waiting(pending, held);
@@ -28,11 +26,8 @@ impl Normalizer {
             if let Ok(failing) = self.failing().await {
                 metrics::failing(failing);
             }
-            let pause = tokio::time::sleep(again(began.elapsed()));
-            if stop.run_until_cancelled(pause).await.is_none() {
-                return;
-            }
-        }
+        })
+        .await;
     }
 
     /// How long the oldest seals of tenants wait, in seconds, and how many removals of theirs are held.

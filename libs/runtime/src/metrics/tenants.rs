@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
+use tokio::time::Instant;
+
+use crate::CancellationToken;
 
 /// So many tenants have series of their own: those where the value is highest. Enough for an alert to name who is
 /// concerned, few enough for any server of metrics.
@@ -11,10 +14,17 @@ pub const SHOWN: usize = 20;
 /// The value of `tenant` for all the others.
 pub const OTHER: &str = "other";
 
-/// When to look again at what all tenants are at, after a look that took so long: soon enough for an alert within a minute,
-/// and at most a twentieth of the time.
-pub fn again(took: Duration) -> Duration {
-    OFTEN.max(took * 20)
+/// Looks at what all tenants are at until `stop`: often enough for an alert within a minute, and at most a twentieth of the
+/// time.
+pub async fn watch<F: Future<Output = ()>>(stop: &CancellationToken, mut look: impl FnMut() -> F) {
+    loop {
+        let began = Instant::now();
+        look().await;
+        let pause = tokio::time::sleep(OFTEN.max(began.elapsed() * 20));
+        if stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
 }
 
 const OFTEN: Duration = Duration::from_secs(10);

@@ -250,7 +250,7 @@ async fn a_hundred_thousand_junk_calls_cost_nobody_a_token() {
         broker.log().len()
     );
     let page = broker.page("/metrics").unwrap();
-    let bounded = page.contains("rpc_service=\"unknown\"") && !page.contains("Knows");
+    let bounded = page.contains("rpc_method=\"_OTHER\"") && !page.contains("Knows");
     assert!(bounded, "{page}");
 }
 

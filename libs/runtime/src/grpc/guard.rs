@@ -88,7 +88,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
         // Names from outside are bounded: a label for each path that somebody tries would never end.
-        let method = self.access.method(path).unwrap_or("/unknown/unknown");
+        let method = self.access.method(path).unwrap_or("/_OTHER");
         let peer = request.extensions().get::<Peer>().cloned();
         let peer = peer.unwrap_or(Peer(None));
         // Only operators give reasons: reading one costs a copy of all headers.

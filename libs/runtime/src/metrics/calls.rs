@@ -1,7 +1,5 @@
 //! Calls between processes: gRPC, HTTP, databases; and the process itself.
 
-#[cfg(feature = "server")]
-use std::borrow::Cow;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -45,17 +43,30 @@ pub(crate) fn served(path: &'static str, code: tonic::Code, took: Duration) {
     SERVED.took(took, &labels);
 }
 
-/// As gRPC spells it.
+/// As gRPC spells it (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>).
 #[cfg(feature = "server")]
-fn status(code: tonic::Code) -> Cow<'static, str> {
-    let mut name = String::new();
-    for c in format!("{code:?}").chars() {
-        if c.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(c.to_ascii_uppercase());
+fn status(code: tonic::Code) -> &'static str {
+    use tonic::Code;
+
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
-    name.into()
 }
 
 /// A connection was refused before a call.

@@ -8,9 +8,10 @@ use anyhow::Result;
 use super::{Args, share};
 use crate::cluster::{Cluster, STATEFUL, Servers, Tuning};
 
-/// Rows written, and transactions of all sorts.
-const WRITTEN: &str = "SELECT tup_inserted + tup_updated + tup_deleted, xact_commit + xact_rollback
-    FROM pg_stat_database WHERE datname = current_database()";
+/// Rows of tables written, the server's own left out, and transactions of all sorts.
+const WRITTEN: &str = "SELECT
+    (SELECT COALESCE(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables),
+    xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
 
 pub(super) async fn measure(
     servers: &Servers,

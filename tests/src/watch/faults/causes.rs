@@ -114,7 +114,7 @@ impl World {
                         let file = w.secret(SECRET);
                         *world.right.lock().unwrap() = fs::read_to_string(&file)?;
                         fs::write(file, "not-the-secret")?;
-                        refuse(w)
+                        w.forget_tokens(SECRET)
                     }))
                     .mended_by(Box::new(|w, world| {
                         fs::write(w.secret(SECRET), &*world.right.lock().unwrap())?;
@@ -125,7 +125,7 @@ impl World {
                         fs::copy(world.home.join("app.pem"), world.home.join("good.pem"))?;
                         let ended = servers::app_certificate((2020, 1, 1), (2021, 1, 1))?;
                         fs::write(world.home.join("app.pem"), ended)?;
-                        refuse(w)
+                        w.forget_tokens(CERTIFICATE)
                     }))
                     .mended_by(Box::new(|w, world| {
                         fs::copy(world.home.join("good.pem"), world.home.join("app.pem"))?;
@@ -174,12 +174,12 @@ impl World {
                 of_a_tenant("role-taken", "LeastwiseDatasetFailing", "collector", &tenant(ROLE), "LW-3003", "leastwise_dataset_failing_seconds{")
                     .by(Box::new(|w, _| {
                         w.control("POST", &format!("consent?tenant={ROLE}&app=0"), r#"{"roles":["User.Read.All"]}"#)?;
-                        refuse(w)
+                        w.forget_tokens(ROLE)
                     }))
                     .mended_by(Box::new(|w, _| {
                         let all = r#"{"roles":["User.Read.All","Organization.Read.All"]}"#;
                         w.control("POST", &format!("consent?tenant={ROLE}&app=0"), all)?;
-                        refuse(w)?;
+                        w.forget_tokens(ROLE)?;
                         preflight(w, ROLE)
                     })),
             ],
@@ -268,13 +268,6 @@ impl Fault {
         self.repair = repair;
         self
     }
-}
-
-/// Graph refuses tokens so far: whoever is read next needs another one.
-fn refuse(watched: &Watched) -> Result<()> {
-    watched
-        .control("POST", "faults", r#"{"status":401,"times":12}"#)
-        .map(drop)
 }
 
 /// `leastwise tenants preflight`, until it gets a token.

@@ -62,6 +62,7 @@ impl CollectorAdmin for Admin {
             tenant_ids,
             datasets: wanted,
             full,
+            give_up,
         } = request.into_inner();
         let tenant_ids = tenant_ids.into_iter();
         let named: Vec<TenantId> = tenant_ids.map(|t| named(&t)).collect::<Result<_, _>>()?;
@@ -91,6 +92,9 @@ impl CollectorAdmin for Admin {
                 let (rules, now) = (inner.shared.config.rules(declaration), inner.shared.now());
                 let due = |row: &mut crate::store::Row| {
                     row.state.cursor.full |= full;
+                    if give_up {
+                        row.state.sealed = None;
+                    }
                     row.schedule.forced = true;
                     row.schedule.failures = 0;
                     row.schedule.problem.clear();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use graph_sim::{Sim, TenantInfo};
@@ -207,5 +208,26 @@ async fn a_paused_tenant_is_not_read_until_it_is_resumed() {
     let refused = desk.admin().resume(resume).await.unwrap_err();
     assert!(refused.message().starts_with("LW-4055"), "{refused}");
     desk.admin().make_due(named).await.unwrap();
+    desk.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_no_verdict_comes_for_is_read_again_when_an_operator_says_so() {
+    let ground = Ground::of(1);
+    let mut desk = ground.desk(config(), &["users"]).await;
+    desk.published.silent.store(true, Ordering::Relaxed);
+    let lost = desk.sealed().await;
+    // Who only makes it due waits for the verdict.
+    desk.make_due().await;
+    let minutes = Duration::from_secs(600);
+    let waited = tokio::time::timeout(minutes, desk.sealed()).await;
+    assert!(waited.is_err(), "{waited:?}");
+    let at_once = MakeDueRequest {
+        give_up: true,
+        ..MakeDueRequest::default()
+    };
+    desk.admin().make_due(at_once).await.unwrap();
+    let again = tokio::time::timeout(minutes, desk.sealed()).await.unwrap();
+    assert!(again.run > lost.run, "{again:?}");
     desk.stop().await;
 }

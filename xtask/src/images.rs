@@ -22,11 +22,17 @@ pub const PROGRAMS: [&str; 5] = [
     "leastwise",
 ];
 
-/// What each is built with, all at once.
-pub const FEATURES: &str =
-    "token-broker/server,collector/server,normalizer/server,exporter/server,leastwise/remote";
+/// What each is built with.
+const FEATURES: [&str; 5] = [
+    "token-broker/server",
+    "collector/server",
+    "normalizer/server",
+    "exporter/server",
+    "leastwise/remote",
+];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -52,40 +58,82 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     needs::c_compiler()?;
     needs::containers()?;
-    let built = programs(&workspace::root(), &workspace::target(), &args.profile)?;
+    let built = programs(
+        &workspace::root(),
+        &workspace::target(),
+        &args.profile,
+        &PROGRAMS,
+    )?;
     if let Some(copy) = &args.again {
         return again(copy, &built, &args.profile);
     }
-    let home = workspace::target().join("images").join(&args.profile);
-    let podman = Podman::at(&home.join("store"))?;
-    let version = env!("CARGO_PKG_VERSION");
-    let tag = args.tag.as_deref().unwrap_or(version);
-    let (revision, epoch) = commit()?;
-    let bills = bill::of_materials(&home.join("bills"), args.profile == "dist")?;
+    let tag = args.tag.as_deref().unwrap_or(VERSION);
+    let shop = Shop::new(&built, &args.profile, args.profile == "dist")?;
     println!("{:<14} {:>9} {:>9}  digest", "image", "program", "archive");
     for name in PROGRAMS {
-        let context = context(&home, &built, &bills, name)?;
-        let image = format!("{}/{name}:{tag}", args.repository);
-        let file = workspace::root().join(format!("deploy/images/{name}.Containerfile"));
-        let labels = [("VERSION", version), ("REVISION", &*revision)];
-        podman.build(&file, &context, &image, epoch, &labels)?;
-        let archive = home.join(format!("{name}.oci.tar"));
-        let digest = podman.save(&image, &archive)?;
+        let (archive, digest) = shop.image(name, &format!("{}/{name}:{tag}", args.repository))?;
         println!(
             "{name:<14} {:>6.1} MB {:>6.1} MB  {digest}",
             megabytes(&built.join(name))?,
             megabytes(&archive)?
         );
     }
-    println!("archives are in {}", home.display());
+    println!("archives are in {}", shop.home.display());
     match args.run {
         true => run_pods(&built),
         false => Ok(ExitCode::SUCCESS),
     }
 }
 
+/// Megabytes that the image of one program has as an archive: as it is shipped, but for its bill of materials.
+pub fn size(name: &'static str) -> Result<f64> {
+    needs::containers()?;
+    let built = programs(&workspace::root(), &workspace::target(), "dist", &[name])?;
+    let shop = Shop::new(&built, "dist", false)?;
+    let (archive, _) = shop.image(name, &format!("localhost/leastwise/{name}:size"))?;
+    megabytes(&archive)
+}
+
+/// Where images are made.
+struct Shop {
+    home: PathBuf,
+    built: PathBuf,
+    bills: PathBuf,
+    podman: Podman,
+    revision: String,
+    /// Seconds since 1970.
+    epoch: u64,
+}
+
+impl Shop {
+    fn new(built: &Path, profile: &str, shipped: bool) -> Result<Self> {
+        let home = workspace::target().join("images").join(profile);
+        let (revision, epoch) = commit()?;
+        Ok(Shop {
+            podman: Podman::at(&home.join("store"))?,
+            bills: bill::of_materials(&home.join("bills"), shipped)?,
+            built: built.to_path_buf(),
+            home,
+            revision,
+            epoch,
+        })
+    }
+
+    /// Makes the image of a program; its archive and its digest.
+    fn image(&self, name: &str, image: &str) -> Result<(PathBuf, String)> {
+        let context = context(&self.home, &self.built, &self.bills, name)?;
+        let file = workspace::root().join(format!("deploy/images/{name}.Containerfile"));
+        let labels = [("VERSION", VERSION), ("REVISION", &*self.revision)];
+        self.podman
+            .build(&file, &context, image, self.epoch, &labels)?;
+        let archive = self.home.join(format!("{name}.oci.tar"));
+        let digest = self.podman.save(image, &archive)?;
+        Ok((archive, digest))
+    }
+}
+
 /// Builds the static programs. Paths of this machine are in none of them.
-fn programs(root: &Path, target: &Path, profile: &str) -> Result<PathBuf> {
+fn programs(root: &Path, target: &Path, profile: &str, names: &[&str]) -> Result<PathBuf> {
     let home =
         std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|h| h + "/.cargo"))?;
     let maps = [
@@ -110,8 +158,9 @@ fn programs(root: &Path, target: &Path, profile: &str) -> Result<PathBuf> {
             "--profile",
             profile,
         ])
-        .args(["--bins", "--no-default-features", "--features", FEATURES])
-        .args(PROGRAMS.iter().flat_map(|name| ["--package", name]))
+        .args(["--bins", "--no-default-features", "--features"])
+        .arg(features(names).join(","))
+        .args(names.iter().flat_map(|name| ["--package", name]))
         .arg("--target-dir")
         .arg(target)
         // With a target named, these are not those of build scripts and macros, which can't be static.
@@ -123,6 +172,12 @@ fn programs(root: &Path, target: &Path, profile: &str) -> Result<PathBuf> {
         bail!("the programs don't build");
     }
     Ok(target.join(TARGET).join(profile))
+}
+
+/// What these are built with.
+fn features(names: &[&str]) -> Vec<&'static str> {
+    let of = |feature: &&str| names.contains(&feature.split('/').next().unwrap_or_default());
+    FEATURES.into_iter().filter(of).collect()
 }
 
 /// The directory from which an image is built.
@@ -186,7 +241,7 @@ fn again(copy: &Path, built: &Path, profile: &str) -> Result<ExitCode> {
     )? {
         bail!("{} can't be made", copy.display());
     }
-    let other = programs(copy, &copy.join("target"), profile);
+    let other = programs(copy, &copy.join("target"), profile, &PROGRAMS);
     let same = other.and_then(|other| {
         let mut same = true;
         for name in PROGRAMS {

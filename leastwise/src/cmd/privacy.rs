@@ -175,6 +175,7 @@ impl Privacy {
                     tenant_ids: vec![lifted.tenant_id.clone()],
                     datasets: Vec::new(),
                     full: true,
+                    give_up: false,
                 };
                 collector.make_due(request).await.map_err(refused)?;
                 let when = match services {

@@ -5,8 +5,12 @@ mod show;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use proto::admin::v1::collector_admin_client::CollectorAdminClient;
 use proto::admin::v1::normalizer_admin_client::NormalizerAdminClient;
-use proto::admin::v1::{ApproveRequest, ListRunsRequest, RejectRequest, Run, ShowRunRequest};
+use proto::admin::v1::{
+    ApproveRequest, ListRunsRequest, MakeDueRequest, RejectRequest, Run, ShowRunRequest,
+};
+use proto::ids::TenantId;
 use runtime::Problem;
 use runtime::clock::rfc3339;
 
@@ -48,6 +52,9 @@ enum Act {
     Approve(Decision),
     /// Drop the held removals of a run; the next full run looks at them anew.
     Reject(Decision),
+    /// Read datasets again now, without waiting any longer for runs that do not get into the ledger: their pages were
+    /// lost, say.
+    Again(Again),
 }
 
 impl Act {
@@ -55,6 +62,7 @@ impl Act {
         match self {
             Act::List { .. } | Act::Show { .. } => "",
             Act::Approve(decision) | Act::Reject(decision) => &decision.why,
+            Act::Again(again) => &again.why,
         }
     }
 }
@@ -63,6 +71,25 @@ impl Act {
 struct Decision {
     /// The run's number, as `runs list` shows it.
     run: u64,
+    /// Why, for the record.
+    #[arg(long, visible_alias = "reason", default_value = "")]
+    why: String,
+}
+
+#[derive(Args)]
+struct Again {
+    /// The tenants' directory (tenant) ids.
+    #[arg(required_unless_present = "all")]
+    tenants: Vec<TenantId>,
+    /// All tenants.
+    #[arg(long, conflicts_with = "tenants")]
+    all: bool,
+    /// Only this dataset; may be given more than once.
+    #[arg(long)]
+    dataset: Vec<String>,
+    /// Everything, not only what changed.
+    #[arg(long)]
+    full: bool,
     /// Why, for the record.
     #[arg(long, visible_alias = "reason", default_value = "")]
     why: String,
@@ -192,6 +219,24 @@ impl Runs {
                     .map_err(refused)?
                     .into_inner();
                 output::write(&format!("{} held removals are dropped.\n", answer.dropped))
+            }
+            Act::Again(again) => {
+                let mut collector = CollectorAdminClient::new(services.clients().collector.clone());
+                let request = MakeDueRequest {
+                    tenant_ids: again.tenants.iter().map(ToString::to_string).collect(),
+                    datasets: again.dataset,
+                    full: again.full,
+                    give_up: true,
+                };
+                let answer = collector.make_due(request).await.map_err(refused)?;
+                let when = match services {
+                    Services::Remote(_) => "now",
+                    Services::Here(_) => "by the next `leastwise sync`",
+                };
+                output::write(&format!(
+                    "{} datasets are read again {when}.\n",
+                    answer.into_inner().datasets
+                ))
             }
         }
     }

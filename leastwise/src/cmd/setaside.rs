@@ -251,6 +251,7 @@ async fn make_due(services: &Services, name: &DatasetName) -> Result<(), Problem
         tenant_ids: vec![name.tenant_id.clone()],
         datasets: vec![name.dataset.clone()],
         full: true,
+        give_up: false,
     };
     collector.make_due(request).await.map_err(refused)?;
     Ok(())

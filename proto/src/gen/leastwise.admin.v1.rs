@@ -349,6 +349,9 @@ pub struct MakeDueRequest {
     /// Everything of them is read, not only what changed.
     #[prost(bool, tag = "3")]
     pub full: bool,
+    /// A run that is sealed and waits for the ledger's verdict is given up now, and read again; otherwise it is after a time.
+    #[prost(bool, tag = "4")]
+    pub give_up: bool,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use super::{FEATURES, PROGRAMS};
+use super::{PROGRAMS, features};
 use crate::command::{command, passes};
 use crate::tools::CYCLONEDX;
 use crate::workspace;
@@ -32,11 +32,8 @@ pub fn of_materials(directory: &Path, shipped: bool) -> Result<PathBuf> {
 
 /// What cargo links into a program. The tool writes beside the manifest, so it is moved from there.
 fn listed(tool: &Path, name: &str) -> Result<Value> {
-    let of = |feature: &&str| feature.starts_with(&format!("{name}/"));
-    let feature = FEATURES
-        .split(',')
-        .find(of)
-        .and_then(|f| f.split('/').nth(1));
+    let feature = features(&[name]).concat();
+    let feature = feature.split('/').nth(1).unwrap_or_default();
     let mut list = command(tool);
     list.args([
         "cyclonedx",
@@ -49,11 +46,7 @@ fn listed(tool: &Path, name: &str) -> Result<Value> {
         "--target",
         "x86_64-unknown-linux-gnu",
     ])
-    .args([
-        "--no-default-features",
-        "--features",
-        feature.unwrap_or_default(),
-    ])
+    .args(["--no-default-features", "--features", feature])
     .args(["--override-filename", "bill", "--manifest-path"])
     .arg(workspace::root().join(name).join("Cargo.toml"));
     if !passes(&mut list)? {

@@ -173,7 +173,7 @@ impl World {
                 .mended_by(Box::new(approve)),
                 of_a_tenant("role-taken", "LeastwiseDatasetFailing", "collector", &tenant(ROLE), "LW-3003", "leastwise_dataset_failing_seconds{")
                     .by(Box::new(|w, _| {
-                        w.control("POST", &format!("consent?tenant={ROLE}&app=0"), r#"{"roles":["User.Read.All"]}"#)?;
+                        w.control("POST", &format!("consent?tenant={ROLE}&app=0"), r#"{"roles":["Organization.Read.All"]}"#)?;
                         w.forget_tokens(ROLE)
                     }))
                     .mended_by(Box::new(|w, _| {
@@ -215,7 +215,13 @@ impl World {
                     );
                     w.sql("normalizer", &hidden).map(drop)
                 }))
-                .mended_by(Box::new(|w, _| w.sql("normalizer", "DROP FUNCTION held_back CASCADE").map(drop))),
+                .mended_by(Box::new(|w, _| {
+                    w.sql("normalizer", "DROP FUNCTION held_back CASCADE")?;
+                    let again = ["runs", "again", &w.tenants[STUCK], "--reason", "its pages were lost"];
+                    let (done, told) = w.leastwise(&again)?;
+                    ensure!(done, "{told}");
+                    Ok(())
+                })),
             ],
         ]
     }

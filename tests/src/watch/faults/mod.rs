@@ -98,22 +98,22 @@ fn struck(watched: &Watched, world: &causes::World, faults: &[Fault]) -> Result<
     for fault in faults {
         (fault.inject)(watched, world).with_context(|| format!("inject {}", fault.name))?;
     }
-    let reading = std::thread::scope(|scope| -> Result<Vec<Seen>> {
+    let (mut seen, repaired) = std::thread::scope(|scope| -> Result<(Vec<Seen>, Instant)> {
         // Whoever notices is who reads; it may wait for what is out of order.
         let reading = scope.spawn(|| watched.sync());
         let seen = alerted(watched, faults)?;
         for fault in faults {
             (fault.repair)(watched, world).with_context(|| format!("repair {}", fault.name))?;
         }
+        let repaired = Instant::now();
         reading
             .join()
             .map_err(|_| anyhow::anyhow!("reading panicked"))??;
-        Ok(seen)
-    });
-    let mut seen = reading?;
+        Ok((seen, repaired))
+    })?;
     if !faults.is_empty() {
         watched.sync()?;
-        over(watched, faults, &mut seen)?;
+        over(watched, faults, repaired, &mut seen)?;
     }
     Ok(seen)
 }
@@ -163,8 +163,8 @@ fn alerted(watched: &Watched, faults: &[Fault]) -> Result<Vec<Seen>> {
     Ok(seen.into_iter().flatten().collect())
 }
 
-fn over(watched: &Watched, faults: &[Fault], seen: &mut [Seen]) -> Result<()> {
-    let repaired = Instant::now();
+/// How long each alert goes on after everything was repaired and, until somebody looks, read again.
+fn over(watched: &Watched, faults: &[Fault], repaired: Instant, seen: &mut [Seen]) -> Result<()> {
     let mut left: Vec<usize> = (0..faults.len()).collect();
     while !left.is_empty() {
         anyhow::ensure!(

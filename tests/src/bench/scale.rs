@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use tokio::time::{Instant, sleep};
 
 use super::{share, usage};
-use crate::cluster::{Cluster, SERVICES, STATEFUL, Servers, Tuning};
+use crate::cluster::{Cluster, SERVICES, Servers, Tuning};
 
 /// What the command is asked for.
 #[derive(Clone, Debug, clap::Args)]
@@ -75,16 +75,12 @@ async fn case(
         ..graph_sim::Config::default()
     });
     let _serving = share::serve(&sim, listener);
-    let cadence = |name: &str| {
-        let name = format!("LEASTWISE__COLLECTOR__CADENCE__{}", name.to_uppercase());
-        (name, args.cadence.to_string())
-    };
     let tuning = Tuning {
         replicas,
         scheduled: true,
         sqlite_sink: false,
         files_sink: false,
-        environment: catalog::ALL.iter().map(|d| cadence(d.name)).collect(),
+        cadence: Some(args.cadence),
         ..Tuning::default()
     };
     let tenants = f64::from(args.tenants);
@@ -99,7 +95,7 @@ async fn case(
     // A day passes, and reaches the sink as each tenant comes to its turn.
     let before = Counted::of(&cluster, &sim).await?;
     let cpu = usage::of_cluster(&cluster);
-    let (began, since) = (Instant::now(), now(&cluster).await?);
+    let (began, since) = (Instant::now(), cluster.now().await?);
     sim.advance(1);
     let mut arrived: BTreeMap<String, f64> = BTreeMap::new();
     let window = Duration::from_secs(args.cadence * 5 / 4);
@@ -150,32 +146,28 @@ async fn case(
         "requests_per_tenant_hour",
         (after.requests - before.requests) / hours,
     );
-    figures.insert(
-        "messages_per_tenant_hour",
-        (after.messages - before.messages) / hours,
-    );
     figures.insert("rows_per_tenant_hour", (after.rows - before.rows) / hours);
-    figures.insert(
-        "graph_bytes_per_tenant_hour",
-        (after.bytes - before.bytes) / hours,
-    );
+    // A process that was killed takes with it what it had counted.
     if replicas == 1 {
-        figures.insert(
-            "cpu_seconds_per_tenant_hour",
-            (usage::of_cluster(&cluster) - cpu) / hours,
-        );
+        figures.extend([
+            (
+                "messages_per_tenant_hour",
+                (after.messages - before.messages) / hours,
+            ),
+            (
+                "graph_bytes_per_tenant_hour",
+                (after.bytes - before.bytes) / hours,
+            ),
+            (
+                "cpu_seconds_per_tenant_hour",
+                (usage::of_cluster(&cluster) - cpu) / hours,
+            ),
+        ]);
     }
     Ok(figures)
 }
 
-async fn now(cluster: &Cluster) -> Result<i64> {
-    let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-    Ok(sqlx::query_scalar(sql)
-        .fetch_one(cluster.pool("normalizer"))
-        .await?)
-}
-
-/// What has been counted so far. Of a process that was killed its own counters begin anew: what it counted before is missing.
+/// What has been counted so far.
 struct Counted {
     requests: f64,
     messages: f64,
@@ -218,13 +210,7 @@ impl Counted {
                 }
             }
         }
-        for service in STATEFUL {
-            let sql = "SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database WHERE datname = current_database()";
-            let rows: i64 = sqlx::query_scalar(sql)
-                .fetch_one(cluster.pool(service))
-                .await?;
-            counted.rows += rows as f64;
-        }
+        counted.rows = usage::written(cluster).await?.rows;
         Ok(counted)
     }
 

@@ -1,8 +1,10 @@
-//! CPU time, as Linux counts it: in hundredths of a second; and memory.
+//! CPU time, as Linux counts it: in hundredths of a second; memory; and what databases are written to.
 
 use std::path::Path;
 
-use crate::cluster::Cluster;
+use anyhow::Result;
+
+use crate::cluster::{Cluster, STATEFUL};
 
 fn ticks(stat: &Path, fields: [usize; 2]) -> f64 {
     let stat = std::fs::read_to_string(stat).unwrap_or_default();
@@ -49,4 +51,30 @@ fn memory_mib(id: u32, name: &str) -> f64 {
     let line = status.lines().find_map(|l| l.strip_prefix(name));
     let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
+}
+
+/// What databases have done so far.
+pub(super) struct Written {
+    /// Rows of tables inserted, updated and deleted, the server's own tables left out.
+    pub rows: f64,
+    /// Transactions of all sorts.
+    pub transactions: f64,
+}
+
+/// Of the services' databases and the PostgreSQL sink's.
+pub(super) async fn written(cluster: &Cluster) -> Result<Written> {
+    let sql = "SELECT
+        (SELECT COALESCE(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables),
+        xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+    let mut all = Written {
+        rows: 0.0,
+        transactions: 0.0,
+    };
+    for service in STATEFUL.into_iter().chain(["sink"]) {
+        let (rows, transactions): (i64, i64) =
+            sqlx::query_as(sql).fetch_one(cluster.pool(service)).await?;
+        all.rows += rows as f64;
+        all.transactions += transactions as f64;
+    }
+    Ok(all)
 }

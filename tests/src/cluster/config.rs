@@ -20,6 +20,8 @@ pub struct Tuning {
     pub verdict_within: u64,
     /// Whether datasets become due by their cadence.
     pub scheduled: bool,
+    /// Seconds between two readings of a dataset; none: as usual.
+    pub cadence: Option<u64>,
     /// The sink of files.
     pub files_sink: bool,
     /// The SQLite sink.
@@ -40,6 +42,7 @@ impl Default for Tuning {
             lease: 10,
             verdict_within: 60,
             scheduled: false,
+            cadence: None,
             files_sink: true,
             sqlite_sink: true,
             postgres_sink: true,
@@ -135,6 +138,12 @@ pub(super) fn write(
                                 "[token_broker]\nendpoint = \"http://127.0.0.1:{broker}\"\n[collector]\nlateness_seconds = {}\nlease_seconds = {}\nverdict_within_seconds = {}\nscheduled = {}\npublish_window = 4\n",
                                 t.lateness, t.lease, t.verdict_within, t.scheduled
                             );
+                            if let Some(seconds) = t.cadence {
+                                text += "[collector.cadence]\n";
+                                for dataset in catalog::ALL {
+                                    _ = writeln!(text, "{} = {seconds}", dataset.name);
+                                }
+                            }
                         }
                         "normalizer" => {
                             _ = write!(text, "[normalizer]\nlateness_seconds = {}\n", t.lateness)

@@ -239,6 +239,14 @@ impl Cluster {
         &self.pools[name]
     }
 
+    /// The time by the server's clock, in microseconds since 1970.
+    pub async fn now(&self) -> Result<i64> {
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        Ok(sqlx::query_scalar(sql)
+            .fetch_one(self.pool("normalizer"))
+            .await?)
+    }
+
     /// The name of the database of a service.
     pub fn database(&self, service: &str) -> &str {
         &self.names[service]

@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, default_value_t = 7)]
     pairs: usize,
     /// Users of the tenant that is read with and without telemetry
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 200_000)]
     users: u32,
     /// Tenants that one collector and two read
     #[arg(long, default_value_t = 120)]

@@ -62,7 +62,7 @@ pub(super) async fn measure(
     }
     let (steady, steady_lag) = (load.gap(since).await?, load.lag);
     load.lag = 0.0;
-    let began = load.now().await?;
+    let began = load.field.cluster.now().await?;
     let mut restarts = 0;
     for _ in 0..args.rounds {
         for service in SERVICES {
@@ -142,13 +142,6 @@ impl Load<'_> {
             self.step().await?;
         }
         Ok(())
-    }
-
-    async fn now(&self) -> Result<i64> {
-        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-        Ok(sqlx::query_scalar(sql)
-            .fetch_one(self.field.cluster.pool("normalizer"))
-            .await?)
     }
 
     /// The longest time in which no run was closed, in seconds.

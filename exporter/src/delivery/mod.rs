@@ -3,6 +3,7 @@
 //! A tenant that fails is tried again after a delay of its own; it holds up neither the other tenants nor the other
 //! sinks, each of which has a task of its own.
 
+mod beside;
 mod breaker;
 mod changes;
 mod lag;
@@ -171,15 +172,9 @@ impl Worker {
                 }
             }
             Sink::Rows(sink) => {
-                for (tenant, head) in due {
-                    match stop
-                        .run_until_cancelled(self.rows(sink.as_ref(), tenant, head, stop))
-                        .await
-                    {
-                        None => return,
-                        Some(Ok(())) => {}
-                        Some(Err(e)) => self.failed([tenant], e),
-                    }
+                let tenants: Vec<_> = due.iter().map(|(tenant, _)| *tenant).collect();
+                if let Err(e) = self.rows_of(sink.as_ref(), due, stop).await {
+                    self.failed(tenants, e);
                 }
             }
         }
@@ -295,9 +290,8 @@ impl Worker {
 
     /// Records reached the sink.
     fn wrote(&self, tenant: TenantId, records: u64) {
-        runtime::metrics::sinks::delivered(self.config.kind(), records);
-        self.board
-            .note(self.number, tenant, |s| s.written += records);
+        let kind = self.config.kind();
+        wrote(&self.board, self.number, kind, tenant, records);
     }
 
     /// These tenants failed, for one reason.
@@ -331,6 +325,18 @@ impl Worker {
             tracing::warn!(sink, error = chain, "a sink fails; it is tried again");
         }
     }
+}
+
+/// Records reached the sink that has this place on the board.
+pub(crate) fn wrote(
+    board: &Board,
+    number: usize,
+    kind: &'static str,
+    tenant: TenantId,
+    records: u64,
+) {
+    metrics::delivered(kind, records);
+    board.note(number, tenant, |s| s.written += records);
 }
 
 /// A span around what is brought of a tenant into a sink, linked to what announced it: several announcements may be

@@ -1,24 +1,38 @@
-//! Following: the records after the sink's cursor, batch by batch.
+//! Sinks that follow: the records after the sink's cursor, batch by batch.
 
 use proto::ids::TenantId;
 use runtime::CancellationToken;
 use tracing::Instrument as _;
 
-use super::Worker;
+use super::beside::{self, Visit};
+use super::{Worker, delivering};
+use crate::board::Board;
 use crate::cursor::{Cursor, Taking, advanced, after_snapshot, marked, take};
 use crate::error::Error;
-use crate::feed::{Follow, Head};
-use crate::lease::Turn as Lease;
+use crate::feed::{Feed, Follow, Head};
+use crate::lease::{Leases, Turn};
 use crate::sink::RowSink;
+use crate::store::{Place, Store};
 
 /// Most records in a batch: one transaction of the sink.
 const BATCH: u32 = 2_000;
 
-/// How often a ledger is asked again within one look. Each time something was taken; what comes later is the matter
-/// of the next look.
-const TURNS: u32 = 1_000;
+/// What turns need.
+struct Course<'a> {
+    feed: Feed,
+    store: Store,
+    leases: Leases,
+    board: Board,
+    /// The sink's place on the board.
+    number: usize,
+    name: String,
+    kind: &'static str,
+    sink: &'a dyn RowSink,
+    stop: &'a CancellationToken,
+}
 
-enum Turn {
+/// How far a stream of the feed brought the sink.
+enum Followed {
     /// The sink has what the ledger has.
     AtHead,
     /// Something was taken, there may be more.
@@ -30,103 +44,106 @@ enum Turn {
 }
 
 impl Worker {
-    /// Brings a sink to the head of one ledger, or leaves that to the exporter that is at it.
-    pub(super) async fn rows(
+    /// Brings a sink to the heads of ledgers, or leaves that to the exporter that is at it.
+    pub(super) async fn rows_of(
         &mut self,
         sink: &dyn RowSink,
-        tenant: TenantId,
-        head: Head,
+        due: Vec<(TenantId, Head)>,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let resync = self.wishes.resync.contains(&tenant);
-        if self.checked.get(&tenant) == Some(&head.closing) && !resync {
-            return Ok(());
-        }
+        let course = Course {
+            feed: self.feed.clone(),
+            store: self.store.clone(),
+            leases: self.leases.clone(),
+            board: self.board.clone(),
+            number: self.number,
+            name: self.config.name().to_owned(),
+            kind: self.config.kind(),
+            sink,
+            stop,
+        };
+        self.beside(&course, due, stop).await
+    }
+}
+
+impl beside::Course for Course<'_> {
+    fn at_once(&self) -> usize {
+        self.sink.at_once()
+    }
+
+    async fn visit(
+        &self,
+        tenant: TenantId,
+        head: Head,
+        resync: bool,
+        _: bool,
+    ) -> Result<Visit, Error> {
         // A lease costs writing: it is taken only where there is work.
-        if self.leases.shared() && !resync && !self.lacks(sink, tenant, head).await? {
-            return Ok(());
+        if self.leases.shared() && !resync {
+            let cursor = self.sink.cursor(tenant).await?;
+            let mut follow = self.feed.follow(tenant, &cursor, 1).await?;
+            if follow.next().await?.is_none() && cursor.closing >= head.changed {
+                return Ok(Visit::AtHead(cursor.as_of));
+            }
         }
-        let (leases, name) = (self.leases.clone(), self.config.name().to_owned());
-        let span = self.delivering(tenant);
-        let bring = self.bring(sink, tenant, head).instrument(span);
-        match leases
-            .during(&name, &tenant.to_string(), stop, bring)
+        let bring = self.bring(tenant, head, resync).instrument(delivering(
+            &self.board,
+            &self.name,
+            tenant,
+        ));
+        let id = tenant.to_string();
+        match self
+            .leases
+            .during(&self.name, &id, self.stop, bring)
             .await?
         {
-            Lease::Done(brought) => brought,
-            Lease::Elsewhere => {
-                self.elsewhere(tenant);
-                Ok(())
+            Turn::Done(brought) => brought,
+            Turn::Elsewhere => Ok(Visit::Elsewhere),
+        }
+    }
+}
+
+impl Course<'_> {
+    async fn bring(&self, tenant: TenantId, head: Head, resync: bool) -> Result<Visit, Error> {
+        let mut cursor = self.sink.cursor(tenant).await?;
+        if resync {
+            if !head.complete || !self.replace(tenant, &cursor).await? {
+                return self.waits(tenant).await;
             }
+            self.store
+                .fulfilled(&Place::new(&self.name, tenant))
+                .await?;
+            return Ok(Visit::Resynced);
+        }
+        let follow = self.feed.follow(tenant, &cursor, BATCH).await?;
+        match self.follow(tenant, &mut cursor, follow).await? {
+            // It said that there is more.
+            Followed::AtHead if cursor.closing < head.changed => {
+                Err(Error::Stopped { call: "Follow" })
+            }
+            Followed::AtHead => Ok(Visit::AtHead(cursor.as_of)),
+            Followed::Moved => Ok(Visit::More),
+            Followed::Unknown if head.complete && self.replace(tenant, &cursor).await? => {
+                Ok(Visit::More)
+            }
+            Followed::Unknown | Followed::Lost => self.waits(tenant).await,
         }
     }
 
-    /// Whether the ledger has something for the sink.
-    async fn lacks(
-        &mut self,
-        sink: &dyn RowSink,
-        tenant: TenantId,
-        head: Head,
-    ) -> Result<bool, Error> {
-        let cursor = sink.cursor(tenant).await?;
-        let mut follow = self.feed.follow(tenant, &cursor, 1).await?;
-        if follow.next().await?.is_some() || cursor.closing < head.changed {
-            return Ok(true);
-        }
-        self.settled(tenant, cursor.as_of, head);
-        Ok(false)
+    async fn waits(&self, tenant: TenantId) -> Result<Visit, Error> {
+        Ok(Visit::Waits(self.sink.cursor(tenant).await?.as_of))
     }
 
-    async fn bring(
-        &mut self,
-        sink: &dyn RowSink,
-        tenant: TenantId,
-        head: Head,
-    ) -> Result<(), Error> {
-        for _ in 0..TURNS {
-            let mut cursor = sink.cursor(tenant).await?;
-            if self.wishes.resync.contains(&tenant) {
-                if !head.complete || !self.replace(sink, tenant, &cursor).await? {
-                    break;
-                }
-                self.fulfilled(tenant).await?;
-                continue;
-            }
-            let follow = self.feed.follow(tenant, &cursor, BATCH).await?;
-            match self.turn(sink, tenant, &mut cursor, follow).await? {
-                // It said that there is more.
-                Turn::AtHead if cursor.closing < head.changed => {
-                    return Err(Error::Stopped { call: "Follow" });
-                }
-                Turn::AtHead => {
-                    self.settled(tenant, cursor.as_of, head);
-                    return Ok(());
-                }
-                Turn::Moved => {}
-                Turn::Lost => break,
-                Turn::Unknown => {
-                    if !head.complete || !self.replace(sink, tenant, &cursor).await? {
-                        break;
-                    }
-                }
-            }
-        }
-        let as_of = sink.cursor(tenant).await?.as_of;
-        self.waits(tenant, as_of);
-        Ok(())
-    }
-
-    async fn turn(
+    async fn follow(
         &self,
-        sink: &dyn RowSink,
         tenant: TenantId,
         cursor: &mut Cursor,
         mut follow: Follow,
-    ) -> Result<Turn, Error> {
+    ) -> Result<Followed, Error> {
         let (mut seen, mut taken) = (false, false);
         while let Some(batch) = follow.next().await? {
             if batch.snapshot_needed {
-                return Ok(Turn::Unknown);
+                return Ok(Followed::Unknown);
             }
             seen = true;
             let from = batch.from.as_ref().map(Cursor::from).unwrap_or_default();
@@ -135,42 +152,46 @@ impl Worker {
                 continue;
             }
             let mark = marked(cursor, to.as_of);
-            if mark != *cursor && !sink.mark(tenant, cursor, &mark).await? {
-                return Ok(Turn::Lost);
+            if mark != *cursor && !self.sink.mark(tenant, cursor, &mark).await? {
+                return Ok(Followed::Lost);
             }
             let next = advanced(&mark, &to);
-            if !sink.apply(tenant, &mark, &next, &batch.records).await? {
-                return Ok(Turn::Lost);
+            if !self
+                .sink
+                .apply(tenant, &mark, &next, &batch.records)
+                .await?
+            {
+                return Ok(Followed::Lost);
             }
             self.wrote(tenant, batch.records.len() as u64);
             taken |= next != *cursor;
             *cursor = next;
         }
         Ok(match (seen, taken) {
-            (false, _) => Turn::AtHead,
-            (true, true) => Turn::Moved,
-            (true, false) => Turn::Lost,
+            (false, _) => Followed::AtHead,
+            (true, true) => Followed::Moved,
+            (true, false) => Followed::Lost,
         })
     }
 
     /// Replaces everything. False when the ledger isn't complete: removing what it lacks would remove what is there.
-    async fn replace(
-        &self,
-        sink: &dyn RowSink,
-        tenant: TenantId,
-        cursor: &Cursor,
-    ) -> Result<bool, Error> {
+    async fn replace(&self, tenant: TenantId, cursor: &Cursor) -> Result<bool, Error> {
         let mut snapshot = self.feed.snapshot(tenant, None).await?;
         let as_of = snapshot.as_of().await?;
         let mark = marked(cursor, as_of);
-        if mark != *cursor && !sink.mark(tenant, cursor, &mark).await? {
+        if mark != *cursor && !self.sink.mark(tenant, cursor, &mark).await? {
             return Ok(false);
         }
         let next = advanced(&mark, &after_snapshot(as_of));
-        let Some(records) = sink.replace(tenant, &mark, &next, snapshot).await? else {
+        let Some(records) = self.sink.replace(tenant, &mark, &next, snapshot).await? else {
             return Ok(false);
         };
         self.wrote(tenant, records);
         Ok(true)
+    }
+
+    /// Records reached the sink.
+    fn wrote(&self, tenant: TenantId, records: u64) {
+        super::wrote(&self.board, self.number, self.kind, tenant, records);
     }
 }

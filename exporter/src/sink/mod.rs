@@ -119,6 +119,11 @@ pub struct Shown {
 /// Every change names the cursor that it starts from and does nothing when that isn't the sink's.
 #[async_trait]
 pub trait RowSink: Send + Sync {
+    /// How many tenants it takes at the same time.
+    fn at_once(&self) -> usize {
+        1
+    }
+
     /// Where the sink stands.
     async fn cursor(&self, tenant: TenantId) -> Result<Cursor, Error>;
 

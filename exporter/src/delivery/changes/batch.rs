@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::super::plan::{Delivered, digest, plan};
 use super::course::{Course, Going};
 use crate::cursor::{Cursor, marked};
+use crate::delivery::wrote;
 use crate::error::Error;
 use crate::record;
 use crate::sink::{Change, ChangeSink, Limits, Refusal, Taken};
@@ -377,8 +378,7 @@ impl Going<'_> {
             kind,
             ..
         } = self.course;
-        runtime::metrics::sinks::delivered(kind, records);
-        board.note(*number, self.tenant, |s| s.written += records);
+        wrote(board, *number, kind, self.tenant, records);
     }
 }
 

@@ -11,6 +11,7 @@ use super::Gate;
 use super::batch::Batch;
 use crate::board::Board;
 use crate::cursor::{Cursor, Taking, advanced, take};
+use crate::delivery::beside::{self, Visit};
 use crate::delivery::delivering;
 use crate::error::Error;
 use crate::feed::{Feed, Head};
@@ -25,22 +26,8 @@ const SLICE: Duration = Duration::from_secs(5);
 /// after a crash.
 pub(super) const BATCH: u32 = 1_000;
 
-/// What came of a turn.
-#[derive(Debug)]
-pub(super) enum Visit {
-    /// There may be more.
-    More,
-    /// Nothing is missing.
-    AtHead(Closing),
-    /// Something is missing, and comes when the ledger is complete or another exporter is done.
-    Waits(Closing),
-    /// The sink got everything anew.
-    Resynced,
-    /// The rejects that somebody wanted to be sent again were.
-    Replayed,
-    /// Another exporter is at it.
-    Elsewhere,
-}
+/// Tenants that have their turns at the same time: pushes wait for each other, reading the ledger needn't.
+const AT_ONCE: usize = 8;
 
 /// What turns need.
 pub(super) struct Course<'a> {
@@ -66,8 +53,12 @@ pub(super) struct Going<'a> {
     pub term: Term,
 }
 
-impl Course<'_> {
-    pub(super) async fn visit(
+impl beside::Course for Course<'_> {
+    fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    async fn visit(
         &self,
         tenant: TenantId,
         head: Head,

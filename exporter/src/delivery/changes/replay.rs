@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use proto::ids::Closing;
 
 use super::batch::{Batch, wanted};
-use super::course::{BATCH, Course, Going, Visit};
+use super::course::{BATCH, Course, Going};
 use crate::cursor::marked;
+use crate::delivery::beside::Visit;
 use crate::error::Error;
 use crate::sink::Update;
 use crate::store::Writes;

@@ -4,9 +4,10 @@ use proto::ids::Closing;
 use proto::kind::RecordKind;
 
 use super::batch::{Batch, Wanted};
-use super::course::{BATCH, Course, Going, Visit};
+use super::course::{BATCH, Course, Going};
 use super::floor;
 use crate::cursor::{Cursor, advanced, after_snapshot, marked};
+use crate::delivery::beside::Visit;
 use crate::error::Error;
 use crate::feed::Head;
 use crate::sink::Update;

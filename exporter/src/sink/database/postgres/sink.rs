@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
 use runtime::db::{self, Config, Db, Write};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::batch::Batch;
 use super::shape::{self, Fault};
@@ -27,6 +27,8 @@ pub(super) struct Database {
     db: OnceCell<Db>,
     /// The tables are as they should be, as far as is known.
     shaped: AtomicBool,
+    /// Held by the task that looks whether they are.
+    shaping: Mutex<()>,
 }
 
 impl Database {
@@ -38,6 +40,7 @@ impl Database {
             tables: tables(shows),
             db: OnceCell::new(),
             shaped: AtomicBool::new(false),
+            shaping: Mutex::default(),
         }
     }
 
@@ -46,6 +49,10 @@ impl Database {
         let open = || open::open(&self.config, &self.place);
         let db = self.db.get_or_try_init(open).await?;
         if !self.shaped.load(Ordering::Acquire) {
+            let _alone = self.shaping.lock().await;
+            if self.shaped.load(Ordering::Acquire) {
+                return Ok(db);
+            }
             let shaped = shape::bring(db, &self.tables).await;
             shaped.map_err(|fault| self.unfit(fault))?;
             self.shaped.store(true, Ordering::Release);
@@ -98,6 +105,11 @@ impl Database {
 
 #[async_trait]
 impl RowSink for Database {
+    fn at_once(&self) -> usize {
+        // Each uses one connection at a time.
+        self.config.connections as usize
+    }
+
     async fn cursor(&self, tenant: TenantId) -> Result<Cursor, Error> {
         let cursor = cursor::read(self.db().await?, tenant).await;
         cursor.map_err(|e| self.failed(e))

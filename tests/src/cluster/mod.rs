@@ -38,7 +38,11 @@ impl Servers {
     /// Starts them.
     pub fn start() -> Result<Servers> {
         let home = tempfile::tempdir()?;
-        let postgres = Postgres::start(&servers::postgres::Options::default())?;
+        let postgres = Postgres::start(&servers::postgres::Options {
+            // Four replicas of each service, with all their pools.
+            max_connections: Some(200),
+            ..servers::postgres::Options::default()
+        })?;
         let definitions = bus::amqp::definitions(&topology(), "/", &[]);
         let rabbit = RabbitMq::start(&servers::rabbitmq::Options {
             definitions: Some(definitions),

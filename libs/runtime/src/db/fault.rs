@@ -6,6 +6,9 @@ use super::Error;
 pub fn advice(e: &Error) -> &'static str {
     match e {
         e if full_disk(e) => "free some space on the disk, then start again: nothing is lost",
+        Error::PoolTimedOut => {
+            "see that the server is not overloaded, and has room for the `connections` of every replica (`max_connections` of PostgreSQL); it is tried again"
+        }
         #[cfg(feature = "postgres")]
         e if super::postgres::is_of_postgres(e) => {
             "see that PostgreSQL runs, can be reached and takes this role; it is tried again"

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, default_value_t = 200_000)]
     users: u32,
     /// Tenants that one collector and two read
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 240)]
     tenants: u16,
     /// Seconds at rest
     #[arg(long, default_value_t = 300)]

@@ -89,7 +89,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 pub fn size(name: &'static str) -> Result<f64> {
     needs::containers()?;
     let built = programs(&workspace::root(), &workspace::target(), "dist", &[name])?;
-    let shop = Shop::new(&built, "dist", false)?;
+    // Beside what is shipped, which keeps its bill of materials.
+    let shop = Shop::new(&built, "size", false)?;
     let (archive, _) = shop.image(name, &format!("localhost/leastwise/{name}:size"))?;
     megabytes(&archive)
 }
@@ -106,8 +107,8 @@ struct Shop {
 }
 
 impl Shop {
-    fn new(built: &Path, profile: &str, shipped: bool) -> Result<Self> {
-        let home = workspace::target().join("images").join(profile);
+    fn new(built: &Path, directory: &str, shipped: bool) -> Result<Self> {
+        let home = workspace::target().join("images").join(directory);
         let (revision, epoch) = commit()?;
         Ok(Shop {
             podman: Podman::at(&home.join("store"))?,

@@ -28,6 +28,7 @@ mod shown;
 pub mod sink;
 mod states;
 mod store;
+mod wire;
 
 pub use config::{Config, Selection, SinkConfig};
 pub use error::Error;

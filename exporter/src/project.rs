@@ -1,65 +1,105 @@
 //! Projections: the rows that live inside a record, for sinks that want rows. One function a kind.
 
-use proto::inventory::v1::{LicenseAssignment, LicenseAssignmentState, User};
+mod messages;
+
+use proto::inventory::v1::{LicenseAssignment, User};
+
+pub(crate) use messages::messages;
 
 /// One row per product and way of assignment, sorted by product, path and group.
 ///
 /// A product in `assignedLicenses` is consumed once; every working way to it stands behind that. Where Graph names
 /// no working way, one row with the path `unknown` does, so that the rows always show what is consumed.
 pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
-    let assigned = |sku: &str| user.assigned_licenses.iter().any(|l| l.sku_id == sku);
-    let works =
-        |s: &LicenseAssignmentState| matches!(s.state.as_str(), "Active" | "ActiveWithError");
-    let mut rows: Vec<_> = user
-        .license_assignment_states
-        .iter()
-        .map(|state| LicenseAssignment {
-            tenant_id: user.tenant_id.clone(),
-            user_id: user.user_id.clone(),
-            sku_id: state.sku_id.clone(),
-            path: if state.assigned_by_group.is_some() {
-                "group"
-            } else {
-                "direct"
-            }
-            .into(),
-            assigned_by_group: state.assigned_by_group.clone(),
-            state: Some(state.state.clone()),
-            error: state.error.clone(),
-            consumes: works(state) && assigned(&state.sku_id),
-            disabled_plans: state.disabled_plans.clone(),
-            last_updated_date_time: state.last_updated_date_time.clone(),
-        })
-        .collect();
-    for license in &user.assigned_licenses {
-        if user
-            .license_assignment_states
-            .iter()
-            .any(|s| s.sku_id == license.sku_id && works(s))
-        {
-            continue;
-        }
-        rows.push(LicenseAssignment {
-            tenant_id: user.tenant_id.clone(),
-            user_id: user.user_id.clone(),
-            sku_id: license.sku_id.clone(),
-            path: "unknown".into(),
-            consumes: true,
-            disabled_plans: license.disabled_plans.clone(),
-            ..LicenseAssignment::default()
-        });
-    }
-    rows.sort_by(|a, b| {
-        (&a.sku_id, &a.path, &a.assigned_by_group, &a.state).cmp(&(
-            &b.sku_id,
-            &b.path,
-            &b.assigned_by_group,
-            &b.state,
-        ))
+    let assigned = user.assigned_licenses.iter().map(|license| Assigned {
+        sku: &license.sku_id,
+        rest: (&license.disabled_plans, None, None),
     });
+    let ways = user.license_assignment_states.iter().map(|state| Way {
+        sku: &state.sku_id,
+        group: state.assigned_by_group.as_deref(),
+        state: &state.state,
+        rest: (
+            &state.disabled_plans,
+            state.error.as_ref(),
+            state.last_updated_date_time.as_ref(),
+        ),
+    });
+    let (assigned, ways) = (assigned.collect::<Vec<_>>(), ways.collect::<Vec<_>>());
+    let row = |row: Row<'_, (&Vec<String>, Option<&String>, Option<&String>)>| {
+        let (disabled_plans, error, last_updated_date_time) = row.rest;
+        LicenseAssignment {
+            tenant_id: user.tenant_id.clone(),
+            user_id: user.user_id.clone(),
+            sku_id: row.sku.into(),
+            path: row.path.into(),
+            assigned_by_group: row.group.map(Into::into),
+            state: row.state.map(Into::into),
+            error: error.cloned(),
+            consumes: row.consumes,
+            disabled_plans: disabled_plans.clone(),
+            last_updated_date_time: last_updated_date_time.cloned(),
+        }
+    };
+    rows(&assigned, &ways).into_iter().map(row).collect()
+}
+
+/// A product that is consumed, with what its rows carry along.
+struct Assigned<'a, T> {
+    sku: &'a str,
+    rest: T,
+}
+
+/// A way of assignment, with what its row carries along.
+struct Way<'a, T> {
+    sku: &'a str,
+    group: Option<&'a str>,
+    state: &'a str,
+    rest: T,
+}
+
+/// What a row says.
+struct Row<'a, T> {
+    sku: &'a str,
+    path: &'static str,
+    group: Option<&'a str>,
+    state: Option<&'a str>,
+    consumes: bool,
+    rest: T,
+}
+
+fn rows<'a, T: Copy>(assigned: &[Assigned<'a, T>], ways: &[Way<'a, T>]) -> Vec<Row<'a, T>> {
+    let works = |way: &Way<'_, T>| matches!(way.state, "Active" | "ActiveWithError");
+    let known = ways.iter().map(|way| Row {
+        sku: way.sku,
+        path: if way.group.is_some() {
+            "group"
+        } else {
+            "direct"
+        },
+        group: way.group,
+        state: Some(way.state),
+        consumes: works(way) && assigned.iter().any(|a| a.sku == way.sku),
+        rest: way.rest,
+    });
+    let unknown = |license: &&Assigned<'_, T>| {
+        let mut ways = ways.iter();
+        !ways.any(|way| way.sku == license.sku && works(way))
+    };
+    let unknown = assigned.iter().filter(unknown).map(|license| Row {
+        sku: license.sku,
+        path: "unknown",
+        group: None,
+        state: None,
+        consumes: true,
+        rest: license.rest,
+    });
+    let mut rows: Vec<_> = known.chain(unknown).collect();
+    let order = |row: &Row<'a, T>| (row.sku, row.path, row.group, row.state);
+    rows.sort_by(|a, b| order(a).cmp(&order(b)));
     rows
 }
 
 #[cfg(test)]
-#[path = "project_tests.rs"]
+#[path = "project/tests.rs"]
 mod tests;

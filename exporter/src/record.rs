@@ -18,8 +18,17 @@ pub(crate) fn read(tenant: TenantId, record: &Record) -> Result<Option<(RecordKi
     let Some(kind) = RecordKind::from_name(&record.kind) else {
         return Ok(None);
     };
-    let body = Body::decode(kind, &record.body).map_err(|e| unreadable(tenant, &record.kind, e))?;
+    let body = body(tenant, kind, &record.body)?;
     Ok(body.map(|body| (kind, body)))
+}
+
+/// Reads what is in a record; `None` of the kind that is none.
+pub(crate) fn body(
+    tenant: TenantId,
+    kind: RecordKind,
+    message: &[u8],
+) -> Result<Option<Body>, Error> {
+    Body::decode(kind, message).map_err(|e| unreadable(tenant, kind.name(), e))
 }
 
 /// The kinds that a sink shows: those of the ledger, and the projection.

@@ -3,12 +3,16 @@
 /// A column: a field of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
+    /// Number of the field, ascending within a message.
+    pub number: u32,
     /// In `snake_case`, as tables spell it.
     pub name: &'static str,
     /// In `lowerCamelCase`, as JSON and Graph spell it.
     pub json: &'static str,
     /// What its values are.
     pub kind: ColumnKind,
+    /// Of objects: their message. Otherwise empty.
+    pub of: &'static str,
     /// Whether a value may be absent, which is not the same as empty.
     pub optional: bool,
     /// What it means, with the unit.

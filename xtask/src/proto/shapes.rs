@@ -34,11 +34,12 @@ pub fn declare(set: &FileDescriptorSet) -> String {
 fn column(code: &mut String, field: &FieldDescriptorProto, comment: &str) {
     let kind = kind(field, comment);
     let (name, json) = (field.name(), field.json_name());
-    let optional = field.proto3_optional();
+    let (number, optional) = (field.number(), field.proto3_optional());
+    let of = field.type_name().rsplit('.').next().unwrap_or_default();
     let meaning = comment.split(" Graph: ").next().unwrap_or_default();
     let _ = writeln!(
         code,
-        "Column {{ name: {name:?}, json: {json:?}, kind: ColumnKind::{kind}, optional: {optional}, meaning: {meaning:?} }},"
+        "Column {{ number: {number}, name: {name:?}, json: {json:?}, kind: ColumnKind::{kind}, of: {of:?}, optional: {optional}, meaning: {meaning:?} }},"
     );
 }
 
@@ -52,7 +53,7 @@ fn kind(field: &FieldDescriptorProto, comment: &str) -> &'static str {
         Type::String => "Text",
         Type::Bool => "Boolean",
         Type::Int32 => "Integer",
-        Type::Message => "Objects",
+        Type::Message if repeated => "Objects",
         other => panic!(
             "{}: how a column shows {other:?} is not decided",
             field.name()

@@ -96,7 +96,11 @@ impl SnapshotSink for Files {
         };
         let (rendered, fetched) = tokio::join!(
             rendered,
-            fetch(&mut snapshot, sender, |records| read(tenant, records))
+            fetch(&mut snapshot, sender, |records| read(
+                tenant,
+                &self.0.place.encoding,
+                records
+            ))
         );
         fetched?;
         rendered

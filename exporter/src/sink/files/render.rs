@@ -3,43 +3,62 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use prost::Message as _;
 use proto::body::Body;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
-use proto::inventory::v1::LicenseAssignment;
+use proto::inventory::v1::{LicenseAssignment, User};
 use proto::kind::RecordKind;
 
 use super::index::Content;
 use crate::error::Error;
 use crate::project;
-use crate::record::{self, LICENSE_ASSIGNMENT};
+use crate::record::{self, LICENSE_ASSIGNMENT, unreadable};
 use crate::sink::format::{Encoding, Fault, Row, Rows, sort};
 
-/// A record that was read, with the rows that live inside it.
+/// A record on its way into files.
 pub(in crate::sink) struct Read {
     kind: RecordKind,
     key: String,
-    body: Body,
-    assignments: Vec<LicenseAssignment>,
+    content: Held,
 }
 
-/// Reads records; kinds that this release doesn't know are left out.
-pub(in crate::sink) fn read(tenant: TenantId, records: Vec<Record>) -> Result<Vec<Read>, Error> {
-    let mut all = Vec::with_capacity(records.len());
-    for record in records {
-        let Some((kind, body)) = record::read(tenant, &record)? else {
-            continue;
-        };
+/// What is in a record.
+enum Held {
+    /// Its message, for formats that take it as it is.
+    Message(Vec<u8>),
+    /// Read, with the rows that live inside it.
+    Body(Body, Vec<LicenseAssignment>),
+}
+
+impl Held {
+    fn read(body: Body) -> Self {
         let assignments = match &body {
             Body::User(user) => project::license_assignments(user),
             _ => Vec::new(),
         };
-        all.push(Read {
-            kind,
-            key: record.key,
-            body,
-            assignments,
-        });
+        Held::Body(body, assignments)
+    }
+}
+
+/// Reads records as far as their files need it; kinds that this release doesn't know are left out.
+pub(in crate::sink) fn read(
+    tenant: TenantId,
+    encoding: &Encoding,
+    records: Vec<Record>,
+) -> Result<Vec<Read>, Error> {
+    let messages = encoding.takes_messages();
+    let mut all = Vec::with_capacity(records.len());
+    for record in records {
+        let read = if messages {
+            let kind = RecordKind::from_name(&record.kind);
+            kind.map(|kind| (kind, Held::Message(record.body)))
+        } else {
+            let read = record::read(tenant, &record)?;
+            read.map(|(kind, body)| (kind, Held::read(body)))
+        };
+        let key = record.key;
+        all.extend(read.map(|(kind, content)| Read { kind, key, content }));
     }
     Ok(all)
 }
@@ -72,21 +91,77 @@ impl<'e> Renderer<'e> {
 
     /// Writes records; those of other kinds are left out.
     pub(in crate::sink) fn write(&mut self, records: &[Read]) -> Result<(), Error> {
-        for record in records {
-            let key = &record.key;
-            self.row(record.kind.name(), key, &Row::Record(&record.body))?;
-            for row in &record.assignments {
-                self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(row))?;
+        for Read { kind, key, content } in records {
+            match content {
+                Held::Body(body, assignments) => self.body(*kind, key, body, assignments)?,
+                Held::Message(message) => self.message(*kind, key, message)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn body(
+        &mut self,
+        kind: RecordKind,
+        key: &str,
+        body: &Body,
+        assignments: &[LicenseAssignment],
+    ) -> Result<(), Error> {
+        self.row(kind.name(), key, &Row::Record(body))?;
+        for row in assignments {
+            self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(row))?;
+        }
+        Ok(())
+    }
+
+    /// A record that was not read. What its file can't take like that is.
+    fn message(&mut self, kind: RecordKind, key: &str, message: &[u8]) -> Result<(), Error> {
+        let tenant = self.tenant;
+        if !self.taken(kind.name(), key, message)? {
+            if let Some(body) = record::body(tenant, kind, message)? {
+                self.row(kind.name(), key, &Row::Record(&body))?;
+            }
+        }
+        if kind != RecordKind::User || !self.files.contains_key(LICENSE_ASSIGNMENT) {
+            return Ok(());
+        }
+        let Ok(rows) = project::messages(message) else {
+            let user = User::decode(message).map_err(|e| unreadable(tenant, kind.name(), e))?;
+            for row in project::license_assignments(&user) {
+                self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(&row))?;
+            }
+            return Ok(());
+        };
+        for row in rows {
+            if !self.taken(LICENSE_ASSIGNMENT, key, &row)? {
+                let row = LicenseAssignment::decode(row.as_slice());
+                let row = row.map_err(|e| unreadable(tenant, LICENSE_ASSIGNMENT, e))?;
+                self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(&row))?;
             }
         }
         Ok(())
     }
 
     fn row(&mut self, kind: &str, key: &str, row: &Row<'_>) -> Result<(), Error> {
+        self.put(kind, key, |rows| rows.row(row).map(|()| true))
+            .map(drop)
+    }
+
+    fn taken(&mut self, kind: &str, key: &str, message: &[u8]) -> Result<bool, Error> {
+        self.put(kind, key, |rows| rows.message(message))
+    }
+
+    /// Whether a row was put into the file of its kind, where there is one.
+    fn put(
+        &mut self,
+        kind: &str,
+        key: &str,
+        write: impl FnOnce(&mut dyn Rows) -> Result<bool, Fault>,
+    ) -> Result<bool, Error> {
         let Some(part) = self.files.get_mut(kind) else {
-            return Ok(());
+            return Ok(true);
         };
-        let written = part.row(self.encoding, kind, key, row);
+        let written = part.put(self.encoding, kind, key, write);
         written.map_err(|fault| fault.of(&part.path, self.tenant, kind))
     }
 
@@ -131,22 +206,25 @@ impl Part {
         }
     }
 
-    fn row(
+    fn put(
         &mut self,
         encoding: &Encoding,
         kind: &str,
         key: &str,
-        row: &Row<'_>,
-    ) -> Result<(), Fault> {
-        self.sorted &= self.last.as_str() <= key;
-        self.last.clear();
-        self.last.push_str(key);
-        self.count += 1;
+        write: impl FnOnce(&mut dyn Rows) -> Result<bool, Fault>,
+    ) -> Result<bool, Fault> {
         let rows = match &mut self.rows {
             Some(rows) => rows,
             none => none.insert(encoding.begin(kind, &self.path)?),
         };
-        rows.row(row)
+        let written = write(rows.as_mut())?;
+        if written {
+            self.sorted &= self.last.as_str() <= key;
+            self.last.clear();
+            self.last.push_str(key);
+            self.count += 1;
+        }
+        Ok(written)
     }
 
     fn finish(self, sorts: bool) -> Result<Content, Fault> {

@@ -9,6 +9,7 @@ mod pack;
 mod parquet;
 mod picked;
 mod row;
+mod transcode;
 mod xlsx;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +73,11 @@ impl Default for CsvOptions {
 pub(crate) trait Rows: Send {
     /// Takes a row.
     fn row(&mut self, row: &Row<'_>) -> Result<(), Fault>;
+
+    /// Takes a row by the bytes of its message, or leaves it to be read and given as one.
+    fn message(&mut self, _: &[u8]) -> Result<bool, Fault> {
+        Ok(false)
+    }
 
     /// Completes the file: when it returns, the disk has it.
     fn finish(self: Box<Self>) -> Result<Written, Fault>;
@@ -202,6 +208,11 @@ impl Encoding {
             #[cfg(not(feature = "parquet"))]
             Format::Parquet => Err(Fault::Io(std::io::ErrorKind::Unsupported.into())),
         }
+    }
+
+    /// Whether rows are taken by the bytes of their messages, so that reading them would be in vain.
+    pub(crate) fn takes_messages(&self) -> bool {
+        self.format == Format::Ndjson && self.kinds().all(|kind| self.shows.is_whole(kind))
     }
 
     /// Whether a file whose lines came in another order than that of the keys can be brought into it.

@@ -5,24 +5,35 @@ use std::path::Path;
 
 use super::output::{Output, Written};
 use super::picked::Picked;
+use super::transcode::Plan;
 use super::{Encoding, Fault, Packed, Row, Rows};
 use crate::cells::Cell;
 use crate::config::Selection;
+use crate::record::columns;
 
 /// A file of lines.
 pub(super) struct Ndjson {
     out: Packed,
     shape: Shape,
+    /// Of records that it has whole.
+    plan: Option<Plan>,
     line: Vec<u8>,
 }
 
 impl Ndjson {
     pub(super) fn new(encoding: &Encoding, kind: &str, output: Output) -> Result<Self, Fault> {
+        let whole = encoding.shows.is_whole(kind);
         Ok(Ndjson {
             out: Packed::new(encoding.compression, output)?,
             shape: Shape::new(&encoding.shows, kind)?,
+            plan: whole.then(|| Plan::new(columns(kind))),
             line: Vec::new(),
         })
+    }
+
+    fn end_line(&mut self) -> Result<(), Fault> {
+        self.line.push(b'\n');
+        Ok(self.out.write_all(&self.line)?)
     }
 }
 
@@ -30,8 +41,17 @@ impl Rows for Ndjson {
     fn row(&mut self, row: &Row<'_>) -> Result<(), Fault> {
         self.line.clear();
         self.shape.write(row, &mut self.line)?;
-        self.line.push(b'\n');
-        Ok(self.out.write_all(&self.line)?)
+        self.end_line()
+    }
+
+    fn message(&mut self, message: &[u8]) -> Result<bool, Fault> {
+        self.line.clear();
+        let plan = self.plan.as_ref();
+        if plan.is_none_or(|plan| plan.write(message, &mut self.line).is_err()) {
+            return Ok(false);
+        }
+        self.end_line()?;
+        Ok(true)
     }
 
     fn finish(self: Box<Self>) -> Result<Written, Fault> {

@@ -226,7 +226,11 @@ impl<P: Place + 'static> SnapshotSink for Partitioned<P> {
         };
         let (rendered, fetched) = tokio::join!(
             rendered,
-            fetch(&mut snapshot, sender, |records| read(tenant, records))
+            fetch(&mut snapshot, sender, |records| read(
+                tenant,
+                &self.encoding,
+                records
+            ))
         );
         fetched?;
         let Some(rendered) = rendered? else {

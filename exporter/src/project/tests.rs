@@ -1,5 +1,6 @@
 use proptest::prelude::*;
-use proto::inventory::v1::AssignedLicense;
+use prost::Message as _;
+use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState};
 
 use super::*;
 
@@ -123,5 +124,53 @@ proptest! {
         turned.license_assignment_states.reverse();
         turned.assigned_licenses.reverse();
         prop_assert_eq!(rows, license_assignments(&turned), "the order of Graph's answer doesn't matter");
+    }
+    #[test]
+    fn rows_are_the_same_whether_the_user_was_read_or_not(
+        assigned in prop::collection::vec(("[a-c]?", prop::collection::vec("[pé]?", 0..3)), 0..4),
+        ways in prop::collection::vec(
+            (
+                "[a-c]?",
+                prop::option::of("[gh]?"),
+                prop::sample::select(vec!["", "Active", "ActiveWithError", "Error"]),
+                prop::option::of("C?"),
+                prop::collection::vec("[pq]?", 0..3),
+                prop::option::of("2?"),
+            ),
+            0..5,
+        ),
+    ) {
+        let license = |(sku_id, disabled_plans)| AssignedLicense { sku_id, disabled_plans };
+        let way = |(sku_id, assigned_by_group, state, error, disabled_plans, at): (_, _, &str, _, _, _)| {
+            LicenseAssignmentState {
+                sku_id,
+                assigned_by_group,
+                state: state.into(),
+                error,
+                disabled_plans,
+                last_updated_date_time: at,
+            }
+        };
+        let user = User {
+            tenant_id: "t".into(),
+            user_id: "u".into(),
+            display_name: Some("someone".into()),
+            assigned_licenses: assigned.into_iter().map(license).collect(),
+            license_assignment_states: ways.into_iter().map(way).collect(),
+            ..User::default()
+        };
+        let encoded = user.encode_to_vec();
+        let rows = messages(&encoded).unwrap();
+        let rows: Vec<_> = rows.map(|m| LicenseAssignment::decode(m.as_slice()).unwrap()).collect();
+        prop_assert_eq!(rows, license_assignments(&user));
+    }
+
+    #[test]
+    fn no_message_is_too_damaged(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        let mut user = User { user_id: "u".into(), ..User::default() }.encode_to_vec();
+        user.extend(bytes);
+        if let (Ok(rows), Ok(user)) = (messages(&user), User::decode(user.as_slice())) {
+            prop_assert_eq!(rows.count(), license_assignments(&user).len());
+        }
     }
 }

@@ -4,7 +4,7 @@ mod messages;
 
 use proto::inventory::v1::{LicenseAssignment, User};
 
-pub(crate) use messages::messages;
+pub(crate) use messages::{ROW, messages};
 
 /// One row per product and way of assignment, sorted by product, path and group.
 ///
@@ -12,13 +12,14 @@ pub(crate) use messages::messages;
 /// no working way, one row with the path `unknown` does, so that the rows always show what is consumed.
 pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
     let assigned = user.assigned_licenses.iter().map(|license| Assigned {
-        sku: &license.sku_id,
+        sku: license.sku_id.as_str(),
         rest: (&license.disabled_plans, None, None),
     });
     let ways = user.license_assignment_states.iter().map(|state| Way {
-        sku: &state.sku_id,
+        sku: state.sku_id.as_str(),
         group: state.assigned_by_group.as_deref(),
-        state: &state.state,
+        state: state.state.as_str(),
+        works: works(state.state.as_bytes()),
         rest: (
             &state.disabled_plans,
             state.error.as_ref(),
@@ -26,7 +27,7 @@ pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
         ),
     });
     let (assigned, ways) = (assigned.collect::<Vec<_>>(), ways.collect::<Vec<_>>());
-    let row = |row: Row<'_, (&Vec<String>, Option<&String>, Option<&String>)>| {
+    let row = |row: Row<&str, (&Vec<String>, Option<&String>, Option<&String>)>| {
         let (disabled_plans, error, last_updated_date_time) = row.rest;
         LicenseAssignment {
             tenant_id: user.tenant_id.clone(),
@@ -44,32 +45,36 @@ pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
     rows(&assigned, &ways).into_iter().map(row).collect()
 }
 
-/// A product that is consumed, with what its rows carry along.
-struct Assigned<'a, T> {
-    sku: &'a str,
+fn works(state: &[u8]) -> bool {
+    matches!(state, b"Active" | b"ActiveWithError")
+}
+
+/// A product that is consumed, with what its rows carry along. Texts are `K`.
+struct Assigned<K, T> {
+    sku: K,
     rest: T,
 }
 
 /// A way of assignment, with what its row carries along.
-struct Way<'a, T> {
-    sku: &'a str,
-    group: Option<&'a str>,
-    state: &'a str,
+struct Way<K, T> {
+    sku: K,
+    group: Option<K>,
+    state: K,
+    works: bool,
     rest: T,
 }
 
 /// What a row says.
-struct Row<'a, T> {
-    sku: &'a str,
+struct Row<K, T> {
+    sku: K,
     path: &'static str,
-    group: Option<&'a str>,
-    state: Option<&'a str>,
+    group: Option<K>,
+    state: Option<K>,
     consumes: bool,
     rest: T,
 }
 
-fn rows<'a, T: Copy>(assigned: &[Assigned<'a, T>], ways: &[Way<'a, T>]) -> Vec<Row<'a, T>> {
-    let works = |way: &Way<'_, T>| matches!(way.state, "Active" | "ActiveWithError");
+fn rows<K: Copy + Ord, T: Copy>(assigned: &[Assigned<K, T>], ways: &[Way<K, T>]) -> Vec<Row<K, T>> {
     let known = ways.iter().map(|way| Row {
         sku: way.sku,
         path: if way.group.is_some() {
@@ -79,12 +84,12 @@ fn rows<'a, T: Copy>(assigned: &[Assigned<'a, T>], ways: &[Way<'a, T>]) -> Vec<R
         },
         group: way.group,
         state: Some(way.state),
-        consumes: works(way) && assigned.iter().any(|a| a.sku == way.sku),
+        consumes: way.works && assigned.iter().any(|a| a.sku == way.sku),
         rest: way.rest,
     });
-    let unknown = |license: &&Assigned<'_, T>| {
+    let unknown = |license: &&Assigned<K, T>| {
         let mut ways = ways.iter();
-        !ways.any(|way| way.sku == license.sku && works(way))
+        !ways.any(|way| way.works && way.sku == license.sku)
     };
     let unknown = assigned.iter().filter(unknown).map(|license| Row {
         sku: license.sku,
@@ -95,7 +100,7 @@ fn rows<'a, T: Copy>(assigned: &[Assigned<'a, T>], ways: &[Way<'a, T>]) -> Vec<R
         rest: license.rest,
     });
     let mut rows: Vec<_> = known.chain(unknown).collect();
-    let order = |row: &Row<'a, T>| (row.sku, row.path, row.group, row.state);
+    let order = |row: &Row<K, T>| (row.sku, row.path, row.group, row.state);
     rows.sort_by(|a, b| order(a).cmp(&order(b)));
     rows
 }

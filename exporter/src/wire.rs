@@ -29,7 +29,16 @@ impl<'a> Fields<'a> {
         Fields(message)
     }
 
+    #[inline]
     fn field(&mut self) -> Option<(u32, Value<'a>)> {
+        // Most of what there is: a short text of a low number.
+        if let [key @ 0x08..=0x7f, length @ 0..=0x7f, rest @ ..] = self.0
+            && key & 7 == WireType::LengthDelimited as u8
+        {
+            let (bytes, rest) = rest.split_at_checked(usize::from(*length))?;
+            self.0 = rest;
+            return Some((u32::from(key >> 3), Value::Bytes(bytes)));
+        }
         let (number, wire) = decode_key(&mut self.0).ok()?;
         let value = match wire {
             WireType::Varint => Value::Number(decode_varint(&mut self.0).ok()?),
@@ -51,6 +60,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, Value<'a>), Unusual>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match self.0 {
             [] => None,

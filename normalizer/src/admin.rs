@@ -58,7 +58,7 @@ impl NormalizerAdmin for Normalizer {
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let runs = self.runs(request.into_inner().limit).await?;
+        let runs = self.runs(request.get_ref()).await?;
         Ok(Response::new(ListRunsResponse { runs }))
     }
 

@@ -59,7 +59,7 @@ async fn absent_users_are_held_until_approved() {
     assert_eq!((v.counts.unwrap().held, v.counts.unwrap().removed), (11, 0));
 
     let runs = admin(&w)
-        .list_runs(ListRunsRequest { limit: 0 })
+        .list_runs(ListRunsRequest::default())
         .await
         .unwrap()
         .into_inner()
@@ -68,6 +68,22 @@ async fn absent_users_are_held_until_approved() {
         runs.iter().map(|r| (r.run, r.held)).collect::<Vec<_>>(),
         [(40, 0), (30, 11), (20, 0), (10, 0)]
     );
+    let list = async |tenant_id: &str, held| {
+        let tenant_id = tenant_id.to_owned();
+        let request = ListRunsRequest {
+            tenant_id,
+            held,
+            ..ListRunsRequest::default()
+        };
+        let runs = admin(&w).list_runs(request).await.unwrap();
+        let runs = runs.into_inner().runs;
+        runs.iter().map(|r| r.run).collect::<Vec<_>>()
+    };
+    let tenant = runs[0].tenant_id.to_uppercase();
+    assert_eq!(list("", true).await, [30]);
+    assert_eq!(list(&tenant, true).await, [30]);
+    assert_eq!(list(&tenant, false).await, [40, 30, 20, 10]);
+    assert!(list("another", false).await.is_empty());
     let request = |run| ApproveRequest {
         run,
         who: "kim".into(),

@@ -371,7 +371,7 @@ async fn what_is_unfamiliar_is_taken_and_told_with_the_run() {
         .collect();
     assert_eq!(told, [("newProperty", 3), ("userType=Alien", 3)]);
     let mut admin = NormalizerAdminClient::new(local(w.normalizer.admin()));
-    let runs = admin.list_runs(ListRunsRequest { limit: 0 }).await.unwrap();
+    let runs = admin.list_runs(ListRunsRequest::default()).await.unwrap();
     let run = &runs.into_inner().runs[0];
     let told: Vec<_> = run
         .unfamiliar

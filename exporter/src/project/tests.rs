@@ -3,6 +3,14 @@ use prost::Message as _;
 use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState};
 
 use super::*;
+use crate::wire::{Fields, Value};
+
+fn row_of(field: (u32, Value<'_>)) -> LicenseAssignment {
+    match field {
+        (ROW, Value::Bytes(row)) => LicenseAssignment::decode(row).unwrap(),
+        other => panic!("{other:?} is no row"),
+    }
+}
 
 fn way(sku: &str, group: Option<&str>, state: &str) -> LicenseAssignmentState {
     LicenseAssignmentState {
@@ -161,7 +169,7 @@ proptest! {
         };
         let encoded = user.encode_to_vec();
         let rows = messages(&encoded).unwrap();
-        let rows: Vec<_> = rows.map(|m| LicenseAssignment::decode(m.as_slice()).unwrap()).collect();
+        let rows: Vec<_> = Fields::new(&rows).map(Result::unwrap).map(row_of).collect();
         prop_assert_eq!(rows, license_assignments(&user));
     }
 
@@ -170,7 +178,7 @@ proptest! {
         let mut user = User { user_id: "u".into(), ..User::default() }.encode_to_vec();
         user.extend(bytes);
         if let (Ok(rows), Ok(user)) = (messages(&user), User::decode(user.as_slice())) {
-            prop_assert_eq!(rows.count(), license_assignments(&user).len());
+            prop_assert_eq!(Fields::new(&rows).count(), license_assignments(&user).len());
         }
     }
 }

@@ -16,6 +16,24 @@ impl Files {
     }
 }
 
+/// The users of JSON lines.
+pub fn users(lines: &str) -> Vec<String> {
+    let user = |line: &str| {
+        let user: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |field: &str| user[field].as_str().unwrap().to_owned();
+        let tenant = text("tenantId");
+        format!(
+            "{}/{}={}",
+            &tenant[..1],
+            text("userId"),
+            text("displayName")
+        )
+    };
+    let mut users: Vec<_> = lines.lines().map(user).collect();
+    users.sort();
+    users
+}
+
 #[async_trait(?Send)]
 impl Subject for Files {
     fn name(&self) -> &'static str {
@@ -27,21 +45,7 @@ impl Subject for Files {
     }
 
     async fn users(&self, _: &Rig) -> Vec<String> {
-        let text = std::fs::read_to_string(self.0.join("user.ndjson")).unwrap();
-        let user = |line: &str| {
-            let user: serde_json::Value = serde_json::from_str(line).unwrap();
-            let text = |field: &str| user[field].as_str().unwrap().to_owned();
-            let tenant = text("tenantId");
-            format!(
-                "{}/{}={}",
-                &tenant[..1],
-                text("userId"),
-                text("displayName")
-            )
-        };
-        let mut users: Vec<_> = text.lines().map(user).collect();
-        users.sort();
-        users
+        users(&std::fs::read_to_string(self.0.join("user.ndjson")).unwrap())
     }
 
     fn strike(&self, _: Trouble) -> bool {

@@ -3,6 +3,8 @@
 //! A new sink is one file here beside its own in `src/sink`: how to read what stands in it, and how to make it fail.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[cfg(feature = "object-store")]
+mod bucket;
 mod cases;
 mod changes;
 mod files;

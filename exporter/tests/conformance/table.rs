@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Every sink that is tried, with its data in a directory.
 pub fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
-    vec![
+    let subjects: Vec<Box<dyn Subject>> = vec![
         Box::new(sqlite::Sqlite::new(dir)),
         #[cfg(feature = "postgres")]
         Box::new(postgres::Postgres::new(dir)),
@@ -29,7 +29,15 @@ pub fn subjects(dir: &Path) -> Vec<Box<dyn Subject>> {
         Box::new(webhook::Webhook::batch()),
         Box::new(servicenow::ServiceNow::new(dir)),
         Box::new(snipe_it::SnipeIt::new(dir)),
-    ]
+    ];
+    #[cfg(feature = "object-store")]
+    let subjects = subjects.into_iter().chain(bucket(dir)).collect();
+    subjects
+}
+
+#[cfg(feature = "object-store")]
+fn bucket(dir: &Path) -> Option<Box<dyn Subject>> {
+    Some(Box::new(super::bucket::Bucket::new(dir)?))
 }
 
 /// Tries every case with every sink, prints the table and returns what does not hold.

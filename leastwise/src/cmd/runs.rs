@@ -35,6 +35,11 @@ enum Act {
         /// How many.
         #[arg(long, default_value_t = 20)]
         limit: u32,
+        /// Only runs of this tenant (directory id).
+        tenant: Option<TenantId>,
+        /// Only runs of which removals are held.
+        #[arg(long)]
+        held: bool,
     },
     /// All that is known of a run: its pages, times and counts, why it is not complete, what it set aside, and which
     /// removals it holds and why.
@@ -95,11 +100,16 @@ struct Again {
     why: String,
 }
 
-const COLUMNS: [Column<Run>; 11] = [
+const COLUMNS: [Column<Run>; 12] = [
     Column {
         title: "Run",
         numeric: true,
         cell: |r| r.run.to_string(),
+    },
+    Column {
+        title: "Tenant",
+        numeric: false,
+        cell: |r| r.tenant_id.clone(),
     },
     Column {
         title: "Dataset",
@@ -173,14 +183,19 @@ impl Runs {
             Services::Here(_) => "They are asked for by the next `leastwise sync`.",
         };
         match self.act {
-            Act::List { output, limit } => {
-                let runs = client
-                    .list_runs(ListRunsRequest { limit })
-                    .await
-                    .map_err(refused)?
-                    .into_inner()
-                    .runs;
-                output::print(&runs, &COLUMNS, output.output)
+            Act::List {
+                output,
+                limit,
+                tenant,
+                held,
+            } => {
+                let request = ListRunsRequest {
+                    limit,
+                    tenant_id: tenant.map(|t| t.to_string()).unwrap_or_default(),
+                    held,
+                };
+                let listed = client.list_runs(request).await.map_err(refused)?;
+                output::print(&listed.into_inner().runs, &COLUMNS, output.output)
             }
             Act::Show {
                 run,

@@ -95,7 +95,10 @@ impl Pass {
         let mut collector = CollectorAdminClient::new(clients.collector.clone());
         let mut normalizer = NormalizerAdminClient::new(clients.normalizer.clone());
         let before = normalizer
-            .list_runs(ListRunsRequest { limit: 1 })
+            .list_runs(ListRunsRequest {
+                limit: 1,
+                ..ListRunsRequest::default()
+            })
             .await
             .map_err(refused)?
             .into_inner();
@@ -140,7 +143,10 @@ impl Pass {
             if now.idle && now.datasets == state.datasets {
                 progress.done();
                 let all = normalizer
-                    .list_runs(ListRunsRequest { limit: 1_000 })
+                    .list_runs(ListRunsRequest {
+                        limit: 1_000,
+                        ..ListRunsRequest::default()
+                    })
                     .await
                     .map_err(refused)?
                     .into_inner();

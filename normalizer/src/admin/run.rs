@@ -2,8 +2,8 @@
 
 use prost::Message as _;
 use proto::admin::v1::{
-    HeldRemoval, Run, RunDetails, RunManifest, SetAsideCount, ShowRunRequest, ShowRunResponse,
-    Unfamiliar,
+    HeldRemoval, ListRunsRequest, Run, RunDetails, RunManifest, SetAsideCount, ShowRunRequest,
+    ShowRunResponse, Unfamiliar,
 };
 use proto::pages::v1::{RunClosed, RunMode};
 use runtime::db::{Connection, query};
@@ -52,11 +52,21 @@ macro_rules! select {
 }
 
 impl Normalizer {
-    pub(super) async fn runs(&self, limit: u32) -> Result<Vec<Run>, Status> {
+    pub(super) async fn runs(&self, request: &ListRunsRequest) -> Result<Vec<Run>, Status> {
+        let tenant = request.tenant_id.to_lowercase();
         let mut read = self.0.db.read().await.map_err(Error::db(READ))?;
-        let sql = select!(" ORDER BY c.id DESC LIMIT ?");
+        let sql = match request.held {
+            false => select!(" WHERE (? = '' OR t.tenant = ?) ORDER BY c.id DESC LIMIT ?"),
+            true => select!(
+                " WHERE (? = '' OR t.tenant = ?) AND (c.tenant, c.dataset, c.run)
+                IN (SELECT h.tenant, h.dataset, h.run FROM suspect h WHERE h.state = 1)
+                ORDER BY c.id DESC LIMIT ?"
+            ),
+        };
         let rows: Vec<RunRow> = query(sql)
-            .bind(limited(limit, 50))
+            .bind(&tenant)
+            .bind(&tenant)
+            .bind(limited(request.limit, 50))
             .fetch_all(&mut read)
             .await
             .map_err(Error::db(READ))?;

@@ -468,11 +468,17 @@ pub struct DatasetStatus {
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListRunsRequest {
     /// Most runs in the answer; 0 means 50.
     #[prost(uint32, tag = "1")]
     pub limit: u32,
+    /// Directory (tenant) id: only runs of this tenant.
+    #[prost(string, tag = "2")]
+    pub tenant_id: ::prost::alloc::string::String,
+    /// Only runs of which the guard holds something now.
+    #[prost(bool, tag = "3")]
+    pub held: bool,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

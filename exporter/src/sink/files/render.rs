@@ -7,7 +7,7 @@ use prost::Message as _;
 use proto::body::Body;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
-use proto::inventory::v1::{LicenseAssignment, User};
+use proto::inventory::v1::LicenseAssignment;
 use proto::kind::RecordKind;
 
 use super::index::Content;
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::project;
 use crate::record::{self, LICENSE_ASSIGNMENT, unreadable};
 use crate::sink::format::{Encoding, Fault, Row, Rows, sort};
+use crate::wire::{Fields, Value};
 
 /// A record on its way into files.
 pub(in crate::sink) struct Read {
@@ -25,8 +26,8 @@ pub(in crate::sink) struct Read {
 
 /// What is in a record.
 enum Held {
-    /// Its message, for formats that take it as it is.
-    Message(Vec<u8>),
+    /// Its message, for formats that take it as it is, with those of the rows that live inside it.
+    Message(Vec<u8>, Vec<u8>),
     /// Read, with the rows that live inside it.
     Body(Body, Vec<LicenseAssignment>),
 }
@@ -48,17 +49,29 @@ pub(in crate::sink) fn read(
     records: Vec<Record>,
 ) -> Result<Vec<Read>, Error> {
     let messages = encoding.takes_messages();
+    let assignments = encoding.kinds().any(|kind| kind == LICENSE_ASSIGNMENT);
     let mut all = Vec::with_capacity(records.len());
     for record in records {
-        let read = if messages {
-            let kind = RecordKind::from_name(&record.kind);
-            kind.map(|kind| (kind, Held::Message(record.body)))
-        } else {
-            let read = record::read(tenant, &record)?;
-            read.map(|(kind, body)| (kind, Held::read(body)))
+        let Some(kind) = RecordKind::from_name(&record.kind) else {
+            continue;
         };
-        let key = record.key;
-        all.extend(read.map(|(kind, content)| Read { kind, key, content }));
+        let rows = match kind {
+            _ if !messages => None,
+            RecordKind::User if assignments => project::messages(&record.body).ok(),
+            _ => Some(Vec::new()),
+        };
+        let content = match rows {
+            Some(rows) => Held::Message(record.body, rows),
+            None => match record::body(tenant, kind, &record.body)? {
+                Some(body) => Held::read(body),
+                None => continue,
+            },
+        };
+        all.push(Read {
+            kind,
+            key: record.key,
+            content,
+        });
     }
     Ok(all)
 }
@@ -94,7 +107,7 @@ impl<'e> Renderer<'e> {
         for Read { kind, key, content } in records {
             match content {
                 Held::Body(body, assignments) => self.body(*kind, key, body, assignments)?,
-                Held::Message(message) => self.message(*kind, key, message)?,
+                Held::Message(message, rows) => self.message(*kind, key, message, rows)?,
             }
         }
         Ok(())
@@ -114,27 +127,26 @@ impl<'e> Renderer<'e> {
         Ok(())
     }
 
-    /// A record that was not read. What its file can't take like that is.
-    fn message(&mut self, kind: RecordKind, key: &str, message: &[u8]) -> Result<(), Error> {
+    /// A record that was not read. What a file can't take like that is.
+    fn message(
+        &mut self,
+        kind: RecordKind,
+        key: &str,
+        message: &[u8],
+        rows: &[u8],
+    ) -> Result<(), Error> {
         let tenant = self.tenant;
-        if !self.taken(kind.name(), key, message)? {
-            if let Some(body) = record::body(tenant, kind, message)? {
-                self.row(kind.name(), key, &Row::Record(&body))?;
-            }
+        if !self.taken(kind.name(), key, message)?
+            && let Some(body) = record::body(tenant, kind, message)?
+        {
+            self.row(kind.name(), key, &Row::Record(&body))?;
         }
-        if kind != RecordKind::User || !self.files.contains_key(LICENSE_ASSIGNMENT) {
-            return Ok(());
-        }
-        let Ok(rows) = project::messages(message) else {
-            let user = User::decode(message).map_err(|e| unreadable(tenant, kind.name(), e))?;
-            for row in project::license_assignments(&user) {
-                self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(&row))?;
-            }
-            return Ok(());
-        };
-        for row in rows {
-            if !self.taken(LICENSE_ASSIGNMENT, key, &row)? {
-                let row = LicenseAssignment::decode(row.as_slice());
+        for field in Fields::new(rows) {
+            let Ok((project::ROW, Value::Bytes(row))) = field else {
+                continue;
+            };
+            if !self.taken(LICENSE_ASSIGNMENT, key, row)? {
+                let row = LicenseAssignment::decode(row);
                 let row = row.map_err(|e| unreadable(tenant, LICENSE_ASSIGNMENT, e))?;
                 self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(&row))?;
             }

@@ -15,8 +15,8 @@ struct Field {
     kind: ColumnKind,
     /// What stands before its value.
     name: Vec<u8>,
-    /// What stands for a value that is not in the message.
-    absent: &'static [u8],
+    /// The same with what stands for a value that is not in the message.
+    absent: Vec<u8>,
     /// Of objects.
     of: Plan,
 }
@@ -25,13 +25,13 @@ impl Plan {
     pub(super) fn new(columns: &[Column]) -> Self {
         let mut before = '{';
         let field = |column: &Column| {
-            let name = format!("{before}\"{}\":", column.json).into();
+            let name = format!("{before}\"{}\":", column.json);
             before = ',';
             Field {
                 number: column.number,
                 kind: column.kind,
-                name,
-                absent: absent(column),
+                absent: format!("{name}{}", absent(column)).into(),
+                name: name.into(),
                 of: Plan::new(self::columns(column.of)),
             }
         };
@@ -64,7 +64,7 @@ impl Plan {
                 open = None;
             }
             while let Some(skipped) = left.next_if(|f| f.number < number) {
-                skipped.absent(out);
+                out.extend_from_slice(&skipped.absent);
                 last = skipped.number;
             }
             if let Some(field) = left.next_if(|f| f.number == number) {
@@ -84,7 +84,7 @@ impl Plan {
             out.push(b']');
         }
         for field in left {
-            field.absent(out);
+            out.extend_from_slice(&field.absent);
         }
         out.push(b'}');
         Ok(())
@@ -94,11 +94,6 @@ impl Plan {
 impl Field {
     fn is_list(&self) -> bool {
         matches!(self.kind, ColumnKind::Texts | ColumnKind::Objects)
-    }
-
-    fn absent(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.name);
-        out.extend_from_slice(self.absent);
     }
 
     /// Appends a value, or one of a list.
@@ -118,13 +113,13 @@ impl Field {
     }
 }
 
-fn absent(column: &Column) -> &'static [u8] {
+fn absent(column: &Column) -> &'static str {
     match column.kind {
-        _ if column.optional => b"null",
-        ColumnKind::Text | ColumnKind::Moment | ColumnKind::Day => b"\"\"",
-        ColumnKind::Boolean => b"false",
-        ColumnKind::Integer => b"0",
-        ColumnKind::Texts | ColumnKind::Objects => b"[]",
+        _ if column.optional => "null",
+        ColumnKind::Text | ColumnKind::Moment | ColumnKind::Day => "\"\"",
+        ColumnKind::Boolean => "false",
+        ColumnKind::Integer => "0",
+        ColumnKind::Texts | ColumnKind::Objects => "[]",
     }
 }
 

@@ -27,7 +27,7 @@ instruments! {
     PENDING: Table = "leastwise.tenant.pending", "s", ["tenant"],
         "Age of the oldest seal that is not applied yet, of the tenants where it is highest. As the ledger says, whoever asks.";
     HELD: Table = "leastwise.tenant.held", "{record}", ["tenant"],
-        "Removals that the guard holds until somebody decides (`leastwise runs list`), of the tenants with the most. As the ledger says, whoever asks.";
+        "Removals that the guard holds until somebody decides (`leastwise runs list --held`), of the tenants with the most. As the ledger says, whoever asks.";
     FAILING: Table = "leastwise.apply.failing", "{tenant}", ["tenant", "code"],
         "1 for a tenant of which this process can't apply a run at present, with the problem's code.";
 }

@@ -289,13 +289,18 @@ fn preflight(watched: &Watched, tenant: usize) -> Result<()> {
 
 /// `leastwise runs approve` of each run of the tenant that holds something.
 fn approve(watched: &Watched, _: &World) -> Result<()> {
-    let (_, told) = watched.leastwise(&["runs", "list", "--output", "json"])?;
+    let list = [
+        "runs",
+        "list",
+        &watched.tenants[HELD],
+        "--held",
+        "--output",
+        "json",
+    ];
+    let (_, told) = watched.leastwise(&list)?;
     let runs: Value = serde_json::from_str(&told).with_context(|| told.clone())?;
     let runs = runs.as_array().context("no runs")?;
-    let held = runs
-        .iter()
-        .filter(|run| run["held"].as_u64().is_some_and(|held| held > 0));
-    let numbers: Vec<String> = held.map(|run| run["run"].to_string()).collect();
+    let numbers: Vec<String> = runs.iter().map(|run| run["run"].to_string()).collect();
     ensure!(!numbers.is_empty(), "nothing is held: {told}");
     for number in numbers {
         let number = number.trim_matches('"');

@@ -18,7 +18,7 @@ pub fn board() -> Board {
             .query(mine("leastwise_token_failing", "tenant, dataset, code"), ""),
         Panel::table("Readings", "Datasets that failed last, and seconds since they succeeded.")
             .query(mine("leastwise_dataset_failing_seconds", "tenant, dataset, code"), ""),
-        Panel::table("Removals held", "Removals that wait for somebody's decision: leastwise runs list.")
+        Panel::table("Removals held", "Removals that wait for somebody's decision: leastwise runs list --held.")
             .query(mine("leastwise_tenant_held", "tenant"), ""),
     ])
     .row("Where it waits")

@@ -13,22 +13,30 @@ pub(crate) use messages::{ROW, messages};
 pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
     let assigned = user.assigned_licenses.iter().map(|license| Assigned {
         sku: license.sku_id.as_str(),
-        rest: (&license.disabled_plans, None, None),
+        rest: Rest {
+            disabled_plans: &license.disabled_plans,
+            error: None,
+            changed: None,
+        },
     });
     let ways = user.license_assignment_states.iter().map(|state| Way {
         sku: state.sku_id.as_str(),
         group: state.assigned_by_group.as_deref(),
         state: state.state.as_str(),
         works: works(state.state.as_bytes()),
-        rest: (
-            &state.disabled_plans,
-            state.error.as_ref(),
-            state.last_updated_date_time.as_ref(),
-        ),
+        rest: Rest {
+            disabled_plans: &state.disabled_plans,
+            error: state.error.as_ref(),
+            changed: state.last_updated_date_time.as_ref(),
+        },
     });
     let (assigned, ways) = (assigned.collect::<Vec<_>>(), ways.collect::<Vec<_>>());
-    let row = |row: Row<&str, (&Vec<String>, Option<&String>, Option<&String>)>| {
-        let (disabled_plans, error, last_updated_date_time) = row.rest;
+    let row = |row: Row<&str, Rest<'_>>| {
+        let Rest {
+            disabled_plans,
+            error,
+            changed,
+        } = row.rest;
         LicenseAssignment {
             tenant_id: user.tenant_id.clone(),
             user_id: user.user_id.clone(),
@@ -38,11 +46,19 @@ pub fn license_assignments(user: &User) -> Vec<LicenseAssignment> {
             state: row.state.map(Into::into),
             error: error.cloned(),
             consumes: row.consumes,
-            disabled_plans: disabled_plans.clone(),
-            last_updated_date_time: last_updated_date_time.cloned(),
+            disabled_plans: disabled_plans.to_vec(),
+            last_updated_date_time: changed.cloned(),
         }
     };
     rows(&assigned, &ways).into_iter().map(row).collect()
+}
+
+/// What a row carries along.
+#[derive(Clone, Copy)]
+struct Rest<'a> {
+    disabled_plans: &'a [String],
+    error: Option<&'a String>,
+    changed: Option<&'a String>,
 }
 
 fn works(state: &[u8]) -> bool {

@@ -102,8 +102,11 @@ impl Field {
         match (self.kind, value) {
             (Text | Moment | Day | Texts, Value::Bytes(bytes)) => text(bytes, out),
             (Objects, Value::Bytes(bytes)) => self.of.object(bytes, out),
-            (Boolean, Value::Number(0)) => Ok(out.extend_from_slice(b"false")),
-            (Boolean, Value::Number(_)) => Ok(out.extend_from_slice(b"true")),
+            (Boolean, Value::Number(n)) => {
+                let text: &[u8] = if n == 0 { b"false" } else { b"true" };
+                out.extend_from_slice(text);
+                Ok(())
+            }
             // A field of 32 bits; what is negative comes with 64.
             (Integer, Value::Number(n)) => {
                 serde_json::to_writer(out, &(n as i32)).map_err(|_| Unusual)

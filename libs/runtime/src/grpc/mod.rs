@@ -27,9 +27,9 @@ use tower::{Service, ServiceExt};
 use crate::error::Problem;
 
 pub use access::{Access, Admin, Role, Rule};
-#[cfg(feature = "tls")]
 #[cfg(feature = "server")]
 pub(crate) use connect::transport;
+#[cfg(feature = "tls")]
 pub use connect::{Remote, connect};
 pub use peer::{Act, Peer, reason};
 #[cfg(feature = "server")]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 
-use super::instrument::{Instrument, instruments};
+#[cfg(feature = "server")]
+use super::instrument::Instrument;
+use super::instrument::instruments;
 use crate::trace::semconv::{
     DB_OPERATION, DB_SYSTEM, ERROR_TYPE, HTTP_METHOD, HTTP_STATUS, RPC_METHOD, RPC_STATUS,
     RPC_SYSTEM, SERVER_ADDRESS,

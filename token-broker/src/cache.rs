@@ -115,14 +115,14 @@ pub(crate) type Request =
 type Outcome = Result<Arc<Token>, Arc<Error>>;
 type Flight = Shared<BoxFuture<'static, Outcome>>;
 
-/// The tenant, and what names an app's tokens.
-type Key = (TenantId, Arc<str>);
+/// The places of a tenant's tokens, which are a handful, each with what names its app's.
+type Slots = Vec<(Arc<str>, Arc<Slot>)>;
 
 /// Tokens by app.
 pub(crate) struct Cache {
     clock: Clock,
     request: Request,
-    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    slots: Mutex<HashMap<TenantId, Slots>>,
     flights: Mutex<JoinSet<()>>,
 }
 
@@ -172,11 +172,7 @@ impl Cache {
         app: &Arc<App>,
         rejected: &Rejected,
     ) -> Result<(Arc<Token>, Duration), Arc<Error>> {
-        let slot = {
-            let mut slots = lock(&self.slots);
-            let key = (app.tenant, Arc::clone(&app.key));
-            Arc::clone(slots.entry(key).or_default())
-        };
+        let slot = self.slot(app);
         let now = self.clock.micros();
         let flight = {
             let mut state = lock(&slot.0);
@@ -219,9 +215,20 @@ impl Cache {
         Ok((token, use_for))
     }
 
+    fn slot(&self, app: &App) -> Arc<Slot> {
+        let mut slots = lock(&self.slots);
+        let of_tenant = slots.entry(app.tenant).or_default();
+        if let Some((_, slot)) = of_tenant.iter().find(|(key, _)| *key == app.key) {
+            return Arc::clone(slot);
+        }
+        let slot = Arc::<Slot>::default();
+        of_tenant.push((Arc::clone(&app.key), Arc::clone(&slot)));
+        slot
+    }
+
     /// Forgets every token of a tenant.
     pub(crate) fn forget(&self, tenant: TenantId) {
-        lock(&self.slots).retain(|(id, _), _| *id != tenant);
+        lock(&self.slots).remove(&tenant);
     }
 
     /// The request goes on when its callers went away: the next one finds its answer.

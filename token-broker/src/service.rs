@@ -277,7 +277,7 @@ impl TokenService for Broker {
                     ..asked
                 })
                 .await?;
-                runtime::metrics::token::requested("issued");
+                runtime::metrics::token::requested("issued".into());
                 self.0
                     .failing
                     .note(id, &request.dataset, None, self.0.clock.micros());
@@ -294,7 +294,7 @@ impl TokenService for Broker {
                 }
                 self.0.events.denied(caller.as_ref(), id, &e);
                 let code = e.problem().code;
-                runtime::metrics::token::requested(&code);
+                runtime::metrics::token::requested(code.clone());
                 self.0
                     .failing
                     .note(id, &request.dataset, Some(&code), self.0.clock.micros());

@@ -41,11 +41,14 @@ struct Inner {
 
 /// What the thread does, and whom it tells that it is done.
 enum Order {
-    Note(Event, oneshot::Sender<Done>),
+    Note(Told, oneshot::Sender<Done>),
     Checkpoint(oneshot::Sender<Done>),
 }
 
-type Entry = (Event, oneshot::Sender<Done>);
+/// See [`record::told`].
+type Told = String;
+
+type Entry = (Told, oneshot::Sender<Done>);
 
 /// That it is done; and who else is to hear so. The first one tells the others when it drops this: tasks wake each other
 /// within their runtime for a fraction of what a thread outside pays for each.
@@ -95,7 +98,8 @@ impl Audit {
             pause: Duration::from_secs(config.checkpoint_seconds),
             _lock: lock,
         };
-        let start = (Event::new(Kind::Start), oneshot::channel().0);
+        let start = record::told(&Event::new(Kind::Start));
+        let start = (start, oneshot::channel().0);
         writer.write(vec![start]).map_err(failed)?;
         let (orders, taken) = channel();
         // A thread and no task: it waits for the disk all the time, and for it no caller has to be scheduled first.
@@ -126,7 +130,10 @@ impl Audit {
     /// `LW-2032` when it isn't: what it tells must not happen then.
     pub(crate) async fn note(&self, event: Event) -> Result<(), Problem> {
         let _brake = self.brake.then(Brake::new);
-        let noted = self.order(|done| Order::Note(event, done));
+        let told = record::told(&event);
+        // Not kept until it is written: its texts go where they came from.
+        drop(event);
+        let noted = self.order(|done| Order::Note(told, done));
         noted
             .await
             .map(drop)
@@ -202,7 +209,7 @@ impl Writer {
             let (mut batch, mut checkpoints) = (Vec::new(), Vec::new());
             for order in std::iter::once(first).chain(orders.try_iter().take(AT_ONCE)) {
                 match order {
-                    Order::Note(event, done) => batch.push((event, done)),
+                    Order::Note(told, done) => batch.push((told, done)),
                     Order::Checkpoint(done) => checkpoints.push(done),
                 }
             }
@@ -227,9 +234,9 @@ impl Writer {
         let (mut seq, mut hash) = (self.end.seq, self.end.hash.clone());
         let now = self.clock.micros();
         let time = time_text(now);
-        for (event, _) in &batch {
+        for (told, _) in &batch {
             seq += 1;
-            hash = record::write(&mut lines, seq, &time, &hash, event);
+            hash = record::write(&mut lines, seq, &time, &hash, told);
         }
         let began = Instant::now();
         let appended = self.end.append(&lines, seq, hash);

@@ -1,5 +1,6 @@
 //! What the token-broker does.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -43,8 +44,8 @@ fn outcome_is(name: &'static str) -> KeyValue {
 }
 
 /// A token was asked for: `issued`, or the code of the refusal.
-pub fn requested(outcome: &str) {
-    REQUESTS.add(1, &[KeyValue::new("outcome", outcome.to_owned())]);
+pub fn requested(outcome: Cow<'static, str>) {
+    REQUESTS.add(1, &[KeyValue::new("outcome", outcome)]);
 }
 
 /// Entra ID is asked for a token, for one of few reasons.

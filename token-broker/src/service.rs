@@ -236,8 +236,8 @@ impl TokenService for Broker {
         let request = request.into_inner();
         let asked = Event {
             caller: caller.as_ref().map(ToString::to_string),
-            tenant: Some(request.tenant_id.chars().take(36).collect()),
-            dataset: Some(request.dataset.chars().take(64).collect()),
+            tenant: Some(bounded(&request.tenant_id, 36)),
+            dataset: Some(bounded(&request.dataset, 64)),
             ..Event::new(Kind::Denial)
         };
         let denied = |status: &Status, code: &str| Event {
@@ -340,6 +340,11 @@ impl TokenService for Broker {
             next_page_token,
         }))
     }
+}
+
+/// What a caller sent, as far as it is noted.
+fn bounded(text: &str, longest: usize) -> String {
+    text[..text.floor_char_boundary(longest)].to_owned()
 }
 
 fn describe(tenant: &TenantConfig) -> proto::token::v1::Tenant {

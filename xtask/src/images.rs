@@ -58,12 +58,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     needs::c_compiler()?;
     needs::containers()?;
-    let built = programs(
-        &workspace::root(),
-        &workspace::target(),
-        &args.profile,
-        &PROGRAMS,
-    )?;
+    let built = programs(&workspace::root(), &workspace::target(), &args.profile)?;
     if let Some(copy) = &args.again {
         return again(copy, &built, &args.profile);
     }
@@ -88,7 +83,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// Megabytes that the image of one program has as an archive: as it is shipped, but for its bill of materials.
 pub fn size(name: &'static str) -> Result<f64> {
     needs::containers()?;
-    let built = programs(&workspace::root(), &workspace::target(), "dist", &[name])?;
+    let built = programs(&workspace::root(), &workspace::target(), "dist")?;
     // Beside what is shipped, which keeps its bill of materials.
     let shop = Shop::new(&built, "size", false)?;
     let (archive, _) = shop.image(name, &format!("localhost/leastwise/{name}:size"))?;
@@ -133,8 +128,9 @@ impl Shop {
     }
 }
 
-/// Builds the static programs. Paths of this machine are in none of them.
-fn programs(root: &Path, target: &Path, profile: &str, names: &[&str]) -> Result<PathBuf> {
+/// Builds the static programs, all at once: one alone would have less of what they share. Paths of this machine are in
+/// none of them.
+fn programs(root: &Path, target: &Path, profile: &str) -> Result<PathBuf> {
     let home =
         std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|h| h + "/.cargo"))?;
     let maps = [
@@ -160,8 +156,8 @@ fn programs(root: &Path, target: &Path, profile: &str, names: &[&str]) -> Result
             profile,
         ])
         .args(["--bins", "--no-default-features", "--features"])
-        .arg(features(names).join(","))
-        .args(names.iter().flat_map(|name| ["--package", name]))
+        .arg(FEATURES.join(","))
+        .args(PROGRAMS.iter().flat_map(|name| ["--package", name]))
         .arg("--target-dir")
         .arg(target)
         // With a target named, these are not those of build scripts and macros, which can't be static.
@@ -173,12 +169,6 @@ fn programs(root: &Path, target: &Path, profile: &str, names: &[&str]) -> Result
         bail!("the programs don't build");
     }
     Ok(target.join(TARGET).join(profile))
-}
-
-/// What these are built with.
-fn features(names: &[&str]) -> Vec<&'static str> {
-    let of = |feature: &&str| names.contains(&feature.split('/').next().unwrap_or_default());
-    FEATURES.into_iter().filter(of).collect()
 }
 
 /// The directory from which an image is built.
@@ -242,7 +232,7 @@ fn again(copy: &Path, built: &Path, profile: &str) -> Result<ExitCode> {
     )? {
         bail!("{} can't be made", copy.display());
     }
-    let other = programs(copy, &copy.join("target"), profile, &PROGRAMS);
+    let other = programs(copy, &copy.join("target"), profile);
     let same = other.and_then(|other| {
         let mut same = true;
         for name in PROGRAMS {

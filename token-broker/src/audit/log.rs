@@ -22,8 +22,9 @@ use super::segment::End;
 /// Records that are made durable at once: none waits for more than the disk needs for so many.
 const AT_ONCE: usize = 4_096;
 
-/// How long records are waited for when the last ones came together: asking the disk costs more than waiting.
-const GATHER: Duration = Duration::from_millis(1);
+/// How long records are waited for when the last ones came together: about what asking a quick disk costs. A slow one
+/// gathers them by itself.
+const GATHER: Duration = Duration::from_micros(100);
 
 /// Takes records. Clones are one log.
 #[derive(Clone)]

@@ -77,9 +77,19 @@ pub(super) fn write(out: &mut Vec<u8>, seq: u64, time: &str, prev: &str, told: &
     let begin = out.len();
     // Both are one object; the closing bracket comes after the hash.
     let told = told.trim_start_matches('{').trim_end_matches('}');
-    let head = format!("{{\"seq\":{seq},\"time\":\"{time}\",\"prev\":\"{prev}\",");
-    out.extend_from_slice(head.as_bytes());
-    out.extend_from_slice(told.as_bytes());
+    let seq = seq.to_string();
+    let head = [
+        "{\"seq\":",
+        &seq,
+        ",\"time\":\"",
+        time,
+        "\",\"prev\":\"",
+        prev,
+        "\",",
+    ];
+    for part in head.into_iter().chain([told]) {
+        out.extend_from_slice(part.as_bytes());
+    }
     let hash = hex(digest(&SHA256, out.get(begin..).unwrap_or_default()).as_ref());
     out.extend_from_slice(HASH.as_bytes());
     out.extend_from_slice(hash.as_bytes());
@@ -117,8 +127,12 @@ pub(super) fn read(line: &str) -> Result<Links, &'static str> {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |d: u8| char::from(if d < 10 { b'0' + d } else { b'a' + d - 10 });
-    let digits = |b: &u8| [digit(b >> 4), digit(b & 15)];
-    bytes.iter().flat_map(digits).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// RFC 3339 with microseconds, of microseconds since 1970.

@@ -23,9 +23,16 @@ pub(super) async fn measure(
     let receiver = Receiver::start().await?;
     let users = f64::from(args.users);
     let (mut with, mut without, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..args.pairs {
-        let all = users / synced(servers, &sim, Some(&receiver)).await?;
-        let none = users / synced(servers, &sim, None).await?;
+    for pair in 0..args.pairs {
+        // Each goes first as often as the other: what one leaves behind meets both.
+        let first = (pair % 2 == 0).then_some(&receiver);
+        let second = first.is_none().then_some(&receiver);
+        let first_cost = synced(servers, &sim, first).await?;
+        let second_cost = synced(servers, &sim, second).await?;
+        let (all, none) = match first {
+            Some(_) => (users / first_cost, users / second_cost),
+            None => (users / second_cost, users / first_cost),
+        };
         with.push(all);
         without.push(none);
         shares.push(all / none);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use super::{PROGRAMS, features};
+use super::{FEATURES, PROGRAMS};
 use crate::command::{command, passes};
 use crate::tools::CYCLONEDX;
 use crate::workspace;
@@ -32,8 +32,9 @@ pub fn of_materials(directory: &Path, shipped: bool) -> Result<PathBuf> {
 
 /// What cargo links into a program. The tool writes beside the manifest, so it is moved from there.
 fn listed(tool: &Path, name: &str) -> Result<Value> {
-    let feature = features(&[name]).concat();
-    let feature = feature.split('/').nth(1).unwrap_or_default();
+    let mut pairs = FEATURES.iter().filter_map(|f| f.split_once('/'));
+    let of = pairs.find(|(program, _)| *program == name);
+    let feature = of.map(|(_, feature)| feature).unwrap_or_default();
     let mut list = command(tool);
     list.args([
         "cyclonedx",

@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use proto::ids::{Closing, TenantId};
 use proto::kind::RecordKind;
 use runtime::Clock;
+use runtime::metrics::sinks as metrics;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -236,7 +237,7 @@ impl Writer {
         licenses: &[License],
         accounts: &Accounts,
         kept: &mut Kept<State>,
-    ) -> Result<usize, Error> {
+    ) -> Result<u64, Error> {
         let (mut rejects, mut refused) = (BTreeMap::new(), 0);
         let closing = part.closing;
         let reject = |kind, key: &str, reason: String| Reject {
@@ -352,7 +353,10 @@ impl SnapshotSink for Writer {
             }
             let brought = self.bring(tenant, part, &products, &licenses, &accounts, &mut kept);
             // An account may be gone since they were listed.
-            if brought.await? == 0 || listed {
+            let refused = brought.await?;
+            if refused == 0 || listed {
+                // People without an account are usual, and no refusal.
+                metrics::rejected(&self.sink, "refused", refused);
                 return Ok(Some(end.as_of));
             }
             learn = true;

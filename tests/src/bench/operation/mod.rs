@@ -17,7 +17,7 @@ use crate::cluster::Servers;
 /// What the command is asked for.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Interleaved pairs behind each ratio, of which the median counts
+    /// Interleaved pairs behind each ratio, of which the median counts; of telemetry twice as many
     #[arg(long, default_value_t = 7)]
     pairs: usize,
     /// Users of the tenant that is read with and without telemetry

@@ -14,6 +14,9 @@ use crate::otlp::Receiver;
 /// How often the page of metrics is asked for: three times as often as is usual.
 const SCRAPE: Duration = Duration::from_secs(5);
 
+/// For each pair that was asked for: what telemetry takes is less than what two runs differ by.
+const PAIRS: usize = 2;
+
 pub(super) async fn measure(
     servers: &Servers,
     args: &Args,
@@ -23,7 +26,7 @@ pub(super) async fn measure(
     let receiver = Receiver::start().await?;
     let users = f64::from(args.users);
     let (mut with, mut without, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..args.pairs {
+    for pair in 0..args.pairs * PAIRS {
         // Each goes first as often as the other: what one leaves behind meets both.
         let first = (pair % 2 == 0).then_some(&receiver);
         let second = first.is_none().then_some(&receiver);

@@ -138,14 +138,15 @@ impl Issuer {
 
     async fn tell(&self, app: &App, granted: &Granted, drift: &Drift) {
         self.entra.events.drifted(app, drift);
-        let noted = self.audit.note(Event {
-            tenant: Some(app.tenant.to_string()),
-            app: Some(app.name.clone()),
-            uti: Some(granted.uti.clone()),
-            detail: Some(drift.text()),
+        let (tenant, detail) = (app.tenant.to_string(), drift.text());
+        let event = Event {
+            tenant: Some(&tenant),
+            app: Some(&app.name),
+            uti: Some(&granted.uti),
+            detail: Some(&detail),
             ..Event::new(Kind::Drift)
-        });
-        if let Err(e) = noted.await {
+        };
+        if let Err(e) = self.audit.note(&event).await {
             tracing::error!(error = %runtime::error::Chain(&e), "a drift was not noted");
         }
     }

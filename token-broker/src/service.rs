@@ -17,7 +17,7 @@ use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
 use crate::admin::Admin;
-use crate::audit::{Audit, Event, Kind};
+use crate::audit::{Audit, Credential, Event, Kind, bounded};
 use crate::cache::{Cache, Rejected, Token};
 use crate::config::{Config, Population, TenantConfig};
 use crate::entra::Entra;
@@ -217,7 +217,7 @@ impl Broker {
         }
     }
 
-    pub(crate) async fn note(&self, event: Event) -> Result<(), Status> {
+    pub(crate) async fn note(&self, event: &Event<'_>) -> Result<(), Status> {
         self.0
             .audit
             .note(event)
@@ -232,24 +232,19 @@ impl TokenService for Broker {
         &self,
         request: Request<GetTokenRequest>,
     ) -> Result<Response<GetTokenResponse>, Status> {
-        let caller = Peer::of(&request);
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
+        let caller = Peer::among(&extensions);
         let asked = Event {
-            caller: caller.as_ref().map(ToString::to_string),
+            caller: caller.map(Identity::as_str),
             tenant: Some(bounded(&request.tenant_id, 36)),
             dataset: Some(bounded(&request.dataset, 64)),
             ..Event::new(Kind::Denial)
         };
-        let denied = |status: &Status, code: &str| Event {
-            detail: Some(code.to_owned())
-                .filter(|c| !c.is_empty())
-                .or(Some(status.code().to_string())),
-            ..asked.clone()
-        };
         let tenant = match self.tenant(&request.tenant_id) {
             Ok(tenant) => tenant,
             Err(status) => {
-                self.note(denied(&status, "")).await?;
+                let detail = Some(status.code().description());
+                self.note(&Event { detail, ..asked }).await?;
                 return Err(status);
             }
         };
@@ -257,21 +252,21 @@ impl TokenService for Broker {
         let rejected = Rejected {
             any: request.refused || !hash.is_empty() || !request.claims.is_empty(),
             hash: hash[..].try_into().ok(),
-            claims: Some(request.claims).filter(|c| !c.is_empty()),
+            claims: Some(request.claims.clone()).filter(|c| !c.is_empty()),
         };
         let id = tenant.config.id;
         runtime::trace::tenant(&id);
-        let issued = self.issue(caller.as_ref(), &tenant, &request.dataset, &rejected);
+        let issued = self.issue(caller, &tenant, &request.dataset, &rejected);
         match issued.await {
             Ok((app, token, use_for)) => {
-                let uti = token.granted.as_ref().map(|g| g.uti.clone());
+                let uti = token.granted.as_ref().map(|g| g.uti.as_str());
                 let credential = app.credentials.get(token.credential);
-                let credential = credential.map(|c| format!("{} {}", token.credential, c.kind()));
+                let credential = credential.map(|c| Credential(token.credential, c.kind()));
                 tracing::debug!(tenant = %id, dataset = request.dataset, app = app.name, uti, "token issued");
                 // Before it leaves: a token that nobody can account for is not handed out.
-                self.note(Event {
+                self.note(&Event {
                     kind: Kind::Issue,
-                    app: Some(app.name.clone()),
+                    app: Some(&app.name),
                     credential,
                     uti,
                     ..asked
@@ -292,14 +287,15 @@ impl TokenService for Broker {
                 if let Some(wait) = e.again_in(self.0.clock.micros()) {
                     pushback::set(&mut status, wait);
                 }
-                self.0.events.denied(caller.as_ref(), id, &e);
+                self.0.events.denied(caller, id, &e);
                 let code = e.problem().code;
                 runtime::metrics::token::requested(code.clone());
                 self.0
                     .failing
                     .note(id, &request.dataset, Some(&code), self.0.clock.micros());
                 tracing::warn!(tenant = %id, dataset = request.dataset, error = %runtime::error::Chain(&*e), "token not issued");
-                self.note(denied(&status, &e.problem().code)).await?;
+                let detail = Some(&*code);
+                self.note(&Event { detail, ..asked }).await?;
                 Err(status)
             }
         }
@@ -340,11 +336,6 @@ impl TokenService for Broker {
             next_page_token,
         }))
     }
-}
-
-/// What a caller sent, as far as it is noted.
-fn bounded(text: &str, longest: usize) -> String {
-    text[..text.floor_char_boundary(longest)].to_owned()
 }
 
 fn describe(tenant: &TenantConfig) -> proto::token::v1::Tenant {

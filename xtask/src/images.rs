@@ -13,22 +13,13 @@ use servers::Podman;
 use crate::command::{cargo, command, passes};
 use crate::{needs, workspace};
 
-/// One program an image.
-pub const PROGRAMS: [&str; 5] = [
-    "token-broker",
-    "collector",
-    "normalizer",
-    "exporter",
-    "leastwise",
-];
-
-/// What each is built with.
-const FEATURES: [&str; 5] = [
-    "token-broker/server",
-    "collector/server",
-    "normalizer/server",
-    "exporter/server",
-    "leastwise/remote",
+/// One program an image, and the feature that it is built with.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("token-broker", "server"),
+    ("collector", "server"),
+    ("normalizer", "server"),
+    ("exporter", "server"),
+    ("leastwise", "remote"),
 ];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -65,7 +56,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let tag = args.tag.as_deref().unwrap_or(VERSION);
     let shop = Shop::new(&built, &args.profile, args.profile == "dist")?;
     println!("{:<14} {:>9} {:>9}  digest", "image", "program", "archive");
-    for name in PROGRAMS {
+    for (name, _) in PROGRAMS {
         let (archive, digest) = shop.image(name, &format!("{}/{name}:{tag}", args.repository))?;
         println!(
             "{name:<14} {:>6.1} MB {:>6.1} MB  {digest}",
@@ -155,9 +146,9 @@ fn programs(root: &Path, target: &Path, profile: &str) -> Result<PathBuf> {
             "--profile",
             profile,
         ])
-        .args(["--bins", "--no-default-features", "--features"])
-        .arg(FEATURES.join(","))
-        .args(PROGRAMS.iter().flat_map(|name| ["--package", name]))
+        .args(["--bins", "--no-default-features"])
+        .args(PROGRAMS.map(|(name, _)| format!("--package={name}")))
+        .args(PROGRAMS.map(|(name, feature)| format!("--features={name}/{feature}")))
         .arg("--target-dir")
         .arg(target)
         // With a target named, these are not those of build scripts and macros, which can't be static.
@@ -235,7 +226,7 @@ fn again(copy: &Path, built: &Path, profile: &str) -> Result<ExitCode> {
     let other = programs(copy, &copy.join("target"), profile);
     let same = other.and_then(|other| {
         let mut same = true;
-        for name in PROGRAMS {
+        for (name, _) in PROGRAMS {
             let equal = fs::read(other.join(name))? == fs::read(built.join(name))?;
             println!("{name}: {}", if equal { "the same" } else { "DIFFERENT" });
             same &= equal;

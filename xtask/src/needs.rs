@@ -28,7 +28,7 @@ pub fn servers() -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
-    println!(
+    eprintln!(
         "tests start servers and make devices of their own; not installed yet: {}",
         packages.join(", ")
     );
@@ -80,7 +80,7 @@ pub fn everything() -> Result<()> {
     servers()?;
     containers()?;
     clients::prepare()?;
-    println!("everything that tests need is installed");
+    eprintln!("everything that tests need is installed");
     Ok(())
 }
 

@@ -18,9 +18,10 @@ use proto::ids::TenantId;
 use runtime::Problem;
 use runtime::error::Chain;
 use runtime::grpc::{Act, Peer, reason};
+use runtime::tls::Identity;
 use tonic::{Code, Request, Response, Status};
 
-use crate::audit::{Event, Kind};
+use crate::audit::{Event, Kind, bounded};
 use crate::cache::{Token, USE_FOR};
 use crate::config::TenantConfig;
 use crate::credential::CredentialConfig;
@@ -54,9 +55,12 @@ impl Admin {
         tenant: &str,
         what: String,
     ) -> Result<(), Status> {
-        let mut noted = event(kind, tenant, &what, &reason(request.metadata()));
-        noted.caller = Peer::of(request).map(|c| c.to_string());
-        self.0.note(noted).await
+        let (caller, detail) = (Peer::of(request), told(&what, &reason(request.metadata())));
+        let noted = Event {
+            caller: caller.as_ref().map(Identity::as_str),
+            ..event(kind, tenant, &detail)
+        };
+        self.0.note(&noted).await
     }
 
     fn store(&self) -> Result<&Store, Status> {
@@ -390,14 +394,19 @@ impl TokenBrokerAdmin for Admin {
     }
 }
 
-/// What an operator did or is about to do, and why.
-fn event(kind: Kind, tenant: &str, what: &str, why: &str) -> Event {
-    let colon = if why.is_empty() { "" } else { ": " };
+/// What an operator did or is about to do, as it is [told].
+fn event<'a>(kind: Kind, tenant: &'a str, detail: &'a str) -> Event<'a> {
     Event {
-        tenant: Some(tenant.chars().take(36).collect::<String>()).filter(|t| !t.is_empty()),
-        detail: Some(format!("{what}{colon}{why}")),
+        tenant: Some(bounded(tenant, 36)).filter(|t| !t.is_empty()),
+        detail: Some(detail),
         ..Event::new(kind)
     }
+}
+
+/// What, and why if somebody says so.
+fn told(what: &str, why: &str) -> String {
+    let colon = if why.is_empty() { "" } else { ": " };
+    format!("{what}{colon}{why}")
 }
 
 fn parse<T: serde::de::DeserializeOwned>(what: &str, section: &str) -> Result<T, Status> {

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tonic::{Request, Response, Status};
 
 use super::edit::edit;
-use super::{Admin, Answer, Draft, event, invalid, parse};
-use crate::audit::Kind;
+use super::{Admin, Answer, Draft, event, invalid, parse, told};
+use crate::audit::{Event, Kind};
 use crate::config::TenantConfig;
 use crate::credential::CredentialConfig;
 use crate::files::Files;
@@ -179,13 +179,17 @@ impl Wanted {
         let (what, uti) = match &done {
             Ok((person, uti)) => (
                 format!("the person {person:.36} signed in, until {}", self.until),
-                Some(uti.clone()),
+                Some(uti.as_str()),
             ),
             Err(status) => (format!("nobody signed in ({:.7})", status.message()), None),
         };
-        let mut noted = event(Kind::Change, &self.tenant_id, &what, &self.why);
-        (noted.caller, noted.uti) = (self.who.clone(), uti);
-        self.admin.0.note(noted).await?;
+        let detail = told(&what, &self.why);
+        let noted = Event {
+            caller: self.who.as_deref(),
+            uti,
+            ..event(Kind::Change, &self.tenant_id, &detail)
+        };
+        self.admin.0.note(&noted).await?;
         done?;
         let tenant = self.admin.0.tenant(&self.tenant_id)?;
         Ok(self.admin.reports(&tenant).await)

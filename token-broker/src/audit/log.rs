@@ -2,7 +2,6 @@
 //! time.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,16 +10,13 @@ use runtime::clock::Brake;
 use runtime::directory::DataDirectory;
 use runtime::error::Exit;
 use runtime::{Clock, Problem};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Config;
 use super::checkpoint::Notary;
+use super::desk::{Batch, Desk, Done};
 use super::record::{self, Event, Kind, time_text};
 use super::segment::End;
-
-/// Records that are made durable at once: none waits for more than the disk needs for so many.
-const AT_ONCE: usize = 4_096;
 
 /// How long records are waited for when the last ones came together: about what asking a quick disk costs. A slow one
 /// gathers them by itself.
@@ -35,47 +31,8 @@ pub struct Audit {
 
 struct Inner {
     directory: PathBuf,
-    /// Ends the thread when it is dropped.
-    orders: Option<Sender<Order>>,
+    desk: Arc<Desk>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What the thread does, and whom it tells that it is done.
-enum Order {
-    Note(Told, oneshot::Sender<Done>),
-    Checkpoint(oneshot::Sender<Done>),
-}
-
-/// See [`record::told`].
-type Told = String;
-
-type Entry = (Told, oneshot::Sender<Done>);
-
-/// That it is done; and who else is to hear so. The first one tells the others when it drops this: tasks wake each other
-/// within their runtime for a fraction of what a thread outside pays for each.
-#[derive(Default)]
-struct Done(Vec<oneshot::Sender<Done>>);
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        for other in self.0.drain(..) {
-            // Who no longer waits has lost nothing.
-            let _ = other.send(Done::default());
-        }
-    }
-}
-
-impl Done {
-    /// Tells all of them.
-    fn tell(mut all: Vec<oneshot::Sender<Done>>) {
-        while let Some(first) = all.pop() {
-            match first.send(Done(all)) {
-                Ok(()) => return,
-                // It no longer waits: another one tells the others.
-                Err(mut back) => all = std::mem::take(&mut back.0),
-            }
-        }
-    }
 }
 
 impl Audit {
@@ -99,10 +56,11 @@ impl Audit {
             pause: Duration::from_secs(config.checkpoint_seconds),
             _lock: lock,
         };
-        let start = record::told(&Event::new(Kind::Start));
-        let start = (start, oneshot::channel().0);
-        writer.write(vec![start]).map_err(failed)?;
-        let (orders, taken) = channel();
+        let desk = Arc::<Desk>::default();
+        let _noted = desk.note(&Event::new(Kind::Start));
+        let start = desk.take(Batch::default());
+        writer.write(&start).map_err(failed)?;
+        let taken = Arc::clone(&desk);
         // A thread and no task: it waits for the disk all the time, and for it no caller has to be scheduled first.
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
@@ -112,7 +70,7 @@ impl Audit {
             brake: false,
             inner: Arc::new(Inner {
                 directory: directory.clone(),
-                orders: Some(orders),
+                desk,
                 thread: Mutex::new(Some(thread)),
             }),
         })
@@ -129,40 +87,24 @@ impl Audit {
     ///
     /// # Errors
     /// `LW-2032` when it isn't: what it tells must not happen then.
-    pub(crate) async fn note(&self, event: Event) -> Result<(), Problem> {
+    pub(crate) async fn note(&self, event: &Event<'_>) -> Result<(), Problem> {
         let _brake = self.brake.then(Brake::new);
-        let told = record::told(&event);
-        // Not kept until it is written: its texts go where they came from.
-        drop(event);
-        let noted = self.order(|done| Order::Note(told, done));
-        noted
-            .await
-            .map(drop)
-            .map_err(|_| unusable(&self.inner.directory))
+        let noted = self.inner.desk.note(event).await;
+        noted.map(drop).map_err(|_| unusable(&self.inner.directory))
     }
 
     /// Writes a checkpoint if there were records since the last one.
     pub async fn checkpoint(&self) {
-        if self.order(Order::Checkpoint).await.is_err() {
+        if self.inner.desk.checkpoint().await.is_err() {
             tracing::error!("a checkpoint of the audit log was not written");
         }
-    }
-
-    /// What is answered is done; a thread that has ended answers nobody.
-    fn order(&self, order: impl FnOnce(oneshot::Sender<Done>) -> Order) -> oneshot::Receiver<Done> {
-        let (done, answer) = oneshot::channel();
-        if let Some(orders) = &self.inner.orders {
-            // Err: the thread has ended, and what comes back drops the sender.
-            let _ = orders.send(order(done));
-        }
-        answer
     }
 }
 
 impl Drop for Inner {
     /// Waits for the thread: afterwards the log may be opened again.
     fn drop(&mut self) {
-        self.orders = None;
+        self.desk.close();
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take()
             && thread.join().is_err()
@@ -195,60 +137,57 @@ struct Writer {
 }
 
 impl Writer {
-    /// Until nobody is left who could order something.
+    /// Until nothing more can come.
     #[expect(
         clippy::disallowed_methods,
         reason = "it is a thread of its own, and what it waits for is that more come together"
     )]
-    fn work(mut self, orders: &Receiver<Order>) {
+    fn work(mut self, desk: &Desk) {
+        let _left = Left(desk);
+        let mut batch = Batch::default();
         let mut company = false;
-        while let Ok(first) = orders.recv() {
+        while desk.wait() {
             if company {
                 // Where several ask at a time, the disk is asked once for all of them.
                 std::thread::sleep(GATHER);
             }
-            let (mut batch, mut checkpoints) = (Vec::new(), Vec::new());
-            for order in std::iter::once(first).chain(orders.try_iter().take(AT_ONCE)) {
-                match order {
-                    Order::Note(told, done) => batch.push((told, done)),
-                    Order::Checkpoint(done) => checkpoints.push(done),
+            batch = desk.take(batch);
+            let (noted, checkpoints) = batch.waiting();
+            company = noted.len() > 1;
+            match self.write(&batch) {
+                Ok(()) => Done::tell(noted),
+                // The senders are dropped: that is how callers hear of it.
+                Err(e) => {
+                    drop(noted);
+                    tracing::error!(error = %e, "the audit log can't be written: no token is handed out");
                 }
             }
-            company = batch.len() > 1;
-            // A failure drops the senders: that is how callers hear of it.
-            if let Err(e) = self.write(batch) {
-                tracing::error!(error = %e, "the audit log can't be written: no token is handed out");
-            }
-            if !checkpoints.is_empty() {
+            let since = self.clock.micros().saturating_sub(self.noted_at);
+            let old = Duration::from_micros(since) >= self.pause;
+            if !checkpoints.is_empty() || old || self.end.seq - self.noted >= self.records {
                 self.checkpoint();
             }
             Done::tell(checkpoints);
         }
     }
 
-    /// Makes all durable, then says so to each.
-    fn write(&mut self, batch: Vec<Entry>) -> std::io::Result<()> {
-        if batch.is_empty() {
+    /// Makes all durable.
+    fn write(&mut self, batch: &Batch) -> std::io::Result<()> {
+        let told = batch.told();
+        if told.len() == 0 {
             return Ok(());
         }
-        let mut lines = Vec::with_capacity(batch.len() * 400);
+        let mut lines = Vec::with_capacity(told.len() * 400);
         let (mut seq, mut hash) = (self.end.seq, self.end.hash.clone());
-        let now = self.clock.micros();
-        let time = time_text(now);
-        for (told, _) in &batch {
+        let time = time_text(self.clock.micros());
+        for told in told {
             seq += 1;
             hash = record::write(&mut lines, seq, &time, &hash, told);
         }
         let began = Instant::now();
         let appended = self.end.append(&lines, seq, hash);
         runtime::metrics::token::audit_written(appended.is_ok(), began.elapsed());
-        appended?;
-        Done::tell(batch.into_iter().map(|(_, done)| done).collect());
-        let old = Duration::from_micros(now.saturating_sub(self.noted_at)) >= self.pause;
-        if old || self.end.seq - self.noted >= self.records {
-            self.checkpoint();
-        }
-        Ok(())
+        appended
     }
 
     fn checkpoint(&mut self) {
@@ -265,6 +204,15 @@ impl Writer {
                 tracing::error!(error = %e, "a checkpoint of the audit log can't be written; it is tried again")
             }
         }
+    }
+}
+
+/// However the thread ends, nobody waits for it.
+struct Left<'a>(&'a Desk);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

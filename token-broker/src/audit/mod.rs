@@ -5,6 +5,7 @@
 //! or inserts one breaks the chain; whoever cuts the end off contradicts a checkpoint that was sent elsewhere.
 
 mod checkpoint;
+mod desk;
 mod log;
 mod record;
 mod segment;
@@ -16,7 +17,7 @@ use runtime::config::below;
 use serde::{Deserialize, Serialize};
 
 pub use log::Audit;
-pub(crate) use record::{Event, Kind, hex};
+pub(crate) use record::{Credential, Event, Kind, bounded, hex};
 
 /// `[audit]`: where records go.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! One record.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What a record tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -22,30 +22,40 @@ pub(crate) enum Kind {
 }
 
 /// What happened. Never holds a token or a secret.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Event {
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Event<'a> {
     pub kind: Kind,
     /// The caller's identity; none for a caller in the own process.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub caller: Option<String>,
+    pub caller: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
+    pub tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dataset: Option<String>,
+    pub dataset: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub app: Option<String>,
-    /// Which credential the token was issued for: its position and kind.
+    pub app: Option<&'a str>,
+    /// Which credential the token was issued for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
+    pub credential: Option<Credential>,
     /// The token's id, as the tenant's sign-in log names it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub uti: Option<String>,
+    pub uti: Option<&'a str>,
     /// Our code of a denial, or what has changed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub detail: Option<&'a str>,
 }
 
-impl Event {
+/// The position of a credential among its app's, and its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credential(pub usize, pub &'static str);
+
+impl Serialize for Credential {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{} {}", self.0, self.1))
+    }
+}
+
+impl Event<'_> {
     pub(crate) fn new(kind: Kind) -> Self {
         Event {
             kind,
@@ -60,23 +70,29 @@ impl Event {
     }
 }
 
+/// What a caller sent, as far as it is noted: so many bytes at most.
+pub(crate) fn bounded(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
+}
+
 /// What stands before the first record.
 pub(super) const BEGINNING: &str =
     "0000000000000000000000000000000000000000000000000000000000000000";
 
 const HASH: &str = ",\"hash\":\"";
 
-/// What a record tells, as JSON: made by whoever asks, so that the writer has little to do for each.
-pub(super) fn told(event: &Event) -> String {
-    serde_json::to_string(event)
-        .unwrap_or_else(|_| unreachable!("texts in a struct always have a form in JSON"))
+/// Appends what a record tells, as JSON: made by whoever asks, so that the writer has little to do for each.
+pub(super) fn tell(out: &mut Vec<u8>, event: &Event<'_>) {
+    serde_json::to_writer(out, event)
+        .unwrap_or_else(|_| unreachable!("texts in a struct always have a form in JSON"));
 }
 
-/// Appends the line of a record that [tells](told) this; returns its hash. `time` is as [`time_text`] has it.
-pub(super) fn write(out: &mut Vec<u8>, seq: u64, time: &str, prev: &str, told: &str) -> String {
+/// Appends the line of a record that [tells](tell) this; returns its hash. `time` is as [`time_text`] has it.
+pub(super) fn write(out: &mut Vec<u8>, seq: u64, time: &str, prev: &str, told: &[u8]) -> String {
     let begin = out.len();
     // Both are one object; the closing bracket comes after the hash.
-    let told = told.trim_start_matches('{').trim_end_matches('}');
+    let told = told.strip_prefix(b"{").unwrap_or(told);
+    let told = told.strip_suffix(b"}").unwrap_or(told);
     let seq = seq.to_string();
     let head = [
         "{\"seq\":",
@@ -87,9 +103,10 @@ pub(super) fn write(out: &mut Vec<u8>, seq: u64, time: &str, prev: &str, told: &
         prev,
         "\",",
     ];
-    for part in head.into_iter().chain([told]) {
+    for part in head {
         out.extend_from_slice(part.as_bytes());
     }
+    out.extend_from_slice(told);
     let hash = hex(digest(&SHA256, out.get(begin..).unwrap_or_default()).as_ref());
     out.extend_from_slice(HASH.as_bytes());
     out.extend_from_slice(hash.as_bytes());

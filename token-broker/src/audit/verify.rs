@@ -163,14 +163,12 @@ mod tests {
             let audit =
                 Audit::open(&self.config, Clock::starting_at(1_800_000_000_000_000)).unwrap();
             for n in 0..records {
-                let tenant = Some(format!("tenant {n}"));
-                audit
-                    .note(Event {
-                        tenant,
-                        ..Event::new(Kind::Issue)
-                    })
-                    .await
-                    .unwrap();
+                let tenant = format!("tenant {n}");
+                let event = Event {
+                    tenant: Some(&tenant),
+                    ..Event::new(Kind::Issue)
+                };
+                audit.note(&event).await.unwrap();
             }
         }
 
@@ -298,7 +296,8 @@ mod tests {
     async fn many_callers_are_noted_at_once() {
         let log = Log::new().await;
         let audit = Audit::open(&log.config, Clock::system()).unwrap();
-        let many = (0..300).map(|_| audit.note(Event::new(Kind::Issue)));
+        let event = Event::new(Kind::Issue);
+        let many = (0..300).map(|_| audit.note(&event));
         let done = futures::future::join_all(many).await;
         assert!(done.iter().all(Result::is_ok));
         drop(audit);

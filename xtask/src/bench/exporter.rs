@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::Args;
 use super::figures::{Figures, Sample};
 use super::told;
-use crate::command::{cargo, command, passes};
-use crate::workspace::target;
+use crate::command::{cargo, command};
+use crate::{clients, distributed};
 use anyhow::{Context as _, Result, bail};
 
 /// How often the exporter of each sink is killed. A twentieth of it is how often it is stopped and taken over.
@@ -15,16 +15,15 @@ const STRIKES: &str = "100";
 
 /// Ratios are medians of interleaved pairs within one run; `--runs` repeats the whole.
 pub fn run(args: &Args) -> Result<Figures> {
-    let mut build = cargo();
-    build.args(["build", "--release", "--package", "tests", "--bins"]);
-    if !passes(&mut build)? {
-        bail!("the exporter's bench doesn't build");
-    }
+    let program = distributed::program(true)?;
     let mut figures = told::case(args, "exporter", || {
-        let mut bench = command(target().join("release/distributed"));
+        let mut bench = command(program.get_program());
         bench.arg("bench-exporter");
         bench
     })?;
+    if clients::prepare_sinks()? > 0 {
+        bail!("a sink that can't be started can't be struck");
+    }
     figures.extend("exporter", struck()?);
     Ok(figures)
 }

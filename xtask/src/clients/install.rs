@@ -177,7 +177,7 @@ impl Clients {
             fs::remove_dir_all(&home).with_context(|| format!("remove {}", home.display()))?;
         }
         fs::create_dir_all(&home).with_context(|| format!("make {}", home.display()))?;
-        println!("installing the {} into {}", self.name, home.display());
+        eprintln!("installing the {} into {}", self.name, home.display());
         let (ok, printed) = self.install(&home)?;
         if ok {
             fs::write(stamp, wanted)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use super::{FEATURES, PROGRAMS};
+use super::PROGRAMS;
 use crate::command::{command, passes};
 use crate::tools::CYCLONEDX;
 use crate::workspace;
@@ -18,10 +18,10 @@ pub fn of_materials(directory: &Path, shipped: bool) -> Result<PathBuf> {
         true => Some(CYCLONEDX.program()?),
         false => None,
     };
-    for name in PROGRAMS {
+    for (name, feature) in PROGRAMS {
         let file = directory.join(format!("{name}.cdx.json"));
         let bill = match &tool {
-            Some(tool) => listed(tool, name)?,
+            Some(tool) => listed(tool, name, feature)?,
             None => json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "components": [],
                 "metadata": { "component": { "type": "application", "name": name, "description": "not for shipping: nothing is listed" } } }),
         };
@@ -31,10 +31,7 @@ pub fn of_materials(directory: &Path, shipped: bool) -> Result<PathBuf> {
 }
 
 /// What cargo links into a program. The tool writes beside the manifest, so it is moved from there.
-fn listed(tool: &Path, name: &str) -> Result<Value> {
-    let mut pairs = FEATURES.iter().filter_map(|f| f.split_once('/'));
-    let of = pairs.find(|(program, _)| *program == name);
-    let feature = of.map(|(_, feature)| feature).unwrap_or_default();
+fn listed(tool: &Path, name: &str, feature: &str) -> Result<Value> {
     let mut list = command(tool);
     list.args([
         "cyclonedx",

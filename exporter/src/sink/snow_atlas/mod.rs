@@ -355,8 +355,10 @@ impl SnapshotSink for Writer {
             // An account may be gone since they were listed.
             let refused = brought.await?;
             if refused == 0 || listed {
-                // People without an account are usual, and no refusal.
-                metrics::rejected(&self.sink, "refused", refused);
+                if refused > 0 {
+                    // People without an account are usual, and no refusal.
+                    metrics::rejected(&self.sink, "refused", refused);
+                }
                 return Ok(Some(end.as_of));
             }
             learn = true;

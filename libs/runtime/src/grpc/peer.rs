@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tonic::Request;
 use tonic::metadata::MetadataMap;
+use tonic::{Extensions, Request};
 
 use super::REASON;
 use crate::tls::Identity;
@@ -19,7 +19,12 @@ pub struct Peer(pub Option<Identity>);
 impl Peer {
     /// The caller's identity, if the connection proves one.
     pub fn of<T>(request: &Request<T>) -> Option<Identity> {
-        request.extensions().get::<Peer>()?.0.clone()
+        Peer::among(request.extensions()).cloned()
+    }
+
+    /// As [`Peer::of`], of the extensions of a request.
+    pub fn among(extensions: &Extensions) -> Option<&Identity> {
+        extensions.get::<Peer>()?.0.as_ref()
     }
 }
 

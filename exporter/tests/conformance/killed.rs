@@ -161,7 +161,8 @@ async fn each(how: Strike, strikes: u32) {
         let figures = serde_json::json!({
             "exporter": how, "sink": sink, "times": strikes, "lost": lost, "twice": twice,
         });
-        println!("{figures}");
+        // On a line of its own: the harness leaves the one with the test's name open.
+        println!("\n{figures}");
         ((lost, twice) != (0, 0)).then(|| figures.to_string())
     });
     let broken: Vec<_> = struck

@@ -1,4 +1,7 @@
 //! Where records come together until the writer takes all of them at once.
+//!
+//! How many that are at most is a matter of the gRPC server: each waits with its call, of which a connection has 128 under
+//! way, and an identity 256 connections.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 

@@ -363,8 +363,8 @@ impl Going<'_> {
 
     fn rejected(&self, class: &'static str, rejects: &[Reject]) {
         let Course { name, .. } = self.course;
+        metrics::rejected(name, class, rejects.len() as u64);
         if let Some(first) = rejects.first() {
-            metrics::rejected(name, class, rejects.len() as u64);
             let (sink, kind, key, reason) = (name, first.kind.name(), &first.key, &first.reason);
             let records = rejects.len();
             tracing::warn!(sink, records, kind, key, reason, "a sink refuses records");

@@ -355,10 +355,8 @@ impl SnapshotSink for Writer {
             // An account may be gone since they were listed.
             let refused = brought.await?;
             if refused == 0 || listed {
-                if refused > 0 {
-                    // People without an account are usual, and no refusal.
-                    metrics::rejected(&self.sink, "refused", refused);
-                }
+                // People without an account are usual, and no refusal.
+                metrics::rejected(&self.sink, "refused", refused);
                 return Ok(Some(end.as_of));
             }
             learn = true;

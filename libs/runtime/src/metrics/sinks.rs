@@ -40,9 +40,12 @@ pub fn pushed(sink: &str, outcome: &'static str, took: Duration) {
     PUSHES.took(took, &[sink_is(sink), KeyValue::new("outcome", outcome)]);
 }
 
-/// A sink refused records, for one of a bounded number of reasons.
+/// A sink refused records, for one of a bounded number of reasons. No records are no count: a series that only ever is 0
+/// would look as if the sink could refuse for this reason.
 pub fn rejected(sink: &str, reason: &'static str, records: u64) {
-    REJECTS.add(records, &[sink_is(sink), KeyValue::new("reason", reason)]);
+    if records > 0 {
+        REJECTS.add(records, &[sink_is(sink), KeyValue::new("reason", reason)]);
+    }
 }
 
 /// Whether a sink is left alone: `closed`, `half-open` or `open`.

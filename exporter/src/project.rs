@@ -1,10 +1,10 @@
 //! Projections: the rows that live inside a record, for sinks that want rows. One function a kind.
 
-mod messages;
+mod fields;
 
 use proto::inventory::v1::{LicenseAssignment, User};
 
-pub(crate) use messages::{ROW, messages};
+pub(crate) use fields::Assignments;
 
 /// One row per product and way of assignment, sorted by product, path and group.
 ///

@@ -2,9 +2,7 @@
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 
-use prost::encoding::{
-    DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field,
-};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// What a field has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +14,9 @@ pub(crate) enum Value<'a> {
     /// Of a type that no contract of ours has.
     Other,
 }
+
+/// A field: its number, and what it has.
+pub(crate) type Field<'a> = (u32, Value<'a>);
 
 /// A message is not as we write them: reading it tells what is in it, or what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +30,34 @@ impl<'a> Fields<'a> {
         Fields(message)
     }
 
-    #[inline]
-    fn field(&mut self) -> Option<(u32, Value<'a>)> {
-        // Most of what there is: a short text of a low number.
-        if let [key @ 0x08..=0x7f, length @ 0..=0x7f, rest @ ..] = self.0
-            && key & 7 == WireType::LengthDelimited as u8
-        {
-            let (bytes, rest) = rest.split_at_checked(usize::from(*length))?;
-            self.0 = rest;
-            return Some((u32::from(key >> 3), Value::Bytes(bytes)));
+    /// All of them.
+    pub(crate) fn all(self) -> Result<Vec<Field<'a>>, Unusual> {
+        // As many as most messages have.
+        let mut all = Vec::with_capacity(32);
+        for field in self {
+            all.push(field?);
         }
-        let (number, wire) = decode_key(&mut self.0).ok()?;
+        Ok(all)
+    }
+
+    /// Inlined always: a field that comes back by way of memory costs as much again.
+    #[inline(always)]
+    fn field(&mut self) -> Option<Field<'a>> {
+        let (number, wire, n) = match self.0 {
+            // Most of what there is: a short text of a low number.
+            [key @ 0x08..=0x7f, length @ 0..=0x7f, rest @ ..]
+                if key & 7 == WireType::LengthDelimited as u8 =>
+            {
+                self.0 = rest;
+                let (number, length) = (u32::from(key >> 3), u64::from(*length));
+                (number, WireType::LengthDelimited, length)
+            }
+            _ => self.head()?,
+        };
         let value = match wire {
-            WireType::Varint => Value::Number(decode_varint(&mut self.0).ok()?),
+            WireType::Varint => Value::Number(n),
             WireType::LengthDelimited => {
-                let length = decode_varint(&mut self.0).ok()?;
-                let (bytes, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
+                let (bytes, rest) = self.0.split_at_checked(usize::try_from(n).ok()?)?;
                 self.0 = rest;
                 Value::Bytes(bytes)
             }
@@ -55,12 +68,23 @@ impl<'a> Fields<'a> {
         };
         Some((number, value))
     }
+
+    /// Number and type of a field, and the number that it is or that says how long it is.
+    #[inline(never)]
+    fn head(&mut self) -> Option<(u32, WireType, u64)> {
+        let (number, wire) = decode_key(&mut self.0).ok()?;
+        let n = match wire {
+            WireType::Varint | WireType::LengthDelimited => decode_varint(&mut self.0).ok()?,
+            _ => 0,
+        };
+        Some((number, wire, n))
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u32, Value<'a>), Unusual>;
+    type Item = Result<Field<'a>, Unusual>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         match self.0 {
             [] => None,
@@ -69,15 +93,20 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Appends a text or a message.
-pub(crate) fn put(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-/// Appends true or false.
-pub(crate) fn put_flag(number: u32, flag: bool, out: &mut Vec<u8>) {
-    encode_key(number, WireType::Varint, out);
-    encode_varint(flag.into(), out);
+/// Appends a field.
+#[cfg(test)]
+pub(crate) fn put(number: u32, value: Value<'_>, out: &mut Vec<u8>) {
+    use prost::encoding::{encode_key, encode_varint};
+    match value {
+        Value::Number(n) => {
+            encode_key(number, WireType::Varint, out);
+            encode_varint(n, out);
+        }
+        Value::Bytes(bytes) => {
+            encode_key(number, WireType::LengthDelimited, out);
+            encode_varint(bytes.len() as u64, out);
+            out.extend_from_slice(bytes);
+        }
+        Value::Other => {}
+    }
 }

@@ -3,13 +3,21 @@ use prost::Message as _;
 use proto::inventory::v1::{AssignedLicense, LicenseAssignmentState};
 
 use super::*;
-use crate::wire::{Fields, Value};
+use crate::wire::{Fields, Unusual, put};
 
-fn row_of(field: (u32, Value<'_>)) -> LicenseAssignment {
-    match field {
-        (ROW, Value::Bytes(row)) => LicenseAssignment::decode(row).unwrap(),
-        other => panic!("{other:?} is no row"),
-    }
+/// The rows of a user's message, as messages.
+fn unread(user: &[u8]) -> Result<Vec<Vec<u8>>, Unusual> {
+    let fields = Fields::new(user).all()?;
+    let mut rows = Vec::new();
+    Assignments::of(&fields)?.each(|fields| {
+        let mut row = Vec::new();
+        for (number, value) in fields {
+            put(*number, *value, &mut row);
+        }
+        rows.push(row);
+        Ok(())
+    })?;
+    Ok(rows)
 }
 
 fn way(sku: &str, group: Option<&str>, state: &str) -> LicenseAssignmentState {
@@ -168,8 +176,9 @@ proptest! {
             ..User::default()
         };
         let encoded = user.encode_to_vec();
-        let rows = messages(&encoded).unwrap();
-        let rows: Vec<_> = Fields::new(&rows).map(Result::unwrap).map(row_of).collect();
+        let rows = unread(&encoded).unwrap();
+        let row = |row: &Vec<u8>| LicenseAssignment::decode(row.as_slice()).unwrap();
+        let rows: Vec<_> = rows.iter().map(row).collect();
         prop_assert_eq!(rows, license_assignments(&user));
     }
 
@@ -177,8 +186,8 @@ proptest! {
     fn no_message_is_too_damaged(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
         let mut user = User { user_id: "u".into(), ..User::default() }.encode_to_vec();
         user.extend(bytes);
-        if let (Ok(rows), Ok(user)) = (messages(&user), User::decode(user.as_slice())) {
-            prop_assert_eq!(Fields::new(&rows).count(), license_assignments(&user).len());
+        if let (Ok(rows), Ok(user)) = (unread(&user), User::decode(user.as_slice())) {
+            prop_assert_eq!(rows.len(), license_assignments(&user).len());
         }
     }
 }

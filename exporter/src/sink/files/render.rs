@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use prost::Message as _;
 use proto::body::Body;
 use proto::feed::v1::Record;
 use proto::ids::TenantId;
@@ -12,10 +11,10 @@ use proto::kind::RecordKind;
 
 use super::index::Content;
 use crate::error::Error;
-use crate::project;
+use crate::project::{self, Assignments};
 use crate::record::{self, LICENSE_ASSIGNMENT, unreadable};
 use crate::sink::format::{Encoding, Fault, Row, Rows, sort};
-use crate::wire::{Fields, Value};
+use crate::wire::{Field, Fields};
 
 /// A record on its way into files.
 pub(in crate::sink) struct Read {
@@ -26,8 +25,8 @@ pub(in crate::sink) struct Read {
 
 /// What is in a record.
 enum Held {
-    /// Its message, for formats that take it as it is, with those of the rows that live inside it.
-    Message(Vec<u8>, Vec<u8>),
+    /// Its message, for formats that take it by its fields.
+    Message(Vec<u8>),
     /// Read, with the rows that live inside it.
     Body(Body, Vec<LicenseAssignment>),
 }
@@ -48,21 +47,15 @@ pub(in crate::sink) fn read(
     encoding: &Encoding,
     records: Vec<Record>,
 ) -> Result<Vec<Read>, Error> {
-    let messages = encoding.takes_messages();
-    let assignments = encoding.kinds().any(|kind| kind == LICENSE_ASSIGNMENT);
+    let whole = encoding.takes_fields();
     let mut all = Vec::with_capacity(records.len());
     for record in records {
         let Some(kind) = RecordKind::from_name(&record.kind) else {
             continue;
         };
-        let rows = match kind {
-            _ if !messages => None,
-            RecordKind::User if assignments => project::messages(&record.body).ok(),
-            _ => Some(Vec::new()),
-        };
-        let content = match rows {
-            Some(rows) => Held::Message(record.body, rows),
-            None => match record::body(tenant, kind, &record.body)? {
+        let content = match whole {
+            true => Held::Message(record.body),
+            false => match record::body(tenant, kind, &record.body)? {
                 Some(body) => Held::read(body),
                 None => continue,
             },
@@ -79,8 +72,8 @@ pub(in crate::sink) fn read(
 /// Writes the files of one snapshot.
 pub(in crate::sink) struct Renderer<'e> {
     tenant: TenantId,
-    encoding: &'e Encoding,
-    files: BTreeMap<&'static str, Part>,
+    records: BTreeMap<RecordKind, Part<'e>>,
+    assignments: Option<Part<'e>>,
 }
 
 impl<'e> Renderer<'e> {
@@ -92,13 +85,24 @@ impl<'e> Renderer<'e> {
         dir: &Path,
         kinds: &[&'static str],
     ) -> Self {
-        let files = kinds
-            .iter()
-            .map(|kind| (*kind, Part::new(encoding.file(dir, kind))));
-        Renderer {
+        let part = |kind: &'static str| Part {
             tenant,
             encoding,
-            files: files.collect(),
+            kind,
+            path: encoding.file(dir, kind),
+            rows: None,
+            count: 0,
+            last: String::new(),
+            sorted: true,
+        };
+        let records = kinds
+            .iter()
+            .filter_map(|kind| Some((RecordKind::from_name(kind)?, part(kind))));
+        let assignments = kinds.contains(&LICENSE_ASSIGNMENT);
+        Renderer {
+            tenant,
+            records: records.collect(),
+            assignments: assignments.then(|| part(LICENSE_ASSIGNMENT)),
         }
     }
 
@@ -107,7 +111,7 @@ impl<'e> Renderer<'e> {
         for Read { kind, key, content } in records {
             match content {
                 Held::Body(body, assignments) => self.body(*kind, key, body, assignments)?,
-                Held::Message(message, rows) => self.message(*kind, key, message, rows)?,
+                Held::Message(message) => self.message(*kind, key, message)?,
             }
         }
         Ok(())
@@ -120,84 +124,66 @@ impl<'e> Renderer<'e> {
         body: &Body,
         assignments: &[LicenseAssignment],
     ) -> Result<(), Error> {
-        self.row(kind.name(), key, &Row::Record(body))?;
-        for row in assignments {
-            self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(row))?;
+        if let Some(part) = self.records.get_mut(&kind) {
+            part.row(key, &Row::Record(body))?;
         }
-        Ok(())
-    }
-
-    /// A record that was not read. What a file can't take like that is.
-    fn message(
-        &mut self,
-        kind: RecordKind,
-        key: &str,
-        message: &[u8],
-        rows: &[u8],
-    ) -> Result<(), Error> {
-        let tenant = self.tenant;
-        if !self.taken(kind.name(), key, message)?
-            && let Some(body) = record::body(tenant, kind, message)?
-        {
-            self.row(kind.name(), key, &Row::Record(&body))?;
-        }
-        for field in Fields::new(rows) {
-            let Ok((project::ROW, Value::Bytes(row))) = field else {
-                continue;
-            };
-            if !self.taken(LICENSE_ASSIGNMENT, key, row)? {
-                let row = LicenseAssignment::decode(row);
-                let row = row.map_err(|e| unreadable(tenant, LICENSE_ASSIGNMENT, e))?;
-                self.row(LICENSE_ASSIGNMENT, key, &Row::Assignment(&row))?;
+        if let Some(part) = &mut self.assignments {
+            for row in assignments {
+                part.row(key, &Row::Assignment(row))?;
             }
         }
         Ok(())
     }
 
-    fn row(&mut self, kind: &str, key: &str, row: &Row<'_>) -> Result<(), Error> {
-        self.put(kind, key, |rows| rows.row(row).map(|()| true))
-            .map(drop)
-    }
-
-    fn taken(&mut self, kind: &str, key: &str, message: &[u8]) -> Result<bool, Error> {
-        self.put(kind, key, |rows| rows.message(message))
-    }
-
-    /// Whether a row was put into the file of its kind, where there is one.
-    fn put(
-        &mut self,
-        kind: &str,
-        key: &str,
-        write: impl FnOnce(&mut dyn Rows) -> Result<bool, Fault>,
-    ) -> Result<bool, Error> {
-        let Some(part) = self.files.get_mut(kind) else {
-            return Ok(true);
+    /// A record that was not read. What its file can't take like that is.
+    fn message(&mut self, kind: RecordKind, key: &str, message: &[u8]) -> Result<(), Error> {
+        let tenant = self.tenant;
+        let assignments = self.assignments.as_mut();
+        let assignments = assignments.filter(|_| kind == RecordKind::User);
+        let read = || record::body(tenant, kind, message);
+        let fields = Fields::new(message).all();
+        let rows = match (&fields, &assignments) {
+            (Ok(fields), Some(_)) => Assignments::of(fields).map(Some),
+            _ => Ok(None),
         };
-        let written = part.put(self.encoding, kind, key, write);
-        written.map_err(|fault| fault.of(&part.path, self.tenant, kind))
+        let (Ok(fields), Ok(rows)) = (fields, rows) else {
+            return match read()?.map(Held::read) {
+                Some(Held::Body(body, rows)) => self.body(kind, key, &body, &rows),
+                _ => Ok(()),
+            };
+        };
+        if let Some(part) = self.records.get_mut(&kind)
+            && !part.fields(key, &fields)?
+            && let Some(body) = read()?
+        {
+            part.row(key, &Row::Record(&body))?;
+        }
+        if let (Some(part), Some(rows)) = (assignments, rows) {
+            rows.each(|row| match part.fields(key, row)? {
+                true => Ok(()),
+                // Its fields are in order, so it is a text.
+                false => Err(unreadable(
+                    tenant,
+                    LICENSE_ASSIGNMENT,
+                    "a text in it is not UTF-8",
+                )),
+            })?;
+        }
+        Ok(())
     }
 
     /// Completes the files: when it returns, the disk has them.
     pub(in crate::sink) fn finish(self) -> Result<BTreeMap<String, Content>, Error> {
-        let Renderer {
-            tenant,
-            encoding,
-            files,
-        } = self;
-        files
-            .into_iter()
-            .map(|(kind, part)| {
-                let path = part.path.clone();
-                let content = part.finish(encoding.sorts());
-                let content = content.map_err(|fault| fault.of(&path, tenant, kind))?;
-                Ok((kind.to_owned(), content))
-            })
-            .collect()
+        let parts = self.records.into_values().chain(self.assignments);
+        parts.map(Part::finish).collect()
     }
 }
 
 /// The file of a kind.
-struct Part {
+struct Part<'e> {
+    tenant: TenantId,
+    encoding: &'e Encoding,
+    kind: &'static str,
     path: PathBuf,
     /// None until there is something to write.
     rows: Option<Box<dyn Rows>>,
@@ -207,29 +193,30 @@ struct Part {
     sorted: bool,
 }
 
-impl Part {
-    fn new(path: PathBuf) -> Self {
-        Part {
-            path,
-            rows: None,
-            count: 0,
-            last: String::new(),
-            sorted: true,
-        }
+impl<'e> Part<'e> {
+    fn row(&mut self, key: &str, row: &Row<'_>) -> Result<(), Error> {
+        self.put(key, |rows| rows.row(row).map(|()| true)).map(drop)
+    }
+
+    /// Whether a row could be taken by its fields.
+    fn fields(&mut self, key: &str, fields: &[Field<'_>]) -> Result<bool, Error> {
+        self.put(key, |rows| rows.fields(fields))
     }
 
     fn put(
         &mut self,
-        encoding: &Encoding,
-        kind: &str,
         key: &str,
         write: impl FnOnce(&mut dyn Rows) -> Result<bool, Fault>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, Error> {
         let rows = match &mut self.rows {
-            Some(rows) => rows,
-            none => none.insert(encoding.begin(kind, &self.path)?),
+            Some(rows) => Ok(rows),
+            none => self
+                .encoding
+                .begin(self.kind, &self.path)
+                .map(|rows| none.insert(rows)),
         };
-        let written = write(rows.as_mut())?;
+        let written = rows.and_then(|rows| write(rows.as_mut()));
+        let written = written.map_err(|fault| fault.of(&self.path, self.tenant, self.kind))?;
         if written {
             self.sorted &= self.last.as_str() <= key;
             self.last.clear();
@@ -239,14 +226,17 @@ impl Part {
         Ok(written)
     }
 
-    fn finish(self, sorts: bool) -> Result<Content, Fault> {
-        let Some(rows) = self.rows else {
-            return Ok(Content::default());
+    fn finish(self) -> Result<(String, Content), Error> {
+        let Part { path, kind, .. } = self;
+        let content = match self.rows {
+            None => Ok(Content::default()),
+            Some(rows) => rows.finish().and_then(|written| {
+                let unsorted = self.encoding.sorts() && !self.sorted;
+                let written = if unsorted { sort(&path)? } else { written };
+                Ok(Content::new(self.count, written))
+            }),
         };
-        let mut written = rows.finish()?;
-        if sorts && !self.sorted {
-            written = sort(&self.path)?;
-        }
-        Ok(Content::new(self.count, written))
+        let content = content.map_err(|fault| fault.of(&path, self.tenant, kind))?;
+        Ok((kind.to_owned(), content))
     }
 }

@@ -23,6 +23,7 @@ pub(crate) use row::{Fault, Row};
 use crate::config::Selection;
 use crate::error::Error;
 use crate::record::kinds;
+use crate::wire::Field;
 use pack::Packed;
 
 /// What files are.
@@ -74,8 +75,8 @@ pub(crate) trait Rows: Send {
     /// Takes a row.
     fn row(&mut self, row: &Row<'_>) -> Result<(), Fault>;
 
-    /// Takes a row by the bytes of its message, or leaves it to be read and given as one.
-    fn message(&mut self, _: &[u8]) -> Result<bool, Fault> {
+    /// Takes a row by the fields of its message, or leaves it to be read and given as one.
+    fn fields(&mut self, _: &[Field<'_>]) -> Result<bool, Fault> {
         Ok(false)
     }
 
@@ -210,8 +211,8 @@ impl Encoding {
         }
     }
 
-    /// Whether rows are taken by the bytes of their messages, so that reading them would be in vain.
-    pub(crate) fn takes_messages(&self) -> bool {
+    /// Whether rows are taken by the fields of their messages, so that reading them would be in vain.
+    pub(crate) fn takes_fields(&self) -> bool {
         self.format == Format::Ndjson && self.kinds().all(|kind| self.shows.is_whole(kind))
     }
 

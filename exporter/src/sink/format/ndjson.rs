@@ -10,6 +10,7 @@ use super::{Encoding, Fault, Packed, Row, Rows};
 use crate::cells::Cell;
 use crate::config::Selection;
 use crate::record::columns;
+use crate::wire::Field;
 
 /// A file of lines.
 pub(super) struct Ndjson {
@@ -17,7 +18,8 @@ pub(super) struct Ndjson {
     shape: Shape,
     /// Of records that it has whole.
     plan: Option<Plan>,
-    line: Vec<u8>,
+    /// Of lines that are compressed.
+    spare: Vec<u8>,
 }
 
 impl Ndjson {
@@ -27,31 +29,34 @@ impl Ndjson {
             out: Packed::new(encoding.compression, output)?,
             shape: Shape::new(&encoding.shows, kind)?,
             plan: whole.then(|| Plan::new(columns(kind))),
-            line: Vec::new(),
+            spare: Vec::new(),
         })
-    }
-
-    fn end_line(&mut self) -> Result<(), Fault> {
-        self.line.push(b'\n');
-        Ok(self.out.write_all(&self.line)?)
     }
 }
 
 impl Rows for Ndjson {
     fn row(&mut self, row: &Row<'_>) -> Result<(), Fault> {
-        self.line.clear();
-        self.shape.write(row, &mut self.line)?;
-        self.end_line()
+        let shape = &self.shape;
+        self.out.append(&mut self.spare, |line| {
+            let begin = line.len();
+            let written = shape.write(row, line);
+            match written {
+                Ok(()) => line.push(b'\n'),
+                Err(_) => line.truncate(begin),
+            }
+            written
+        })?
     }
 
-    fn message(&mut self, message: &[u8]) -> Result<bool, Fault> {
-        self.line.clear();
-        let plan = self.plan.as_ref();
-        if plan.is_none_or(|plan| plan.write(message, &mut self.line).is_err()) {
+    fn fields(&mut self, message: &[Field<'_>]) -> Result<bool, Fault> {
+        let Some(plan) = &self.plan else {
             return Ok(false);
-        }
-        self.end_line()?;
-        Ok(true)
+        };
+        let taken = self.out.append(&mut self.spare, |line| {
+            let taken = plan.write(message, line);
+            taken.is_ok().then(|| line.push(b'\n'))
+        });
+        Ok(taken?.is_some())
     }
 
     fn finish(self: Box<Self>) -> Result<Written, Fault> {

@@ -3,13 +3,19 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write};
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
 /// What is written is collected up to this size, then hashed and written in one go.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 512 << 10;
+
+/// So many chunks wait for the disk before nothing more is made.
+const CHUNKS: usize = 4;
+
+/// The disk begins when so many bytes wait for it: each beginning costs it a request.
+const ENOUGH: u64 = 2 << 20;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +37,16 @@ enum Disk {
     /// As long as there is one at most.
     Here(Hashed),
     /// What is larger is hashed and written by a thread of its own, while the next chunk is made.
-    Thread(SyncSender<Vec<u8>>, JoinHandle<io::Result<Hashed>>),
+    Thread(Chunks, JoinHandle<io::Result<Hashed>>),
     /// It has failed, and said so.
     Failed,
+}
+
+/// To a thread and back.
+struct Chunks {
+    to: SyncSender<Vec<u8>>,
+    /// Empty again.
+    back: Receiver<Vec<u8>>,
 }
 
 /// A file and the hash of what it has.
@@ -77,25 +90,41 @@ impl Output {
         })
     }
 
+    /// Has bytes appended where they are collected, instead of copying them there.
+    pub(super) fn append<T>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> T) -> io::Result<T> {
+        let appended = append(&mut self.chunk);
+        if self.chunk.len() >= CHUNK {
+            self.pass()?;
+        }
+        Ok(appended)
+    }
+
     /// Hands the chunk over.
     fn pass(&mut self) -> io::Result<()> {
-        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK + CHUNK / 8));
         self.disk = match std::mem::replace(&mut self.disk, Disk::Failed) {
             Disk::Here(hashed) => thread(hashed)?,
             other => other,
         };
-        match &self.disk {
-            Disk::Thread(to, _) if to.send(chunk).is_ok() => Ok(()),
-            _ => self.end().map(drop),
+        if let Disk::Thread(chunks, _) = &self.disk {
+            let empty = chunks.back.try_recv();
+            let empty = empty.unwrap_or_else(|_| Vec::with_capacity(CHUNK + CHUNK / 8));
+            if chunks
+                .to
+                .send(std::mem::replace(&mut self.chunk, empty))
+                .is_ok()
+            {
+                return Ok(());
+            }
         }
+        self.end().map(drop)
     }
 
     /// Waits until everything is written.
     fn end(&mut self) -> io::Result<Hashed> {
         match std::mem::replace(&mut self.disk, Disk::Failed) {
             Disk::Here(hashed) => Ok(hashed),
-            Disk::Thread(to, thread) => {
-                drop(to);
+            Disk::Thread(chunks, thread) => {
+                drop(chunks);
                 let ended = thread.join();
                 ended.unwrap_or_else(|_| Err(io::Error::other("the thread that writes it failed")))
             }
@@ -117,23 +146,28 @@ impl Output {
 
 /// Writes what comes until there is no more.
 fn thread(mut hashed: Hashed) -> io::Result<Disk> {
-    let (to, chunks) = sync_channel::<Vec<u8>>(2);
+    let (to, chunks) = sync_channel::<Vec<u8>>(CHUNKS);
+    let (emptied, back) = channel();
     let thread = Builder::new().name("file".to_owned()).spawn(move || {
-        for chunk in chunks {
+        let mut waiting = 0;
+        for mut chunk in chunks {
             hashed.write(&chunk)?;
-            hashed.begin(chunk.len() as u64);
+            waiting += chunk.len() as u64;
+            if waiting >= ENOUGH {
+                hashed.begin(std::mem::take(&mut waiting));
+            }
+            chunk.clear();
+            // At the end nobody takes it.
+            let _ = emptied.send(chunk);
         }
         Ok(hashed)
     })?;
-    Ok(Disk::Thread(to, thread))
+    Ok(Disk::Thread(Chunks { to, back }, thread))
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.chunk.extend_from_slice(bytes);
-        if self.chunk.len() >= CHUNK {
-            self.pass()?;
-        }
+        self.append(|chunk| chunk.extend_from_slice(bytes))?;
         Ok(bytes.len())
     }
 

@@ -37,6 +37,23 @@ impl<W: Write> Packed<W> {
     }
 }
 
+impl Packed<Output> {
+    /// Has bytes appended; to `spare`, which is empty, where they are compressed then.
+    pub(super) fn append<T>(
+        &mut self,
+        spare: &mut Vec<u8>,
+        append: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> io::Result<T> {
+        if let Packed::Plain(to) = self {
+            return to.append(append);
+        }
+        let appended = append(spare);
+        self.write_all(spare)?;
+        spare.clear();
+        Ok(appended)
+    }
+}
+
 impl<W: Write> Write for Packed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {

@@ -2,57 +2,72 @@
 //!
 //! Records come as our ledger encodes them: fields in ascending order, each once. What doesn't is left to those two.
 
+use std::ops::Range;
+
 use proto::shape::{Column, ColumnKind, columns};
 
-use crate::wire::{Fields, Unusual, Value};
+use crate::wire::{self, Fields, Unusual, Value};
 
 /// How a kind of message becomes an object.
-pub(super) struct Plan(Vec<Field>);
+pub(super) struct Plan {
+    fields: Vec<Field>,
+    /// The object without its end where none of its values is in the message.
+    absent: Vec<u8>,
+}
 
 /// A field, in the order of the numbers.
 struct Field {
     number: u32,
     kind: ColumnKind,
-    /// What stands before its value.
-    name: Vec<u8>,
-    /// The same with what stands for a value that is not in the message.
-    absent: Vec<u8>,
+    /// Where its value begins and ends in what its object is without values.
+    value: Range<usize>,
     /// Of objects.
     of: Plan,
 }
 
 impl Plan {
     pub(super) fn new(columns: &[Column]) -> Self {
+        let mut absent = Vec::new();
         let mut before = '{';
         let field = |column: &Column| {
-            let name = format!("{before}\"{}\":", column.json);
+            absent.extend_from_slice(format!("{before}\"{}\":", column.json).as_bytes());
             before = ',';
+            let begin = absent.len();
+            absent.extend_from_slice(self::absent(column).as_bytes());
             Field {
                 number: column.number,
                 kind: column.kind,
-                absent: format!("{name}{}", absent(column)).into(),
-                name: name.into(),
+                value: begin..absent.len(),
                 of: Plan::new(self::columns(column.of)),
             }
         };
-        Plan(columns.iter().map(field).collect())
+        let fields = columns.iter().map(field).collect();
+        Plan { fields, absent }
     }
 
-    /// Appends the object that a message is, or nothing.
-    pub(super) fn write(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
+    /// Appends the object that the fields of a message make, or nothing.
+    pub(super) fn write(
+        &self,
+        message: &[wire::Field<'_>],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unusual> {
         let begin = out.len();
-        let written = self.object(message, out);
+        let written = self.object(message.iter().map(|field| Ok(*field)), out);
         if written.is_err() {
             out.truncate(begin);
         }
         written
     }
 
-    fn object(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
-        let mut left = self.0.iter().peekable();
-        // The newest that was written, and the list that is not closed.
-        let (mut last, mut open) = (0, None::<&Field>);
-        for field in Fields::new(message) {
+    fn object<'a>(
+        &self,
+        message: impl Iterator<Item = Result<wire::Field<'a>, Unusual>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unusual> {
+        let mut left = self.fields.iter().peekable();
+        // The newest that was passed, the list that is not closed, and where what is not in the message goes on.
+        let (mut last, mut open, mut from) = (0, None::<&Field>, 0);
+        for field in message {
             let (number, value) = field?;
             if let Some(list) = open {
                 if list.number == number {
@@ -64,17 +79,16 @@ impl Plan {
                 open = None;
             }
             while let Some(skipped) = left.next_if(|f| f.number < number) {
-                out.extend_from_slice(&skipped.absent);
                 last = skipped.number;
             }
             if let Some(field) = left.next_if(|f| f.number == number) {
-                out.extend_from_slice(&field.name);
+                out.extend_from_slice(self.absent.get(from..field.value.start).ok_or(Unusual)?);
                 if field.is_list() {
                     out.push(b'[');
                     open = Some(field);
                 }
                 field.value(value, out)?;
-                last = number;
+                (last, from) = (number, field.value.end);
             } else if number <= last {
                 return Err(Unusual);
             }
@@ -83,9 +97,7 @@ impl Plan {
         if open.is_some() {
             out.push(b']');
         }
-        for field in left {
-            out.extend_from_slice(&field.absent);
-        }
+        out.extend_from_slice(self.absent.get(from..).ok_or(Unusual)?);
         out.push(b'}');
         Ok(())
     }
@@ -101,7 +113,7 @@ impl Field {
         use ColumnKind::{Boolean, Day, Integer, Moment, Objects, Text, Texts};
         match (self.kind, value) {
             (Text | Moment | Day | Texts, Value::Bytes(bytes)) => text(bytes, out),
-            (Objects, Value::Bytes(bytes)) => self.of.object(bytes, out),
+            (Objects, Value::Bytes(bytes)) => self.of.object(Fields::new(bytes), out),
             (Boolean, Value::Number(n)) => {
                 let text: &[u8] = if n == 0 { b"false" } else { b"true" };
                 out.extend_from_slice(text);
@@ -128,9 +140,7 @@ fn absent(column: &Column) -> &'static str {
 
 /// Appends a string.
 fn text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
-    let plain = |b: &u8| (0x20..0x80).contains(b) & (*b != b'"') & (*b != b'\\');
-    // Without a way out in the middle, it is looked at many bytes at a time.
-    if bytes.iter().fold(true, |all, b| all & plain(b)) {
+    if is_plain(bytes) {
         out.reserve(bytes.len() + 2);
         out.push(b'"');
         out.extend_from_slice(bytes);
@@ -139,6 +149,30 @@ fn text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unusual> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Unusual)?;
     serde_json::to_writer(out, text).map_err(|_| Unusual)
+}
+
+/// Whether a text is ASCII of which JSON escapes nothing. Eight bytes at a time: most texts are short.
+fn is_plain(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.last_chunk() else {
+        let plain = |b: &u8| (0x20..0x80).contains(b) && *b != b'"' && *b != b'\\';
+        return bytes.iter().all(plain);
+    };
+    let (chunks, _) = bytes.as_chunks();
+    !chunks
+        .iter()
+        .chain([end])
+        .fold(false, |any, c| any | stands_out(*c))
+}
+
+/// Whether one of eight bytes is none that JSON has as it is.
+///
+/// Source: "Determine if a word has a byte less than n", <https://graphics.stanford.edu/~seander/bithacks.html>.
+fn stands_out(bytes: [u8; 8]) -> bool {
+    let all = |b: u8| u64::from_ne_bytes([b; 8]);
+    let below = |word: u64, b: u8| word.wrapping_sub(all(b)) & !word;
+    let word = u64::from_ne_bytes(bytes);
+    let (quote, backslash) = (word ^ all(b'"'), word ^ all(b'\\'));
+    (word | below(word, b' ') | below(quote, 1) | below(backslash, 1)) & all(0x80) != 0
 }
 
 #[cfg(test)]

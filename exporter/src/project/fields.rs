@@ -1,59 +1,59 @@
 //! The projection of users without reading them.
+//!
+//! Numbers are those of user.proto and license_assignment.proto.
 
 use super::{Assigned, Row, Way, rows, works};
-use crate::wire::{Fields, Unusual, Value, put, put_flag};
+use crate::wire::{Field, Fields, Unusual, Value};
 
-/// The field under which [`messages`] puts a row.
-pub(crate) const ROW: u32 = 1;
+/// The rows of a user, from the fields of its message.
+pub(crate) struct Assignments<'a> {
+    tenant: &'a [u8],
+    id: &'a [u8],
+    rows: Vec<Row<&'a [u8], Carried<'a>>>,
+}
 
-/// The rows of a user as messages of LicenseAssignment, from the message of the user.
-///
-/// Numbers are those of user.proto and license_assignment.proto.
-pub(crate) fn messages(user: &[u8]) -> Result<Vec<u8>, Unusual> {
-    let (mut tenant, mut id): (&[u8], &[u8]) = (b"", b"");
-    let (mut assigned, mut ways) = (Vec::new(), Vec::new());
-    for field in Fields::new(user) {
-        match field? {
-            (1, value) => tenant = text(value)?,
-            (2, value) => id = text(value)?,
-            (21, value) => assigned.push(license_of(text(value)?)?),
-            (22, value) => ways.push(state_of(text(value)?)?),
-            _ => {}
-        }
-    }
-    let rows = rows(&assigned, &ways);
-    let (mut row, mut all) = (Vec::new(), Vec::with_capacity(256 * rows.len()));
-    for Row {
-        sku,
-        path,
-        group,
-        state,
-        consumes,
-        rest,
-    } in rows
-    {
-        row.clear();
-        let (path, there) = (path.as_bytes(), Some);
-        let texts = [
-            there(tenant),
-            there(id),
-            there(sku),
-            there(path),
-            group,
-            state,
-        ];
-        for (number, text) in (1..).zip(texts) {
-            if let Some(text) = text {
-                put(number, text, &mut row);
+impl<'a> Assignments<'a> {
+    pub(crate) fn of(user: &[Field<'a>]) -> Result<Self, Unusual> {
+        let (mut tenant, mut id): (&[u8], &[u8]) = (b"", b"");
+        let (mut assigned, mut ways) = (Vec::new(), Vec::new());
+        for &(number, value) in user {
+            match number {
+                1 => tenant = text(value)?,
+                2 => id = text(value)?,
+                21 => assigned.push(license_of(text(value)?)?),
+                22 => ways.push(state_of(text(value)?)?),
+                _ => {}
             }
         }
-        rest.put(7, &mut row);
-        put_flag(8, consumes, &mut row);
-        rest.put(9, &mut row);
-        rest.put(10, &mut row);
-        put(ROW, &row, &mut all);
+        let rows = rows(&assigned, &ways);
+        Ok(Assignments { tenant, id, rows })
     }
-    Ok(all)
+
+    /// Calls for each row with the fields of a LicenseAssignment.
+    pub(crate) fn each<E>(
+        &self,
+        mut call: impl FnMut(&[Field<'a>]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut fields = Vec::with_capacity(16);
+        for row in &self.rows {
+            fields.clear();
+            let texts = [
+                (1, self.tenant),
+                (2, self.id),
+                (3, row.sku),
+                (4, row.path.as_bytes()),
+            ];
+            fields.extend(texts.map(|(number, text)| (number, Value::Bytes(text))));
+            fields.extend(row.group.map(|group| (5, Value::Bytes(group))));
+            fields.extend(row.state.map(|state| (6, Value::Bytes(state))));
+            row.rest.put(7, &mut fields);
+            fields.push((8, Value::Number(row.consumes.into())));
+            row.rest.put(9, &mut fields);
+            row.rest.put(10, &mut fields);
+            call(&fields)?;
+        }
+        Ok(())
+    }
 }
 
 /// The fields of a message that a row has as well.
@@ -72,7 +72,7 @@ impl<'a> Carried<'a> {
     }
 
     /// Appends a field of the row.
-    fn put(self, number: u32, out: &mut Vec<u8>) {
+    fn put(self, number: u32, out: &mut Vec<Field<'a>>) {
         let from = self.numbers.iter().find(|(_, to)| *to == number);
         let from = from.map(|(from, _)| *from);
         // All of them could be read before.
@@ -80,7 +80,7 @@ impl<'a> Carried<'a> {
             if let Value::Bytes(bytes) = value
                 && Some(at) == from
             {
-                put(number, bytes, out);
+                out.push((number, Value::Bytes(bytes)));
             }
         }
     }

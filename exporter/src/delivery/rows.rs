@@ -1,6 +1,7 @@
 //! Sinks that follow: the records after the sink's cursor, batch by batch.
 
-use proto::ids::TenantId;
+use proto::feed::v1::{FollowBatch, Record};
+use proto::ids::{Closing, TenantId};
 use runtime::CancellationToken;
 use tracing::Instrument as _;
 
@@ -14,8 +15,12 @@ use crate::lease::{Leases, Turn};
 use crate::sink::RowSink;
 use crate::store::{Place, Store};
 
-/// Most records in a batch: one transaction of the sink.
+/// Most records of a batch that the ledger sends.
 const BATCH: u32 = 2_000;
+
+/// Batches go into one transaction of the sink together, up to so many records and bytes.
+const RECORDS: usize = 10_000;
+const BYTES: usize = 8 << 20;
 
 /// What turns need.
 struct Course<'a> {
@@ -41,6 +46,47 @@ enum Followed {
     Unknown,
     /// Somebody else moved the sink's cursor.
     Lost,
+}
+
+/// Batches that follow each other: as if the ledger had sent one.
+#[derive(Default)]
+struct Together {
+    /// Where they end; `None` when there is none.
+    to: Option<Cursor>,
+    records: Vec<Record>,
+    bytes: usize,
+}
+
+impl Together {
+    /// Whether a batch may go with the others. It shows the ledger as the last one does or later: the mark tells of all.
+    fn may_take(&self, batch: &FollowBatch) -> bool {
+        let Some(to) = &self.to else {
+            return true;
+        };
+        let as_of = batch.to.as_ref().map(|to| Closing(to.as_of));
+        !batch.snapshot_needed
+            && as_of.is_some_and(|as_of| as_of >= to.as_of)
+            && self.records.len() + batch.records.len() <= RECORDS
+            && self.bytes + size(&batch.records) <= BYTES
+    }
+
+    fn put(&mut self, batch: FollowBatch) {
+        self.to = Some(batch.to.as_ref().map(Cursor::from).unwrap_or_default());
+        self.bytes += size(&batch.records);
+        self.records.extend(batch.records);
+    }
+
+    /// Where a sink that stands at `cursor` stands after them.
+    fn reached(&self, cursor: &Cursor) -> Cursor {
+        match &self.to {
+            Some(to) => advanced(&marked(cursor, to.as_of), to),
+            None => cursor.clone(),
+        }
+    }
+}
+
+fn size(records: &[Record]) -> usize {
+    records.iter().map(|r| r.body.len() + r.key.len()).sum()
 }
 
 impl Worker {
@@ -141,37 +187,62 @@ impl Course<'_> {
         mut follow: Follow,
     ) -> Result<Followed, Error> {
         let (mut seen, mut taken) = (false, false);
-        while let Some(batch) = follow.next().await? {
+        let mut together = Together::default();
+        loop {
+            let next = follow.next().await;
+            // What came is brought, whatever comes after it.
+            let joins = matches!(&next, Ok(Some(batch)) if together.may_take(batch));
+            if !joins && !self.apply(tenant, cursor, &mut together).await? {
+                return Ok(Followed::Lost);
+            }
+            let Some(batch) = next? else {
+                break;
+            };
             if batch.snapshot_needed {
                 return Ok(Followed::Unknown);
             }
             seen = true;
             let from = batch.from.as_ref().map(Cursor::from).unwrap_or_default();
-            let to = batch.to.as_ref().map(Cursor::from).unwrap_or_default();
-            if take(cursor, &from) == Taking::Ignore {
+            let reached = together.reached(cursor);
+            if take(&reached, &from) == Taking::Ignore {
                 continue;
             }
-            let mark = marked(cursor, to.as_of);
-            if mark != *cursor && !self.sink.mark(tenant, cursor, &mark).await? {
-                return Ok(Followed::Lost);
-            }
-            let next = advanced(&mark, &to);
-            if !self
-                .sink
-                .apply(tenant, &mark, &next, &batch.records)
-                .await?
-            {
-                return Ok(Followed::Lost);
-            }
-            self.wrote(tenant, batch.records.len() as u64);
-            taken |= next != *cursor;
-            *cursor = next;
+            together.put(batch);
+            taken |= together.reached(cursor) != reached;
         }
         Ok(match (seen, taken) {
             (false, _) => Followed::AtHead,
             (true, true) => Followed::Moved,
             (true, false) => Followed::Lost,
         })
+    }
+
+    /// Brings batches in one transaction. False when somebody else moved the cursor.
+    async fn apply(
+        &self,
+        tenant: TenantId,
+        cursor: &mut Cursor,
+        together: &mut Together,
+    ) -> Result<bool, Error> {
+        let Together {
+            to: Some(to),
+            records,
+            ..
+        } = std::mem::take(together)
+        else {
+            return Ok(true);
+        };
+        let mark = marked(cursor, to.as_of);
+        if mark != *cursor && !self.sink.mark(tenant, cursor, &mark).await? {
+            return Ok(false);
+        }
+        let next = advanced(&mark, &to);
+        if !self.sink.apply(tenant, &mark, &next, &records).await? {
+            return Ok(false);
+        }
+        self.wrote(tenant, records.len() as u64);
+        *cursor = next;
+        Ok(true)
     }
 
     /// Replaces everything. False when the ledger isn't complete: removing what it lacks would remove what is there.

@@ -18,20 +18,24 @@ pub(super) async fn write(
     empty: bool,
 ) -> Result<(), Error> {
     for table in tables {
-        if !empty {
-            let gone = match table.is_inside() {
-                true => Some(&batch.parents),
-                false => batch.removed.get(table.kind),
-            };
-            if let Some(keys) = gone {
-                remove(c, table, tenant, keys).await?;
-            }
+        let gone = match table.is_inside() {
+            true => Some(&batch.parents),
+            false => batch.removed.get(table.kind),
+        };
+        let gone = gone.map(Vec::as_slice).unwrap_or_default();
+        let rows = batch.rows.get(table.kind);
+        let keys = gone
+            .iter()
+            .chain(rows.into_iter().flat_map(|rows| &rows.keys));
+        let new = empty || !any_between(c, table, tenant, keys).await?;
+        if !new {
+            remove(c, table, tenant, gone).await?;
         }
-        let Some(rows) = batch.rows.get(table.kind) else {
+        let Some(rows) = rows else {
             continue;
         };
         // Those that live inside a record were removed with it just now.
-        if empty || table.is_inside() || !any(c, table, tenant, &rows.keys).await? {
+        if new || table.is_inside() || !any(c, table, tenant, &rows.keys).await? {
             let sql = format!("COPY {} ({}) FROM STDIN", table.name(), table.list());
             copy(AssertSqlSafe(sql), &rows.lines, c).await?;
         } else {
@@ -48,6 +52,27 @@ pub(super) async fn clear(c: &mut Connection, tables: &[Table], tenant: &str) ->
         query(AssertSqlSafe(sql)).bind(tenant).execute(c).await?;
     }
     Ok(())
+}
+
+/// Whether a record stands there whose key is between the first and the last of these: a single look, which is all that
+/// a first export takes. Keys are in the order of their bytes there too.
+async fn any_between(
+    c: &mut Connection,
+    table: &Table,
+    tenant: &str,
+    keys: impl Iterator<Item = &String> + Clone,
+) -> Result<bool, Error> {
+    let (Some(first), Some(last)) = (keys.clone().min(), keys.max()) else {
+        return Ok(false);
+    };
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT FROM {} WHERE tenant_id = ? AND key >= ? AND key <= ?
+        ORDER BY tenant_id, key LIMIT 1) AS first",
+        table.name()
+    );
+    let sql = query(AssertSqlSafe(sql));
+    let found: i64 = sql.bind(tenant).bind(first).bind(last).fetch_one(c).await?;
+    Ok(found > 0)
 }
 
 /// Whether a record with one of these keys stands there.

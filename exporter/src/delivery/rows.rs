@@ -1,7 +1,7 @@
 //! Sinks that follow: the records after the sink's cursor, batch by batch.
 
 use proto::feed::v1::{FollowBatch, Record};
-use proto::ids::{Closing, TenantId};
+use proto::ids::TenantId;
 use runtime::CancellationToken;
 use tracing::Instrument as _;
 
@@ -58,16 +58,12 @@ struct Together {
 }
 
 impl Together {
-    /// Whether a batch may go with the others. It shows the ledger as the last one does or later: the mark tells of all.
+    /// Whether a batch may go with the others. It shows the ledger as they do or later, for a ledger that doesn't know
+    /// what they show sends none: so the mark, which is of the last one, tells of all.
     fn may_take(&self, batch: &FollowBatch) -> bool {
-        let Some(to) = &self.to else {
-            return true;
-        };
-        let as_of = batch.to.as_ref().map(|to| Closing(to.as_of));
-        !batch.snapshot_needed
-            && as_of.is_some_and(|as_of| as_of >= to.as_of)
-            && self.records.len() + batch.records.len() <= RECORDS
-            && self.bytes + size(&batch.records) <= BYTES
+        let fits = self.records.len() + batch.records.len() <= RECORDS
+            && self.bytes + size(&batch.records) <= BYTES;
+        self.to.is_none() || (fits && !batch.snapshot_needed)
     }
 
     fn put(&mut self, batch: FollowBatch) {
@@ -264,5 +260,58 @@ impl Course<'_> {
     /// Records reached the sink.
     fn wrote(&self, tenant: TenantId, records: u64) {
         super::wrote(&self.board, self.number, self.kind, tenant, records);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::feed::v1;
+    use proto::ids::Closing;
+
+    use super::*;
+
+    fn batch(closing: u64, as_of: u64, records: usize) -> FollowBatch {
+        let to = v1::Cursor {
+            closing,
+            as_of,
+            mark: as_of,
+            ..v1::Cursor::default()
+        };
+        FollowBatch {
+            to: Some(to),
+            records: vec![Record::default(); records],
+            ..FollowBatch::default()
+        }
+    }
+
+    #[test]
+    fn batches_go_together_until_they_are_large() {
+        let mut together = Together::default();
+        let cursor = Cursor::default();
+        assert_eq!(together.reached(&cursor), cursor);
+        let large = batch(1, 9, RECORDS + 1);
+        assert!(together.may_take(&large), "one alone always goes");
+        together.put(batch(2, 9, 1));
+        assert!(together.may_take(&batch(3, 9, RECORDS - 1)));
+        assert!(together.may_take(&batch(3, 10, 1)));
+        assert!(!together.may_take(&batch(3, 9, RECORDS)), "too many");
+        let mut heavy = batch(3, 9, 1);
+        heavy.records[0].body = vec![0; BYTES + 1];
+        assert!(!together.may_take(&heavy), "too large");
+        let needed = FollowBatch {
+            snapshot_needed: true,
+            ..batch(3, 9, 0)
+        };
+        assert!(!together.may_take(&needed));
+        together.put(batch(3, 10, 2));
+        let (closing, as_of) = (Closing(3), Closing(10));
+        let reached = Cursor {
+            closing,
+            as_of,
+            mark: as_of,
+            ..Cursor::default()
+        };
+        assert_eq!(together.reached(&cursor), reached);
+        assert_eq!(together.records.len(), 3);
     }
 }

@@ -15,6 +15,24 @@ pub(crate) enum Value<'a> {
     Other,
 }
 
+impl<'a> Value<'a> {
+    /// The text or message that its reader takes it for.
+    pub(crate) fn bytes(self) -> Result<&'a [u8], Unusual> {
+        match self {
+            Value::Bytes(bytes) => Ok(bytes),
+            _ => Err(Unusual),
+        }
+    }
+
+    /// The number that its reader takes it for.
+    pub(crate) fn number(self) -> Result<u64, Unusual> {
+        match self {
+            Value::Number(n) => Ok(n),
+            _ => Err(Unusual),
+        }
+    }
+}
+
 /// A field: its number, and what it has.
 pub(crate) type Field<'a> = (u32, Value<'a>);
 

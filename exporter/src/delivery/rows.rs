@@ -16,7 +16,7 @@ use crate::sink::RowSink;
 use crate::store::{Place, Store};
 
 /// Most records of a batch that the ledger sends.
-const BATCH: u32 = 2_000;
+const BATCH: u32 = 1_000;
 
 /// Batches go into one transaction of the sink together, up to so many records and bytes.
 const RECORDS: usize = 10_000;
@@ -54,7 +54,6 @@ struct Together {
     /// Where they end; `None` when there is none.
     to: Option<Cursor>,
     records: Vec<Record>,
-    bytes: usize,
 }
 
 impl Together {
@@ -62,23 +61,29 @@ impl Together {
     /// what they show sends none: so the mark, which is of the last one, tells of all.
     fn may_take(&self, batch: &FollowBatch) -> bool {
         let fits = self.records.len() + batch.records.len() <= RECORDS
-            && self.bytes + size(&batch.records) <= BYTES;
+            && size(&self.records) + size(&batch.records) <= BYTES;
         self.to.is_none() || (fits && !batch.snapshot_needed)
     }
 
     fn put(&mut self, batch: FollowBatch) {
         self.to = Some(batch.to.as_ref().map(Cursor::from).unwrap_or_default());
-        self.bytes += size(&batch.records);
         self.records.extend(batch.records);
     }
 
     /// Where a sink that stands at `cursor` stands after them.
     fn reached(&self, cursor: &Cursor) -> Cursor {
         match &self.to {
-            Some(to) => advanced(&marked(cursor, to.as_of), to),
+            Some(to) => steps(cursor, to).1,
             None => cursor.clone(),
         }
     }
+}
+
+/// What a sink that stands at `cursor` stores before it takes what ends at `to`, and with it.
+fn steps(cursor: &Cursor, to: &Cursor) -> (Cursor, Cursor) {
+    let mark = marked(cursor, to.as_of);
+    let next = advanced(&mark, to);
+    (mark, next)
 }
 
 fn size(records: &[Record]) -> usize {
@@ -223,16 +228,14 @@ impl Course<'_> {
         let Together {
             to: Some(to),
             records,
-            ..
         } = std::mem::take(together)
         else {
             return Ok(true);
         };
-        let mark = marked(cursor, to.as_of);
+        let (mark, next) = steps(cursor, &to);
         if mark != *cursor && !self.sink.mark(tenant, cursor, &mark).await? {
             return Ok(false);
         }
-        let next = advanced(&mark, &to);
         if !self.sink.apply(tenant, &mark, &next, &records).await? {
             return Ok(false);
         }
@@ -245,11 +248,10 @@ impl Course<'_> {
     async fn replace(&self, tenant: TenantId, cursor: &Cursor) -> Result<bool, Error> {
         let mut snapshot = self.feed.snapshot(tenant, None).await?;
         let as_of = snapshot.as_of().await?;
-        let mark = marked(cursor, as_of);
+        let (mark, next) = steps(cursor, &after_snapshot(as_of));
         if mark != *cursor && !self.sink.mark(tenant, cursor, &mark).await? {
             return Ok(false);
         }
-        let next = advanced(&mark, &after_snapshot(as_of));
         let Some(records) = self.sink.replace(tenant, &mark, &next, snapshot).await? else {
             return Ok(false);
         };

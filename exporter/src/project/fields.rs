@@ -18,10 +18,10 @@ impl<'a> Assignments<'a> {
         let (mut assigned, mut ways) = (Vec::new(), Vec::new());
         for &(number, value) in user {
             match number {
-                1 => tenant = text(value)?,
-                2 => id = text(value)?,
-                21 => assigned.push(license_of(text(value)?)?),
-                22 => ways.push(state_of(text(value)?)?),
+                1 => tenant = value.bytes()?,
+                2 => id = value.bytes()?,
+                21 => assigned.push(license_of(value.bytes()?)?),
+                22 => ways.push(state_of(value.bytes()?)?),
                 _ => {}
             }
         }
@@ -90,8 +90,8 @@ fn license_of(message: &[u8]) -> Result<Assigned<&[u8], Carried<'_>>, Unusual> {
     let (mut sku, mut carried): (&[u8], _) = (b"", false);
     for field in Fields::new(message) {
         match field? {
-            (1, value) => sku = text(value)?,
-            (2, value) => carried = text(value).map(|_| true)?,
+            (1, value) => sku = value.bytes()?,
+            (2, value) => carried = value.bytes().map(|_| true)?,
             _ => {}
         }
     }
@@ -104,10 +104,10 @@ fn state_of(message: &[u8]) -> Result<Way<&[u8], Carried<'_>>, Unusual> {
     let mut carried = false;
     for field in Fields::new(message) {
         match field? {
-            (1, value) => sku = text(value)?,
-            (2, value) => group = Some(text(value)?),
-            (3, value) => state = text(value)?,
-            (4..=6, value) => carried = text(value).map(|_| true)?,
+            (1, value) => sku = value.bytes()?,
+            (2, value) => group = Some(value.bytes()?),
+            (3, value) => state = value.bytes()?,
+            (4..=6, value) => carried = value.bytes().map(|_| true)?,
             _ => {}
         }
     }
@@ -118,12 +118,4 @@ fn state_of(message: &[u8]) -> Result<Way<&[u8], Carried<'_>>, Unusual> {
         works: works(state),
         rest: Carried::of(message, carried, &[(4, 7), (5, 9), (6, 10)]),
     })
-}
-
-/// What a row's reader finds out: whether a text is one.
-fn text(value: Value<'_>) -> Result<&[u8], Unusual> {
-    match value {
-        Value::Bytes(bytes) => Ok(bytes),
-        _ => Err(Unusual),
-    }
 }

@@ -31,13 +31,11 @@ enum Held {
     Body(Body, Vec<LicenseAssignment>),
 }
 
-impl Held {
-    fn read(body: Body) -> Self {
-        let assignments = match &body {
-            Body::User(user) => project::license_assignments(user),
-            _ => Vec::new(),
-        };
-        Held::Body(body, assignments)
+/// The rows that live inside a record.
+fn inside(body: &Body) -> Vec<LicenseAssignment> {
+    match body {
+        Body::User(user) => project::license_assignments(user),
+        _ => Vec::new(),
     }
 }
 
@@ -56,7 +54,10 @@ pub(in crate::sink) fn read(
         let content = match whole {
             true => Held::Message(record.body),
             false => match record::body(tenant, kind, &record.body)? {
-                Some(body) => Held::read(body),
+                Some(body) => {
+                    let rows = inside(&body);
+                    Held::Body(body, rows)
+                }
                 None => continue,
             },
         };
@@ -147,9 +148,9 @@ impl<'e> Renderer<'e> {
             _ => Ok(None),
         };
         let (Ok(fields), Ok(rows)) = (fields, rows) else {
-            return match read()?.map(Held::read) {
-                Some(Held::Body(body, rows)) => self.body(kind, key, &body, &rows),
-                _ => Ok(()),
+            return match read()? {
+                Some(body) => self.body(kind, key, &body, &inside(&body)),
+                None => Ok(()),
             };
         };
         if let Some(part) = self.records.get_mut(&kind)

@@ -10,7 +10,7 @@ use super::{Encoding, Fault, Packed, Row, Rows};
 use crate::cells::Cell;
 use crate::config::Selection;
 use crate::record::columns;
-use crate::wire::Field;
+use crate::wire::{Field, Unusual};
 
 /// A file of lines.
 pub(super) struct Ndjson {
@@ -38,13 +38,9 @@ impl Rows for Ndjson {
     fn row(&mut self, row: &Row<'_>) -> Result<(), Fault> {
         let shape = &self.shape;
         self.out.append(&mut self.spare, |line| {
-            let begin = line.len();
-            let written = shape.write(row, line);
-            match written {
-                Ok(()) => line.push(b'\n'),
-                Err(_) => line.truncate(begin),
-            }
-            written
+            shape.write(row, line)?;
+            line.push(b'\n');
+            Ok(())
         })?
     }
 
@@ -53,10 +49,11 @@ impl Rows for Ndjson {
             return Ok(false);
         };
         let taken = self.out.append(&mut self.spare, |line| {
-            let taken = plan.write(message, line);
-            taken.is_ok().then(|| line.push(b'\n'))
-        });
-        Ok(taken?.is_some())
+            plan.write(message, line)?;
+            line.push(b'\n');
+            Ok::<_, Unusual>(())
+        })?;
+        Ok(taken.is_ok())
     }
 
     fn finish(self: Box<Self>) -> Result<Written, Fault> {

@@ -38,12 +38,20 @@ impl<W: Write> Packed<W> {
 }
 
 impl Packed<Output> {
-    /// Has bytes appended; to `spare`, which is empty, where they are compressed then.
-    pub(super) fn append<T>(
+    /// Has bytes appended, or nothing where that fails; to `spare`, which is empty, where they are compressed then.
+    pub(super) fn append<E>(
         &mut self,
         spare: &mut Vec<u8>,
-        append: impl FnOnce(&mut Vec<u8>) -> T,
-    ) -> io::Result<T> {
+        append: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> io::Result<Result<(), E>> {
+        let append = |out: &mut Vec<u8>| {
+            let begin = out.len();
+            let appended = append(out);
+            if appended.is_err() {
+                out.truncate(begin);
+            }
+            appended
+        };
         if let Packed::Plain(to) = self {
             return to.append(append);
         }

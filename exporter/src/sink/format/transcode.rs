@@ -45,18 +45,13 @@ impl Plan {
         Plan { fields, absent }
     }
 
-    /// Appends the object that the fields of a message make, or nothing.
+    /// Appends the object that the fields of a message make.
     pub(super) fn write(
         &self,
         message: &[wire::Field<'_>],
         out: &mut Vec<u8>,
     ) -> Result<(), Unusual> {
-        let begin = out.len();
-        let written = self.object(message.iter().map(|field| Ok(*field)), out);
-        if written.is_err() {
-            out.truncate(begin);
-        }
-        written
+        self.object(message.iter().map(|field| Ok(*field)), out)
     }
 
     fn object<'a>(
@@ -111,19 +106,19 @@ impl Field {
     /// Appends a value, or one of a list.
     fn value(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<(), Unusual> {
         use ColumnKind::{Boolean, Day, Integer, Moment, Objects, Text, Texts};
-        match (self.kind, value) {
-            (Text | Moment | Day | Texts, Value::Bytes(bytes)) => text(bytes, out),
-            (Objects, Value::Bytes(bytes)) => self.of.object(Fields::new(bytes), out),
-            (Boolean, Value::Number(n)) => {
-                let text: &[u8] = if n == 0 { b"false" } else { b"true" };
+        match self.kind {
+            Text | Moment | Day | Texts => text(value.bytes()?, out),
+            Objects => self.of.object(Fields::new(value.bytes()?), out),
+            Boolean => {
+                let text: &[u8] = match value.number()? {
+                    0 => b"false",
+                    _ => b"true",
+                };
                 out.extend_from_slice(text);
                 Ok(())
             }
             // A field of 32 bits; what is negative comes with 64.
-            (Integer, Value::Number(n)) => {
-                serde_json::to_writer(out, &(n as i32)).map_err(|_| Unusual)
-            }
-            _ => Err(Unusual),
+            Integer => serde_json::to_writer(out, &(value.number()? as i32)).map_err(|_| Unusual),
         }
     }
 }

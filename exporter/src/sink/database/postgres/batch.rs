@@ -59,6 +59,14 @@ impl Batch {
         Ok(batch)
     }
 
+    /// Keys of records whose rows of a table are removed.
+    pub fn gone(&self, table: &Table) -> &[String] {
+        match table.is_inside() {
+            true => &self.parents,
+            false => self.removed.get(table.kind).map_or(&[], Vec::as_slice),
+        }
+    }
+
     fn add(&mut self, tables: &[Table], tenant: TenantId, record: &Record) -> Result<(), Error> {
         let of = |kind: &str| tables.iter().find(|table| table.kind == kind);
         let (table, inside) = match record.kind.as_str() {

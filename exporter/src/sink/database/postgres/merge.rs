@@ -18,11 +18,7 @@ pub(super) async fn write(
     empty: bool,
 ) -> Result<(), Error> {
     for table in tables {
-        let gone = match table.is_inside() {
-            true => Some(&batch.parents),
-            false => batch.removed.get(table.kind),
-        };
-        let gone = gone.map(Vec::as_slice).unwrap_or_default();
+        let gone = batch.gone(table);
         let rows = batch.rows.get(table.kind);
         let keys = gone
             .iter()

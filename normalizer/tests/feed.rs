@@ -6,6 +6,10 @@
 mod common;
 
 use common::*;
+use futures::StreamExt as _;
+use proto::feed::v1::FollowRequest;
+use proto::feed::v1::feed_server::Feed as _;
+use runtime::db::query;
 
 #[tokio::test]
 async fn following_ends_where_a_snapshot_is() {
@@ -103,6 +107,32 @@ async fn a_cursor_that_saw_another_ledger_needs_a_snapshot() {
     }
     sink.cursor = known;
     assert!(!w.follow(&mut sink, 10).await);
+    w.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_does_not_go_on_over_a_restore() {
+    let mut w = World::new().await;
+    w.run(Run::full("users", 10, vec![users(0..25)])).await;
+    let request = FollowRequest {
+        tenant_id: TENANT.into(),
+        cursor: None,
+        max_records: 7,
+    };
+    // Called without a network, which would ask for the next batches before they are wanted.
+    let stream = w.normalizer.follow(tonic::Request::new(request));
+    let mut stream = stream.await.unwrap().into_inner();
+    let first = stream.next().await.unwrap().unwrap();
+    assert_eq!((first.records.len(), first.snapshot_needed), (7, false));
+    let as_of = i64::try_from(first.to.as_ref().unwrap().as_of).unwrap();
+    let mut restored = w.db.write().await.unwrap();
+    let lost = query("DELETE FROM closing WHERE closing = ?").bind(as_of);
+    lost.execute(&mut restored).await.unwrap();
+    restored.commit().await.unwrap();
+    let second = stream.next().await.unwrap().unwrap();
+    assert!(second.snapshot_needed && second.records.is_empty());
+    assert_eq!(second.from, first.to);
+    assert!(stream.next().await.is_none());
     w.stop().await;
 }
 

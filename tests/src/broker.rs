@@ -101,8 +101,15 @@ impl TokenBroker {
             .append(true)
             .open(self.path("written/log"))
             .unwrap();
-        let mut command = self.command(&[]);
+        let program = self.command(&[]);
+        // A file that may not grow is an error to it then, and not its end.
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env_remove("LEASTWISE_CONFIG")
+            .env_remove("LEASTWISE_LOG")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

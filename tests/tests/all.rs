@@ -46,6 +46,7 @@ mod thirty_days;
 mod tidy;
 mod tls;
 mod trouble;
+mod unaudited;
 mod upgrades;
 mod watch;
 mod year;

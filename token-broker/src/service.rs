@@ -264,14 +264,17 @@ impl TokenService for Broker {
                 let credential = credential.map(|c| Credential(token.credential, c.kind()));
                 tracing::debug!(tenant = %id, dataset = request.dataset, app = app.name, uti, "token issued");
                 // Before it leaves: a token that nobody can account for is not handed out.
-                self.note(&Event {
+                let event = Event {
                     kind: Kind::Issue,
                     app: Some(&app.name),
                     credential,
                     uti,
                     ..asked
-                })
-                .await?;
+                };
+                match Peer::hold(&extensions).filter(|_| !self.0.audit.fails()) {
+                    Some(hold) => hold.until(self.0.audit.lay(&event)),
+                    None => self.note(&event).await?,
+                }
                 runtime::metrics::token::requested("issued".into());
                 self.0
                     .failing

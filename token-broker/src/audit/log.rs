@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use runtime::clock::Brake;
 use runtime::directory::DataDirectory;
 use runtime::error::Exit;
+use runtime::grpc::Journal;
 use runtime::{Clock, Problem};
 use tokio::time::Instant;
 
 use super::Config;
 use super::checkpoint::Notary;
-use super::desk::{Batch, Desk, Done};
+use super::desk::{Batch, Desk};
 use super::record::{self, Event, Kind, time_text};
 use super::segment::End;
 
@@ -57,9 +60,10 @@ impl Audit {
             _lock: lock,
         };
         let desk = Arc::<Desk>::default();
-        let _noted = desk.note(&Event::new(Kind::Start));
+        desk.note(&Event::new(Kind::Start));
         let start = desk.take(Batch::default());
         writer.write(&start).map_err(failed)?;
+        desk.wrote(&start, true);
         let taken = Arc::clone(&desk);
         // A thread and no task: it waits for the disk all the time, and for it no caller has to be scheduled first.
         let thread = std::thread::Builder::new()
@@ -89,8 +93,23 @@ impl Audit {
     /// `LW-2032` when it isn't: what it tells must not happen then.
     pub(crate) async fn note(&self, event: &Event<'_>) -> Result<(), Problem> {
         let _brake = self.brake.then(Brake::new);
-        let noted = self.inner.desk.note(event).await;
-        noted.map(drop).map_err(|_| unusable(&self.inner.directory))
+        self.durable(self.lay(event)).await
+    }
+
+    /// As [`Audit::note`] without waiting. Returns the record's number; until it is [done](Journal::done) what it tells
+    /// must not happen.
+    pub(crate) fn lay(&self, event: &Event<'_>) -> u64 {
+        self.inner.desk.note(event)
+    }
+
+    async fn durable(&self, number: u64) -> Result<(), Problem> {
+        let durable = self.inner.desk.durable(number).await;
+        durable.map_err(|_| unusable(&self.inner.directory))
+    }
+
+    /// Whether the last records could not be written: then callers should hear so.
+    pub(crate) fn fails(&self) -> bool {
+        self.inner.desk.loses()
     }
 
     /// Writes a checkpoint if there were records since the last one.
@@ -98,6 +117,13 @@ impl Audit {
         if self.inner.desk.checkpoint().await.is_err() {
             tracing::error!("a checkpoint of the audit log was not written");
         }
+    }
+}
+
+impl Journal for Audit {
+    fn done(&self, number: u64) -> BoxFuture<'static, std::io::Result<()>> {
+        let me = self.clone();
+        async move { me.durable(number).await.map_err(std::io::Error::other) }.boxed()
     }
 }
 
@@ -152,22 +178,22 @@ impl Writer {
                 std::thread::sleep(GATHER);
             }
             batch = desk.take(batch);
-            let (noted, checkpoints) = batch.waiting();
-            company = noted.len() > 1;
-            match self.write(&batch) {
-                Ok(()) => Done::tell(noted),
-                // The senders are dropped: that is how callers hear of it.
-                Err(e) => {
-                    drop(noted);
-                    tracing::error!(error = %e, "the audit log can't be written: no token is handed out");
-                }
+            company = batch.told().len() > 1;
+            let written = self.write(&batch);
+            desk.wrote(&batch, written.is_ok());
+            if let Err(e) = written {
+                tracing::error!(error = %e, "the audit log can't be written: no token is handed out");
             }
+            let checkpoints = batch.checkpoints();
             let since = self.clock.micros().saturating_sub(self.noted_at);
             let old = Duration::from_micros(since) >= self.pause;
             if !checkpoints.is_empty() || old || self.end.seq - self.noted >= self.records {
                 self.checkpoint();
             }
-            Done::tell(checkpoints);
+            for waiting in checkpoints {
+                // Who no longer waits has lost nothing.
+                let _ = waiting.send(());
+            }
         }
     }
 

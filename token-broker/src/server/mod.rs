@@ -5,6 +5,7 @@ mod reach;
 mod reach_command;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::access::METHODS;
@@ -170,6 +171,7 @@ impl Service for Settings {
         let broker = Broker::new(self.registry(), deps)?;
         process.eventually("store", || broker.read_store()).await?;
         let server = self.sections().server().await?;
+        let server = server.with_journal(Arc::new(audit.clone()));
         let access = self.sections().access(METHODS.iter().copied());
         let routes = Routes::new(broker.tokens()).add_service(broker.admin());
         let pause = Duration::from_secs(self.audit.checkpoint_seconds.max(1));

@@ -116,7 +116,7 @@ impl Access {
         let Some(rule) = self.methods.get(path).copied() else {
             return Err("nobody may call it".to_owned());
         };
-        let Some(identity) = &peer.0 else {
+        let Some(identity) = &peer.identity else {
             return Err("the connection proves no identity".to_owned());
         };
         if rule.callers && self.callers.contains(identity) {
@@ -169,7 +169,10 @@ mod tests {
     fn each_may_what_the_table_says() {
         let access = access();
         let may = |who: &str| {
-            let peer = Peer(Some(id(who)));
+            let peer = Peer {
+                identity: Some(id(who)),
+                ..Peer::default()
+            };
             let paths = [
                 "Feed", "Token", "Status", "MakeDue", "Approve", "Rotate", "Misspelt", "None",
             ];
@@ -183,7 +186,7 @@ mod tests {
         assert_eq!(may("otto"), "Feed Status MakeDue");
         assert_eq!(may("anna"), "Feed Status MakeDue Approve");
         assert_eq!(may("stranger"), "");
-        let nobody = access.permits("/S/Status", &Peer(None)).unwrap_err();
+        let nobody = access.permits("/S/Status", &Peer::default()).unwrap_err();
         assert!(nobody.contains("no identity"), "{nobody}");
     }
 

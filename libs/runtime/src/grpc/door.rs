@@ -16,9 +16,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::Peer;
 use super::gather::Gather;
 use super::serve::Mode;
+use super::{Hold, Journal, Peer};
 use crate::error::Chain;
 use crate::metrics;
 use crate::tls::Identity;
@@ -36,6 +36,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) async fn accept(
     listener: TcpListener,
     mode: Mode,
+    journal: Option<Arc<dyn Journal>>,
     ready: mpsc::Sender<io::Result<Connection>>,
 ) {
     let mut handshakes = JoinSet::new();
@@ -52,8 +53,9 @@ pub(super) async fn accept(
                         handshake.abort();
                     }
                     let (mode, ready, inside) = (mode.clone(), ready.clone(), inside.clone());
+                    let hold = journal.clone().map(Hold::new);
                     oldest.push_back(handshakes.spawn(async move {
-                        if let Some(connection) = handshake(stream, from, &mode, &inside).await {
+                        if let Some(connection) = handshake(stream, from, &mode, hold, &inside).await {
                             // Err: the server has stopped.
                             let _ = ready.send(Ok(connection)).await;
                         }
@@ -74,6 +76,7 @@ async fn handshake(
     stream: TcpStream,
     from: SocketAddr,
     mode: &Mode,
+    hold: Option<Hold>,
     inside: &Inside,
 ) -> Option<Connection> {
     let refused = |reason: String, kind: &'static str| {
@@ -81,16 +84,16 @@ async fn handshake(
         tracing::warn!(%from, code = "LW-2020", reason, "a connection was refused");
         None
     };
-    match tokio::time::timeout(HANDSHAKE, greet(stream, mode)).await {
-        Ok(Ok((io, identity))) => match inside.enter(identity.as_ref()) {
+    match tokio::time::timeout(HANDSHAKE, greet(stream, mode, hold)).await {
+        Ok(Ok((io, peer))) => match inside.enter(peer.identity.as_ref()) {
             Some(place) => Some(Connection {
                 io,
-                peer: Peer(identity),
+                peer,
                 unread: PREFACE,
                 _place: place,
             }),
             None => {
-                let who = identity.as_ref().map_or("nobody", |i| i.as_str());
+                let who = peer.identity.as_ref().map_or("nobody", |i| i.as_str());
                 let why = format!("{who} has {CONNECTIONS} connections already");
                 refused(why, "crowded")
             }
@@ -112,11 +115,18 @@ async fn handshake(
 }
 
 /// Who it is, once the first bytes of HTTP/2 are there: without these the connection would be open and idle for ever.
-async fn greet(stream: TcpStream, mode: &Mode) -> io::Result<(Stream, Option<Identity>)> {
+async fn greet(stream: TcpStream, mode: &Mode, hold: Option<Hold>) -> io::Result<(Stream, Peer)> {
     // Err: the peer is gone already, which shows soon enough.
     let _ = stream.set_nodelay(true);
-    let (mut io, identity) = match mode {
-        Mode::Plain(peer) => (Stream::Plain(stream), peer.clone()),
+    let (mut io, peer) = match mode {
+        Mode::Plain(identity) => {
+            let identity = identity.clone();
+            let peer = Peer {
+                identity,
+                hold: None,
+            };
+            (Stream::Plain(stream), peer)
+        }
         Mode::Tls(tls) => {
             let stream = TlsAcceptor::from(tls.current()).accept(stream).await?;
             let (_, session) = stream.get_ref();
@@ -125,13 +135,15 @@ async fn greet(stream: TcpStream, mode: &Mode) -> io::Result<(Stream, Option<Ide
             let certificate = certificate.ok_or(rustls::Error::NoCertificatesPresented);
             let certificate = certificate.map_err(io::Error::other)?;
             let identity = Identity::of_certificate(certificate).map_err(io::Error::other)?;
-            (Stream::Tls(Box::new(Gather::new(stream))), Some(identity))
+            let gather = Gather::new(stream, hold.clone());
+            let identity = Some(identity);
+            (Stream::Tls(Box::new(gather)), Peer { identity, hold })
         }
     };
     let mut first = [0; PREFACE.len()];
     io.read_exact(&mut first).await?;
     match first == PREFACE {
-        true => Ok((io, identity)),
+        true => Ok((io, peer)),
         false => Err(io::Error::other("it doesn't speak HTTP/2")),
     }
 }

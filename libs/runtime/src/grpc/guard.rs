@@ -90,7 +90,7 @@ where
         // Names from outside are bounded: a label for each path that somebody tries would never end.
         let method = self.access.method(path).unwrap_or("/_OTHER");
         let peer = request.extensions().get::<Peer>().cloned();
-        let peer = peer.unwrap_or(Peer(None));
+        let peer = peer.unwrap_or_default();
         // Only operators give reasons: reading one costs a copy of all headers.
         let permitted = self.access.permits(path, &peer);
         let reason = match &permitted {
@@ -118,7 +118,12 @@ where
                 .to_string(),
             )),
         };
-        let who = move || peer.0.as_ref().map_or("nobody", |i| i.as_str()).to_owned();
+        let who = move || {
+            peer.identity
+                .as_ref()
+                .map_or("nobody", |i| i.as_str())
+                .to_owned()
+        };
         let rule = match rule {
             Ok(rule) => rule,
             Err(status) => {

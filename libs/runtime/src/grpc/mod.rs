@@ -10,6 +10,7 @@ mod door;
 mod gather;
 #[cfg(feature = "server")]
 mod guard;
+mod hold;
 mod peer;
 pub mod pushback;
 #[cfg(feature = "server")]
@@ -31,6 +32,7 @@ pub use access::{Access, Admin, Role, Rule};
 pub(crate) use connect::transport;
 #[cfg(feature = "tls")]
 pub use connect::{Remote, connect};
+pub use hold::{Hold, Journal};
 pub use peer::{Act, Peer, reason};
 #[cfg(feature = "server")]
 pub(crate) use serve::listen;

@@ -5,18 +5,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request};
 
-use super::REASON;
+use super::{Hold, REASON};
 use crate::tls::Identity;
 
 /// Reasons are written by hand.
 const LONGEST_REASON: usize = 500;
 
-/// Who is at the other end of a connection: in the extensions of each request that came by TCP. None without TLS, and
-/// missing from requests of the own process or its socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer(pub Option<Identity>);
+/// Who is at the other end of a connection: in the extensions of each request that came by TCP, and missing from requests
+/// of the own process or its socket.
+#[derive(Clone, Default)]
+pub struct Peer {
+    /// None without TLS.
+    pub identity: Option<Identity>,
+    /// What holds its answers back.
+    pub(super) hold: Option<Hold>,
+}
 
 impl Peer {
+    /// What holds back the answers to the peer that sent this, where the server can do that.
+    pub fn hold(extensions: &Extensions) -> Option<&Hold> {
+        extensions.get::<Peer>()?.hold.as_ref()
+    }
+
     /// The caller's identity, if the connection proves one.
     pub fn of<T>(request: &Request<T>) -> Option<Identity> {
         Peer::among(request.extensions()).cloned()
@@ -24,7 +34,7 @@ impl Peer {
 
     /// As [`Peer::of`], of the extensions of a request.
     pub fn among(extensions: &Extensions) -> Option<&Identity> {
-        extensions.get::<Peer>()?.0.as_ref()
+        extensions.get::<Peer>()?.identity.as_ref()
     }
 }
 

@@ -13,9 +13,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use super::Access;
 use super::door;
 use super::guard::Guard;
+use super::{Access, Journal};
 use crate::error::{Chain, Exit, Problem};
 use crate::tls::{self, Identity, Reloading};
 
@@ -70,6 +70,7 @@ impl Listen {
 pub struct Server {
     listener: TcpListener,
     mode: Mode,
+    journal: Option<Arc<dyn Journal>>,
 }
 
 /// How peers are known.
@@ -92,7 +93,18 @@ impl Server {
             None => Mode::Plain(config.plaintext_peer.clone()),
         };
         let listener = listen(config.listen).await?;
-        Ok(Server { listener, mode })
+        Ok(Server {
+            listener,
+            mode,
+            journal: None,
+        })
+    }
+
+    /// Services may have answers [held back](super::Hold) until this has done something.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Server {
+        self.journal = Some(journal);
+        self
     }
 
     /// The address, with the port that the system chose where none was named.
@@ -129,7 +141,7 @@ impl Server {
                 ReceiverStream::new(incoming),
                 stop.clone().cancelled_owned(),
             );
-        let accepting = door::accept(self.listener, self.mode, ready);
+        let accepting = door::accept(self.listener, self.mode, self.journal, ready);
         let bounded = async {
             stop.cancelled().await;
             tokio::time::sleep(FAREWELL).await;

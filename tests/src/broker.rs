@@ -14,7 +14,7 @@ use runtime::grpc::{Channel, Remote, connect, with_reason};
 use runtime::tls;
 use servers::{Pki, Validity};
 
-use crate::process::{Running, Simulator, program};
+use crate::process::{Running, Simulator, plain, program};
 
 /// The trust domain of every identity.
 pub const TRUST: &str = "spiffe://test";
@@ -103,13 +103,11 @@ impl TokenBroker {
             .unwrap();
         let program = self.command(&[]);
         // A file that may not grow is an error to it then, and not its end.
-        let mut command = Command::new("sh");
+        let mut command = plain("sh");
         command
             .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
             .arg(program.get_program())
             .args(program.get_args())
-            .env_remove("LEASTWISE_CONFIG")
-            .env_remove("LEASTWISE_LOG")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

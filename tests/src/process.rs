@@ -51,7 +51,12 @@ pub fn built() -> PathBuf {
 
 /// A program of this workspace.
 pub fn program(name: &str) -> Command {
-    let mut command = Command::new(built().join(name));
+    plain(built().join(name))
+}
+
+/// A command that finds nothing of ours in its environment.
+pub fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
     command
         .env_remove("LEASTWISE_CONFIG")
         .env_remove("LEASTWISE_LOG");

@@ -218,7 +218,7 @@ impl Cache {
     fn slot(&self, app: &App) -> Arc<Slot> {
         let mut slots = lock(&self.slots);
         let of_tenant = slots.entry(app.tenant).or_default();
-        if let Some((_, slot)) = of_tenant.iter().find(|(key, _)| is_same(key, &app.key)) {
+        if let Some((_, slot)) = of_tenant.iter().find(|(key, _)| *key == app.key) {
             return Arc::clone(slot);
         }
         let slot = Arc::<Slot>::default();
@@ -296,11 +296,6 @@ async fn ask(
         }
         tokio::time::sleep(wait).await;
     }
-}
-
-/// The same key is mostly the same place in memory, which takes one look less.
-fn is_same(one: &Arc<str>, other: &Arc<str>) -> bool {
-    Arc::ptr_eq(one, other) || one == other
 }
 
 /// How long Entra ID is left alone after a failure that `failures` others came before.

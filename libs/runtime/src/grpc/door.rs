@@ -18,7 +18,7 @@ use tonic::transport::server::Connected;
 
 use super::gather::Gather;
 use super::serve::Mode;
-use super::{Hold, Journal, Peer};
+use super::{Hold, Peer};
 use crate::error::Chain;
 use crate::metrics;
 use crate::tls::Identity;
@@ -36,7 +36,6 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) async fn accept(
     listener: TcpListener,
     mode: Mode,
-    journal: Option<Arc<dyn Journal>>,
     ready: mpsc::Sender<io::Result<Connection>>,
 ) {
     let mut handshakes = JoinSet::new();
@@ -53,9 +52,8 @@ pub(super) async fn accept(
                         handshake.abort();
                     }
                     let (mode, ready, inside) = (mode.clone(), ready.clone(), inside.clone());
-                    let hold = journal.clone().map(Hold::new);
                     oldest.push_back(handshakes.spawn(async move {
-                        if let Some(connection) = handshake(stream, from, &mode, hold, &inside).await {
+                        if let Some(connection) = handshake(stream, from, &mode, &inside).await {
                             // Err: the server has stopped.
                             let _ = ready.send(Ok(connection)).await;
                         }
@@ -76,7 +74,6 @@ async fn handshake(
     stream: TcpStream,
     from: SocketAddr,
     mode: &Mode,
-    hold: Option<Hold>,
     inside: &Inside,
 ) -> Option<Connection> {
     let refused = |reason: String, kind: &'static str| {
@@ -84,7 +81,7 @@ async fn handshake(
         tracing::warn!(%from, code = "LW-2020", reason, "a connection was refused");
         None
     };
-    match tokio::time::timeout(HANDSHAKE, greet(stream, mode, hold)).await {
+    match tokio::time::timeout(HANDSHAKE, greet(stream, mode)).await {
         Ok(Ok((io, peer))) => match inside.enter(peer.identity.as_ref()) {
             Some(place) => Some(Connection {
                 io,
@@ -115,19 +112,18 @@ async fn handshake(
 }
 
 /// Who it is, once the first bytes of HTTP/2 are there: without these the connection would be open and idle for ever.
-async fn greet(stream: TcpStream, mode: &Mode, hold: Option<Hold>) -> io::Result<(Stream, Peer)> {
+async fn greet(stream: TcpStream, mode: &Mode) -> io::Result<(Stream, Peer)> {
     // Err: the peer is gone already, which shows soon enough.
     let _ = stream.set_nodelay(true);
     let (mut io, peer) = match mode {
         Mode::Plain(identity) => {
-            let identity = identity.clone();
             let peer = Peer {
-                identity,
-                hold: None,
+                identity: identity.clone(),
+                ..Peer::default()
             };
             (Stream::Plain(stream), peer)
         }
-        Mode::Tls(tls) => {
+        Mode::Tls(tls, journal) => {
             let stream = TlsAcceptor::from(tls.current()).accept(stream).await?;
             let (_, session) = stream.get_ref();
             let certificate = session.peer_certificates().and_then(|c| c.first());
@@ -135,9 +131,12 @@ async fn greet(stream: TcpStream, mode: &Mode, hold: Option<Hold>) -> io::Result
             let certificate = certificate.ok_or(rustls::Error::NoCertificatesPresented);
             let certificate = certificate.map_err(io::Error::other)?;
             let identity = Identity::of_certificate(certificate).map_err(io::Error::other)?;
-            let gather = Gather::new(stream, hold.clone());
-            let identity = Some(identity);
-            (Stream::Tls(Box::new(gather)), Peer { identity, hold })
+            let peer = Peer {
+                identity: Some(identity),
+                hold: journal.clone().map(Hold::new),
+            };
+            let gather = Gather::new(stream, peer.hold.clone());
+            (Stream::Tls(Box::new(gather)), peer)
         }
     };
     let mut first = [0; PREFACE.len()];

@@ -107,14 +107,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gather<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.unflushed && !self.is_empty() {
-            let left = self.poll_leave(cx);
-            if let Poll::Ready(left) = left {
-                left?;
-                if let Poll::Ready(Err(e)) = Pin::new(&mut self.stream).poll_flush(cx) {
-                    return Poll::Ready(Err(e));
-                }
-            }
+        if !self.unflushed
+            && !self.is_empty()
+            && let Poll::Ready(Err(e)) = self.as_mut().poll_flush(cx)
+        {
+            return Poll::Ready(Err(e));
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
@@ -176,24 +173,15 @@ mod tests {
         }
     }
 
-    struct World {
-        ours: Gather<DuplexStream>,
-        theirs: DuplexStream,
-        hold: Hold,
-        at: watch::Sender<u64>,
-    }
+    /// Both ends of a connection, what holds its answers back, and how far that is.
+    type Held = (Gather<DuplexStream>, DuplexStream, Hold, watch::Sender<u64>);
 
-    fn held(size: usize) -> World {
+    fn held(size: usize) -> Held {
         let (ours, theirs) = duplex(size);
         let (at, slow) = watch::channel(0);
         let hold = Hold::new(Arc::new(Slow(slow)));
         let ours = Gather::new(ours, Some(hold.clone()));
-        World {
-            ours,
-            theirs,
-            hold,
-            at,
-        }
+        (ours, theirs, hold, at)
     }
 
     /// What has arrived.
@@ -225,12 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_lost_at_the_end_or_when_there_is_much() {
-        let World {
-            mut ours,
-            mut theirs,
-            hold,
-            at,
-        } = held(1_000);
+        let (mut ours, mut theirs, hold, at) = held(1_000);
         let writing = async move {
             for n in 1..=100 {
                 hold.until(n);
@@ -250,12 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_answer_leaves_when_what_it_waits_for_is_done() {
-        let World {
-            mut ours,
-            mut theirs,
-            hold,
-            at,
-        } = held(64 << 10);
+        let (mut ours, mut theirs, hold, at) = held(64 << 10);
         ours.write_all(b"free ").await.unwrap();
         ours.flush().await.unwrap();
         ours.flush().await.unwrap();
@@ -279,12 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_never_may_leave_ends_the_connection() {
-        let World {
-            mut ours,
-            mut theirs,
-            hold,
-            at,
-        } = held(64 << 10);
+        let (mut ours, mut theirs, hold, at) = held(64 << 10);
         hold.until(1);
         ours.write_all(b"secret").await.unwrap();
         drop(at);

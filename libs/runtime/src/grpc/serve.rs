@@ -70,13 +70,13 @@ impl Listen {
 pub struct Server {
     listener: TcpListener,
     mode: Mode,
-    journal: Option<Arc<dyn Journal>>,
 }
 
 /// How peers are known.
 #[derive(Clone)]
 pub(super) enum Mode {
-    Tls(Arc<Reloading<ServerConfig>>),
+    /// By their certificates. Answers may wait for the journal, if there is one.
+    Tls(Arc<Reloading<ServerConfig>>, Option<Arc<dyn Journal>>),
     Plain(Option<Identity>),
 }
 
@@ -89,21 +89,19 @@ impl Server {
     pub async fn bind(config: &Listen, tls: Option<&tls::Config>) -> Result<Server, Problem> {
         config.check(tls)?;
         let mode = match tls {
-            Some(files) => Mode::Tls(Arc::new(tls::server(files.clone())?)),
+            Some(files) => Mode::Tls(Arc::new(tls::server(files.clone())?), None),
             None => Mode::Plain(config.plaintext_peer.clone()),
         };
         let listener = listen(config.listen).await?;
-        Ok(Server {
-            listener,
-            mode,
-            journal: None,
-        })
+        Ok(Server { listener, mode })
     }
 
-    /// Services may have answers [held back](super::Hold) until this has done something.
+    /// Services may have answers [held back](super::Hold) until this has done something; with TLS, that is.
     #[must_use]
     pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Server {
-        self.journal = Some(journal);
+        if let Mode::Tls(_, used) = &mut self.mode {
+            *used = Some(journal);
+        }
         self
     }
 
@@ -126,7 +124,7 @@ impl Server {
         stop: CancellationToken,
     ) -> Result<(), Problem> {
         if let Ok(address) = self.address() {
-            let tls = matches!(self.mode, Mode::Tls(_));
+            let tls = matches!(self.mode, Mode::Tls(..));
             tracing::info!(%address, tls, "gRPC is served");
         }
         let (ready, incoming) = mpsc::channel(16);
@@ -141,7 +139,7 @@ impl Server {
                 ReceiverStream::new(incoming),
                 stop.clone().cancelled_owned(),
             );
-        let accepting = door::accept(self.listener, self.mode, self.journal, ready);
+        let accepting = door::accept(self.listener, self.mode, ready);
         let bounded = async {
             stop.cancelled().await;
             tokio::time::sleep(FAREWELL).await;
